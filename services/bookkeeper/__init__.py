@@ -1,0 +1,1 @@
+"""Keeps the books: re-publishes unfinished mail, relays outboxes, balances the ledger."""

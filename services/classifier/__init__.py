@@ -1,0 +1,1 @@
+"""email.accepted -> email.classified: finds service, process, department and priority."""

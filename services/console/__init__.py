@@ -1,0 +1,1 @@
+"""What people and programs use: the command line now; pages and API beside it."""

@@ -1,0 +1,1 @@
+"""The IMAP door: the only importer of aioimaplib."""

@@ -1,0 +1,1 @@
+"""email.classified -> the decision ticket, reply or duplicate, and the events it owes."""

@@ -1,0 +1,1 @@
+"""What the services stand on. Nothing here may import a service."""

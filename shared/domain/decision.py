@@ -1,0 +1,101 @@
+"""Decisions: what became of a mail, and why.
+
+A mail has one final decision. Its trace tells each step that led there: which stage, which rule, what it looked at.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+from shared.domain.mailbox import Module
+from shared.domain.value import Value
+
+
+class Kind(StrEnum):
+    """The ends a mail can come to (quarantine is a state, not a decision: it can still be replayed)."""
+
+    TICKET = "ticket"
+    REPLY = "reply"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+
+
+class Reason(StrEnum):
+    """The closed list of reason codes: rule names, metric labels and what the console shows are these words."""
+
+    TICKET_CREATED = "ticket_created"
+    REQUEST_CREATED = "request_created"
+    DUPLICATE_OF = "duplicate_of"
+    OWN_LOOP = "own_loop"
+    BLOCKED_SENDER = "blocked_sender"
+    DOMAIN_NOT_APPROVED = "domain_not_approved"
+    NOT_IN_TO = "not_in_to"
+    SUBJECT_NO_MATCH = "subject_no_match"
+    MAILBOX_DELETED = "mailbox_deleted"
+    UNFETCHABLE = "unfetchable"
+    TOO_LARGE = "too_large"
+
+
+class Verdict(StrEnum):
+    """What one rule said."""
+
+    PASSED = "passed"
+    REJECTED = "rejected"
+    DIVERTED = "diverted"
+    OFF = "off"
+    CHOSE = "chose"
+    DEFAULTED = "defaulted"
+
+
+class Step(Value):
+    """One line of the trace: a rule of a stage, what it said, and the sentence a person reads.
+
+    `looked_at` holds the few values that decided (never a whole body).
+    """
+
+    stage: str
+    rule: str
+    verdict: Verdict
+    sentence: str
+    looked_at: dict[str, str] = {}
+
+
+class Priority(StrEnum):
+    """From Importance, Priority or X-Priority."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
+class Classification(Value):
+    """Where a mail belongs in the catalogue."""
+
+    service: str | None = None
+    process: str | None = None
+    department: str | None = None
+    priority: Priority = Priority.NORMAL
+
+
+class Revisions(Value):
+    """Under which configuration a decision was taken."""
+
+    mailbox: int
+    catalogue: int = 0
+
+
+class Decision(Value):
+    """The one final decision on a mail. Written once, by compare-and-set.
+
+    `ticket_id` and `number` name the ticket opened, replied to or counted on; both are None for a rejection.
+    """
+
+    kind: Kind
+    reason: Reason
+    sentence: str
+    module: Module | None = None
+    ticket_id: str | None = None
+    number: str | None = None
+    classification: Classification | None = None
+    revisions: Revisions
+    version: int = 1
+    decided_at: datetime

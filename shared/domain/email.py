@@ -1,0 +1,92 @@
+"""A normalised email: what the rules see. Made from the raw bytes by `shared.mail`, never by hand in production."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from shared.domain.value import Value
+
+
+class Address(Value):
+    """One mailbox of a header. `address` is normalised; `display` is text only and never trusted."""
+
+    address: str
+    display: str = ""
+
+
+class Source(StrEnum):
+    """Which header named a recipient."""
+
+    TO = "to"
+    CC = "cc"
+    BCC = "bcc"
+    DELIVERED_TO = "delivered-to"
+    X_ORIGINAL_TO = "x-original-to"
+    RESENT_TO = "resent-to"
+    RESENT_CC = "resent-cc"
+
+
+class Recipient(Value):
+    """A recipient and the header that named it."""
+
+    address: str
+    display: str = ""
+    source: Source
+
+
+class SenderStatus(StrEnum):
+    """What the From field says: exactly one mailbox, several (RFC 5322 allows it, we trust none), or none."""
+
+    OK = "ok"
+    AMBIGUOUS = "ambiguous"
+    MISSING = "missing"
+
+
+class Attachment(Value):
+    """An attachment, as a reference into the raw mail: `part` is the IMAP part number, such as `2.1` (RFC 9051)."""
+
+    part: str
+    filename: str
+    content_type: str
+    size: int
+    sha256: str
+    content_id: str | None = None
+    inline: bool = False
+
+
+class Email(Value):
+    """A mail, normalised.
+
+    `flags` name what was odd (`no_message_id`, `charset_guessed`, `html_too_large`, ...). `text` is always there, from
+    HTML if need be; `html` is sanitised. `content_sha256` covers text and attachments, not headers.
+    Sizes are bytes.
+    """
+
+    message_id: str | None
+    in_reply_to: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    sender: Address | None
+    sender_status: SenderStatus
+    reply_to: tuple[Address, ...] = ()
+    recipients: tuple[Recipient, ...] = ()
+    subject: str
+    date: datetime | None = None
+    text: str
+    html: str | None = None
+    attachments: tuple[Attachment, ...] = ()
+    auto_submitted: str | None = None
+    precedence: str | None = None
+    list_id: str | None = None
+    importance: str | None = None
+    loop_marker: str | None = None
+    received_count: int = 0
+    size: int
+    content_sha256: str
+    flags: tuple[str, ...] = ()
+
+
+class Headline(Value):
+    """The few fields by which people look a mail up. Taken by the fetcher from the header block, without a full parse."""
+
+    message_id: str | None = None
+    sender: str | None = None
+    subject: str = ""

@@ -1,0 +1,306 @@
+"""A mailbox: one IMAP account to read, how to reach it, and its rules (both tabs of the web page, every field).
+
+Secrets never live in this model once it is stored: an inline `password` is taken out by `split_secrets` before
+anything is written, and its place is taken by a reference (`passwordFrom: {stored: true}`).
+"""
+
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+
+from shared.domain.patterns import AddressPattern, DomainPattern, normalise_address
+from shared.domain.value import Document, Slug
+
+
+class Provider(StrEnum):
+    """Who runs the mail server: decides presets and which sign-in is offered."""
+
+    MICROSOFT = "microsoft"
+    OTHER = "other"
+
+
+class Module(StrEnum):
+    """What a mail of this mailbox becomes."""
+
+    TICKET = "ticket"
+    REQUEST = "request"
+
+    @property
+    def prefix(self) -> str:
+        """The prefix of the human number: `INC` for tickets, `REQ` for requests."""
+        return {"ticket": "INC", "request": "REQ"}[self.value]
+
+
+class Encryption(StrEnum):
+    """How a connection is protected. There is no third value: clear text is never used.
+
+    On screen `implicit_tls` is "SSL" (993, 465; RFC 8314) and `starttls` is "TLS" (143, 587; RFC 3207, RFC 9051).
+    """
+
+    IMPLICIT_TLS = "implicit_tls"
+    STARTTLS = "starttls"
+
+
+class SecretSource(Document):
+    """Where a secret is read from: exactly one of a file, an environment variable, or our own encrypted store."""
+
+    file: str | None = None
+    env: str | None = None
+    stored: bool = False
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if sum((self.file is not None, self.env is not None, self.stored)) != 1:
+            raise ValueError("name exactly one of file, env or stored")
+        return self
+
+
+def _no_controls(text: object) -> object:
+    """Refuse NUL, CR, LF and other control characters (command injection, RFC 9051 section 9)."""
+    if isinstance(text, str) and any(ord(ch) < 0x20 or ord(ch) == 0x7F for ch in text):
+        raise ValueError("must not contain control characters")
+    return text
+
+
+def _email(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    address = normalise_address(text)
+    if address is None:
+        raise ValueError("is not an email address")
+    return address
+
+
+def _host(text: object) -> object:
+    if isinstance(text, str):
+        text = text.strip().rstrip(".").lower()
+        if not text or any(ch.isspace() or ch in "/:@[]" for ch in text):
+            raise ValueError("is not a host name (write it without scheme, port or path)")
+    return text
+
+
+Clean = Annotated[str, BeforeValidator(_no_controls), Field(min_length=1, max_length=1024)]
+EmailAddress = Annotated[str, BeforeValidator(_email), Field(max_length=254)]
+HostName = Annotated[str, BeforeValidator(_host), Field(max_length=253)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class StartFrom(StrEnum):
+    """What the first connection takes of the mail that is already there."""
+
+    NOW = "now"
+    ALL = "all"
+
+
+class AfterFetchAction(StrEnum):
+    """What happens to the server's copy, always last and only once the mail's decision is final."""
+
+    NOTHING = "nothing"
+    MARK_SEEN = "mark_seen"
+    FLAG = "flag"
+    MOVE = "move"
+    DELETE = "delete"
+
+
+class AfterFetch(Document):
+    """The after-fetch action, and the folder that `move` moves to."""
+
+    action: AfterFetchAction = AfterFetchAction.NOTHING
+    folder: Clean | None = None
+
+    @model_validator(mode="after")
+    def _move_needs_folder(self) -> Self:
+        if (self.action is AfterFetchAction.MOVE) != (self.folder is not None):
+            raise ValueError("folder belongs to the action move, and move needs it")
+        return self
+
+
+class Imap(Document):
+    """Incoming mail."""
+
+    host: HostName
+    port: Port = 993
+    encryption: Encryption = Encryption.IMPLICIT_TLS
+    folder: Clean = "INBOX"
+    ca_file: str | None = Field(default=None, description="PEM file of a private CA; certificates are always verified.")
+    start_from: StartFrom | date = StartFrom.NOW
+    after_fetch: AfterFetch = AfterFetch()
+    poll_seconds: Annotated[int, Field(ge=5, le=3600)] = Field(
+        default=120, description="Safety poll beside IDLE, and the poll where the server has no IDLE."
+    )
+
+
+class Smtp(Document):
+    """Outgoing mail, for acknowledgements."""
+
+    host: HostName
+    port: Port = 465
+    encryption: Encryption = Encryption.IMPLICIT_TLS
+    ca_file: str | None = None
+    username: Clean | None = Field(default=None, description="Only if SMTP needs other credentials than IMAP.")
+    password: SecretStr | None = None
+    password_from: SecretSource | None = None
+
+
+class BasicAuth(Document):
+    """User name and password. The user name logs in where it is given, otherwise the email."""
+
+    type: Literal["basic"] = "basic"
+    username: Clean | None = None
+    password: SecretStr | None = None
+    password_from: SecretSource | None = None
+
+
+class OAuth2MicrosoftAuth(Document):
+    """Microsoft 365 by OAuth 2.0: an application (client credentials) or a signed-in person (delegated)."""
+
+    type: Literal["oauth2_microsoft"]
+    flow: Literal["application", "delegated"] = "application"
+    client_id: Clean
+    tenant_id: Clean
+    authority: Clean = "https://login.microsoftonline.com"
+    client_secret: SecretStr | None = None
+    client_secret_from: SecretSource | None = None
+    password: SecretStr | None = Field(default=None, description="Optional, for hybrid set-ups.")
+    password_from: SecretSource | None = None
+
+
+class ExchangeAuth(Document):
+    """On-premises Exchange over IMAP; `domain_user` in the form `DOMAIN\\user` where it differs from the email."""
+
+    type: Literal["exchange"]
+    domain_user: Clean | None = None
+    password: SecretStr | None = None
+    password_from: SecretSource | None = None
+
+
+Auth = Annotated[BasicAuth | OAuth2MicrosoftAuth | ExchangeAuth, Field(discriminator="type")]
+
+
+class Acknowledgements(Document):
+    """The answer to the requester with the ticket number."""
+
+    enabled: bool = True
+    subject: str = "[{number}] We received your mail"
+    text: str = "Thank you for your mail. We opened {number} for it and will come back to you."
+
+
+class Domains(Document):
+    """The Domains tab: what may become a ticket, and where it goes."""
+
+    impact_services: tuple[Slug, ...] = Field(
+        default=(), description="Services this mailbox can impact. Empty: every service of the catalogue."
+    )
+    default_service: Slug | None = Field(default=None, description="Used where classification leaves it open.")
+    classify_service_by_subject: bool = True
+    allow_duplicates: bool = True
+    duplicate_window_hours: Annotated[int, Field(ge=1, le=24 * 366)] = 24
+    only_if_in_to: bool = False
+    full_subject_match: bool = False
+    subject_keywords: tuple[Clean, ...] = ()
+    allow_process_classification: bool = False
+    blocked_senders: tuple[AddressPattern, ...] = ()
+    department: Slug | None = None
+    approved_domains_only: bool = False
+    approved_domains: tuple[DomainPattern, ...] = ()
+
+    @model_validator(mode="after")
+    def _switches_have_their_lists(self) -> Self:
+        if self.full_subject_match and not self.subject_keywords:
+            raise ValueError("fullSubjectMatch is on but subjectKeywords is empty: no mail could ever pass")
+        if self.approved_domains_only and not self.approved_domains:
+            raise ValueError("approvedDomainsOnly is on but approvedDomains is empty: no mail could ever pass")
+        return self
+
+
+class MailboxSpec(Document):
+    """Everything an administrator says about a mailbox."""
+
+    enabled: bool = True
+    provider: Provider = Provider.OTHER
+    module: Module
+    email: EmailAddress
+    aliases: tuple[EmailAddress, ...] = ()
+    imap: Imap
+    smtp: Smtp | None = None
+    auth: Auth = BasicAuth()
+    acknowledgements: Acknowledgements = Acknowledgements()
+    domains: Domains = Domains()
+
+    @model_validator(mode="after")
+    def _acknowledgements_need_smtp(self) -> Self:
+        if self.acknowledgements.enabled and self.smtp is None:
+            raise ValueError("acknowledgements are on (the default) and need smtp; give smtp or set acknowledgements.enabled to false")
+        return self
+
+    @field_validator("aliases", mode="after")
+    @classmethod
+    def _distinct(cls, aliases: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(aliases))
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """Every address that is this mailbox: its own and its aliases, normalised."""
+        return frozenset((self.email, *self.aliases))
+
+    @property
+    def login(self) -> str:
+        """The user name that logs in to IMAP."""
+        match self.auth:
+            case BasicAuth(username=str(name)) | ExchangeAuth(domain_user=str(name)):
+                return name
+            case _:
+                return self.email
+
+
+class Mailbox(Document):
+    """A stored mailbox: its spec, and which revision of it this is."""
+
+    name: Slug
+    labels: dict[str, str] = Field(default_factory=dict[str, str])
+    spec: MailboxSpec
+    revision: int = 1
+    managed_by: Literal["apply", "console", "cli"] = "cli"
+    paused: bool = False
+
+    @property
+    def active(self) -> bool:
+        """Whether it is to be fetched: enabled by its spec and not paused by an operator."""
+        return self.spec.enabled and not self.paused
+
+
+SECRET_FIELDS: tuple[tuple[str, str], ...] = (
+    ("auth", "password"),
+    ("auth", "client_secret"),
+    ("smtp", "password"),
+)
+"""Every place a secret can stand in a spec, as (part, field)."""
+
+
+def split_secrets(spec: MailboxSpec) -> tuple[MailboxSpec, dict[str, SecretStr]]:
+    """Take inline secrets out of a spec.
+
+    Returns the spec with `<field>_from: stored` in their place, and the secrets by `part.field`
+    (for example `auth.password`). A spec without inline secrets comes back unchanged.
+    """
+    found: dict[str, SecretStr] = {}
+    for part_name, field in SECRET_FIELDS:
+        part = getattr(spec, part_name)
+        secret = getattr(part, field, None)
+        if isinstance(secret, SecretStr):
+            found[f"{part_name}.{field}"] = secret
+            stored = {field: None, f"{field}_from": SecretSource(stored=True)}
+            spec = spec.model_copy(update={part_name: part.model_copy(update=stored)})
+    return spec, found
+
+
+def secret_binding(spec: MailboxSpec, name: str, field: str) -> str:
+    """What a stored secret is bound to (AEAD associated data): mailbox, field, host, port, encryption and user.
+
+    Change any of them and the stored secret no longer opens: it must be typed again (reliability, security rules).
+    """
+    server: Imap | Smtp = spec.smtp if field.startswith("smtp.") and spec.smtp is not None else spec.imap
+    user = server.username if isinstance(server, Smtp) and server.username else spec.login
+    return "\x1f".join((name, field, server.host, str(server.port), server.encryption.value, user))

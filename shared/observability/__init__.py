@@ -1,0 +1,1 @@
+"""Logs, the metric catalogue, and the redaction that both go through."""

@@ -1,0 +1,1 @@
+"""What every process shares: start, signals, drain, the consume loop, health, the clock."""

@@ -1,0 +1,1 @@
+"""The only door to MongoDB: nothing else imports motor. One repository per collection."""
