@@ -1,0 +1,16 @@
+"""The one place that knows what time it is. Everything else is given a clock."""
+
+import time
+from datetime import UTC, datetime
+
+
+class Clock:
+    """Wall clock and monotonic clock of this process."""
+
+    def now(self) -> datetime:
+        """The wall clock, UTC."""
+        return datetime.now(UTC)  # noqa: TID251 - the one place
+
+    def monotonic(self) -> float:
+        """Seconds of a clock that never jumps; for deadlines."""
+        return time.monotonic()
