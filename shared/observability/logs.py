@@ -1,0 +1,60 @@
+"""Log set-up: JSON lines on standard output, or a readable form on a terminal. Called once per process.
+
+Frame locals are never written (they would hold passwords), and drivers that log what they send are held at WARNING.
+"""
+
+import logging
+import sys
+from typing import Literal
+
+import orjson
+import structlog
+from structlog.tracebacks import ExceptionDictTransformer
+from structlog.types import Processor
+
+from shared.observability.redaction import redact_event
+
+LogFormat = Literal["json", "console", "auto"]
+TALKATIVE = ("aioimaplib", "aiormq", "aio_pika", "pymongo", "motor", "asyncio", "uvicorn", "uvicorn.error")
+
+
+def _json(obj: object, **_: object) -> str:
+    return orjson.dumps(obj, default=str).decode()
+
+
+def configure(service: str, log_format: LogFormat = "auto", level: str = "INFO") -> None:
+    """Route structlog and the standard library's logging through one set of processors to standard output."""
+    as_json = log_format == "json" or (log_format == "auto" and not sys.stdout.isatty())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        redact_event,
+    ]
+    tail: list[Processor] = (
+        [
+            structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
+            structlog.processors.JSONRenderer(serializer=_json),
+        ]
+        if as_json
+        else [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *tail],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(service=service)

@@ -1,0 +1,147 @@
+"""The metric catalogue: every metric of every process, in one place, each with its help text.
+
+Labels are bounded: stages, outcomes and reason codes are enums, `mailbox` is an administrator's slug. Never an
+address, an id or a subject. Names and units follow Prometheus' naming practices.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.exposition import generate_latest
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.process_collector import ProcessCollector
+
+_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_AGE_SECONDS = (0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 7200, 86400)
+
+
+class Metrics:
+    """One process' metrics, in a registry of its own."""
+
+    def __init__(self, service: str, version: str) -> None:
+        registry = self.registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        GCCollector(registry=registry)
+        self.build = Info("mail_automator_build", "Version and service of this process.", registry=registry)
+        self.build.info({"service": service, "version": version})
+        self.messages = Counter(
+            "mail_automator_messages_total",
+            "Mails a stage has finished with, by outcome and reason code.",
+            ("stage", "outcome", "reason"),
+            registry=registry,
+        )
+        self.stage_duration = Histogram(
+            "mail_automator_stage_duration_seconds",
+            "Time one micro-batch spent in a stage, from taking it to its last acknowledgement.",
+            ("stage",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.batch_size = Histogram(
+            "mail_automator_batch_size_messages",
+            "Mails per micro-batch.",
+            ("stage",),
+            buckets=(1, 2, 5, 10, 20, 50, 100),
+            registry=registry,
+        )
+        self.message_age = Histogram(
+            "mail_automator_message_age_seconds",
+            "Age of a mail when a stage finished with it, counted from its arrival at the mail server (INTERNALDATE).",
+            ("stage",),
+            buckets=_AGE_SECONDS,
+            registry=registry,
+        )
+        self.in_flight = Gauge(
+            "mail_automator_in_flight",
+            "Messages this process holds and has not acknowledged.",
+            ("stage",),
+            registry=registry,
+        )
+        self.publishes = Counter(
+            "mail_automator_publish_total",
+            "Messages published, by exchange and result (confirmed or failed).",
+            ("exchange", "result"),
+            registry=registry,
+        )
+        self.publish_duration = Histogram(
+            "mail_automator_publish_duration_seconds",
+            "Time from sending a burst of messages to its last confirm.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.retries = Counter(
+            "mail_automator_retries_total",
+            "Mails put off by a transient error.",
+            ("stage", "reason"),
+            registry=registry,
+        )
+        self.quarantined = Counter(
+            "mail_automator_quarantined_total", "Mails put into quarantine.", ("stage", "reason"), registry=registry
+        )
+        self.dead_letters = Counter(
+            "mail_automator_dead_letters_total",
+            "Messages refused because they are not of the contract, or dead-lettered by the broker.",
+            ("stage", "reason"),
+            registry=registry,
+        )
+        self.mailbox_up = Gauge(
+            "mail_automator_mailbox_up",
+            "1 while the mailbox is connected and logged in, else 0.",
+            ("mailbox",),
+            registry=registry,
+        )
+        self.mailbox_last_success = Gauge(
+            "mail_automator_mailbox_last_success_timestamp_seconds",
+            "Unix time of the mailbox's last complete pass.",
+            ("mailbox",),
+            registry=registry,
+        )
+        self.mailbox_pass_duration = Histogram(
+            "mail_automator_mailbox_poll_duration_seconds",
+            "Time of one pass over a mailbox: search, fetch, store, publish.",
+            buckets=_AGE_SECONDS,
+            registry=registry,
+        )
+        self.mailbox_lag = Gauge(
+            "mail_automator_mailbox_lag_messages",
+            "Mails on the server that the last look saw and that are not ours yet.",
+            ("mailbox",),
+            registry=registry,
+        )
+        self.mailbox_auth_failures = Counter(
+            "mail_automator_mailbox_auth_failures_total", "Logins the server refused.", ("mailbox",), registry=registry
+        )
+        self.imap_reconnects = Counter(
+            "mail_automator_imap_reconnects_total",
+            "IMAP connections made again, by what ended the last.",
+            ("reason",),
+            registry=registry,
+        )
+        self.mails_fetched = Counter(
+            "mail_automator_mails_fetched_total", "Mails fetched and made ours.", ("mailbox",), registry=registry
+        )
+        self.tickets_created = Counter(
+            "mail_automator_tickets_created_total", "Tickets and requests opened.", ("module",), registry=registry
+        )
+        self.outbox_pending = Gauge(
+            "mail_automator_outbox_pending", "Events that are owed and not published yet.", registry=registry
+        )
+        self.republished = Counter(
+            "mail_automator_republished_total",
+            "Unfinished mails put back at the start of the belt.",
+            ("reason",),
+            registry=registry,
+        )
+        self.books = Gauge(
+            "mail_automator_books_mails",
+            "Mails in the ledger by mailbox and outcome; outcome `unaccounted` must be 0.",
+            ("mailbox", "outcome"),
+            registry=registry,
+        )
+        self.config_generation = Gauge(
+            "mail_automator_config_generation",
+            "Generation of the configuration this process works under.",
+            registry=registry,
+        )
+
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,83 @@
+"""The admin port of a process: /livez, /readyz, /metrics, /version. Never on the port that people use."""
+
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable, Generator
+from typing import Protocol
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from shared.observability.metrics import Metrics
+
+
+class Health(Protocol):
+    """What the admin port asks of its process."""
+
+    @property
+    def service(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def metrics(self) -> Metrics: ...
+    def alive(self) -> bool:
+        """Whether the work loop has ticked lately. Never asks broker, store or mail server."""
+        ...
+
+    def readiness(self) -> dict[str, bool]:
+        """Each thing this process needs, and whether it has it."""
+        ...
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the process: uvicorn would take them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one."""
+    listener = socket.create_server((host, port))
+    listener.setblocking(False)
+    return listener
+
+
+def server(health: Health) -> uvicorn.Server:
+    """The HTTP server of the admin port; run it with `serve(sockets=[bind(...)])`."""
+    config = uvicorn.Config(
+        _app(health), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
+    )
+    return _Server(config)
+
+
+def _app(health: Health) -> Starlette:
+    async def livez(_: Request) -> Response:
+        return PlainTextResponse(
+            "ok" if health.alive() else "the work loop does not tick", 200 if health.alive() else 503
+        )
+
+    async def readyz(request: Request) -> Response:
+        parts = health.readiness()
+        status = 200 if parts and all(parts.values()) else 503
+        if "verbose" in request.query_params:
+            return JSONResponse({"ready": status == 200, "parts": parts}, status)
+        return PlainTextResponse("ok" if status == 200 else "not ready", status)
+
+    async def metrics(_: Request) -> Response:
+        return Response(health.metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def version(_: Request) -> Response:
+        return JSONResponse({"service": health.service, "version": health.version})
+
+    pages: dict[str, Callable[[Request], Awaitable[Response]]] = {
+        "/livez": livez,
+        "/readyz": readyz,
+        "/metrics": metrics,
+        "/version": version,
+    }
+    return Starlette(routes=[Route(path, page) for path, page in pages.items()])

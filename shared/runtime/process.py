@@ -1,0 +1,102 @@
+"""The life of a service process: logs, admin port, signals, drain, exit code.
+
+SIGTERM and SIGINT set `draining`; the service finishes what it holds and returns. A configuration error ends the
+process with one clear line and code 78, something unreachable at start with 69 (sysexits), never with a traceback.
+"""
+
+import asyncio
+import importlib.metadata
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+import uvloop
+
+from shared.domain.errors import AutomatorError, Transient
+from shared.observability import logs
+from shared.observability.metrics import Metrics
+from shared.runtime import admin
+from shared.runtime.clock import Clock
+from shared.runtime.settings import AdminSettings, LogSettings, read
+
+EXIT_UNAVAILABLE = 69
+EXIT_CONFIGURATION = 78
+BEAT_LIMIT_SECONDS = 60.0
+
+log = structlog.get_logger(__name__)
+
+
+class Process:
+    """What a running service is given."""
+
+    def __init__(self, service: str, environ: Mapping[str, str]) -> None:
+        self.service = service
+        self.version = importlib.metadata.version("mail-automator")
+        self.environ = environ
+        self.clock = Clock()
+        self.metrics = Metrics(service, self.version)
+        self.draining = asyncio.Event()
+        self._parts: dict[str, bool] = {}
+        self._beaten = self.clock.monotonic()
+
+    def ready(self, part: str, ok: bool) -> None:
+        """Say whether something this process needs is there; /readyz is the sum."""
+        self._parts[part] = ok
+
+    def beat(self) -> None:
+        """Say that the work loop is alive; /livez fails after a minute of silence."""
+        self._beaten = self.clock.monotonic()
+
+    def alive(self) -> bool:
+        """Whether the work loop has ticked within the last minute."""
+        return self.clock.monotonic() - self._beaten < BEAT_LIMIT_SECONDS
+
+    def readiness(self) -> dict[str, bool]:
+        """Each part that was ever reported, and `draining` while stopping."""
+        return {**self._parts, **({"not_draining": False} if self.draining.is_set() else {})}
+
+    async def pause(self, seconds: float) -> bool:
+        """Wait, but no longer than until the drain begins. Returns whether it began."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.draining.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
+Main = Callable[[Process], Awaitable[None]]
+
+
+def run_service(service: str, main: Main) -> None:
+    """Run a service to its end and exit with its code. The only thing a `__main__.py` calls."""
+    environ = dict(os.environ)  # noqa: TID251 - the one place
+    try:
+        settings = read(LogSettings, environ)
+        logs.configure(service, settings.format, settings.level)
+        code = uvloop.run(_life(service, main, environ))
+    except AutomatorError as error:
+        sys.stderr.write(f"error: {service}: {error.line()}\n")
+        code = EXIT_UNAVAILABLE if isinstance(error, Transient) else EXIT_CONFIGURATION
+    sys.exit(code)
+
+
+async def _life(service: str, main: Main, environ: Mapping[str, str]) -> int:
+    process = Process(service, environ)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, process.draining.set)
+    settings = read(AdminSettings, environ)
+    listener = admin.bind(settings.host, settings.port)
+    server = admin.server(process)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    log.info("started", version=process.version, admin_port=listener.getsockname()[1])
+    try:
+        await main(process)
+    finally:
+        server.should_exit = True
+        await asyncio.wait([serving], timeout=3)
+    log.info("stopped")
+    return 0

@@ -1,0 +1,80 @@
+"""Settings: read once per process from the environment, all errors said at once, unknown names refused."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Literal, TypeVar
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.domain.errors import ConfigurationError
+
+PREFIX = "MAIL_AUTOMATOR_"
+PARTS = (
+    "STORE_",
+    "BROKER_",
+    "ADMIN_",
+    "LOG_",
+    "EVENTS_",
+    "FETCHER_",
+    "FILTER_",
+    "CLASSIFIER_",
+    "TICKET_WRITER_",
+    "BOOKKEEPER_",
+    "CONSOLE_",
+    "ALL_IN_ONE_",
+    "DATA",
+    "TEST_",
+    "ALLOW_INSTALL",
+)
+"""The first word of every setting there is. A variable with our prefix and none of these is a misspelling."""
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+class AdminSettings(BaseSettings):
+    """Health and metrics of one process. Port 0 takes any free port and logs it."""
+
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}ADMIN_", frozen=True, hide_input_in_errors=True)
+
+    host: str = "127.0.0.1"
+    port: int = 0
+
+
+class LogSettings(BaseSettings):
+    """How a process logs: `auto` is readable on a terminal and JSON elsewhere."""
+
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}LOG_", frozen=True, hide_input_in_errors=True)
+
+    format: Literal["json", "console", "auto"] = "auto"
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+def read(settings: type[S], environ: Mapping[str, str]) -> S:
+    """One settings class from the environment. Raises ConfigurationError that says every problem in one line."""
+    prefix = str(settings.model_config.get("env_prefix", PREFIX))
+    problems = _unknown(settings, prefix, environ)
+    try:
+        value = settings()
+    except ValidationError as error:
+        problems += [
+            f"{prefix}{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors(include_input=False)
+        ]
+    else:
+        if not problems:
+            return value
+    raise ConfigurationError(
+        "; ".join(problems), where="environment", remedy="correct or unset these variables", code="settings_invalid"
+    )
+
+
+def _unknown(settings: type[BaseSettings], prefix: str, environ: Mapping[str, str]) -> list[str]:
+    known = [f"{prefix}{name}".upper() for name in settings.model_fields]
+    problems: list[str] = []
+    for name in environ:
+        if name.startswith(prefix) and prefix != PREFIX and name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            problems.append(f"{name} is not a setting" + (f" (did you mean {close[0]}?)" if close else ""))
+        elif name.startswith(PREFIX) and not name.removeprefix(PREFIX).startswith(PARTS):
+            problems.append(f"{name} is not a setting of any part")
+    return problems
