@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -157,7 +158,7 @@ class Dovecot:
         self._run.symlink_to(run)
         users = self.folder / "users"
         users.touch(mode=0o600)
-        users.write_text("".join(f"{user}:{_password(word)}::::::\n" for user, word in self.users.items()))
+        users.write_text("".join(f"{_escaped(user)}:{_password(word)}::::::\n" for user, word in self.users.items()))
         if os.geteuid() == 0:
             shutil.chown(users, "dovecot", "dovecot")
             users = _reachable_copy(users, self._run.readlink())
@@ -221,6 +222,11 @@ def _reachable_copy(users: Path, run: Path) -> Path:
     return copy
 
 
+def _escaped(user: str) -> str:
+    """A user name as Dovecot looks it up in a password file: quotes and backslashes escaped (seen in 2.3.19)."""
+    return re.sub(r"""([\\"'])""", r"\\\1", user)
+
+
 def _password(word: str) -> str:
     return "{PLAIN.b64}" + base64.b64encode(word.encode()).decode("ascii")
 
@@ -238,7 +244,7 @@ instance_name = mail-automator
 protocols = imap
 listen = {address}
 log_path = {log}
-auth_verbose = no
+auth_verbose = yes
 auth_mechanisms = plain login
 auth_failure_delay = 0
 auth_username_chars =
