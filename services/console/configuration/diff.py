@@ -1,0 +1,30 @@
+"""A plan as text for people: one unified diff per change. Pure, and without a secret: the YAML it compares has none."""
+
+import difflib
+from collections.abc import Iterator
+
+from services.console.configuration.plan import Action, Change, Plan
+
+
+def unified(plan: Plan) -> str:
+    """The whole plan as a unified diff; empty if nothing changes."""
+    return "".join(line for change in plan.changes if change.action is not Action.UNCHANGED for line in _lines(change))
+
+
+def _lines(change: Change) -> Iterator[str]:
+    old = f"{change.title} (stored)" if change.before else "/dev/null"
+    new = f"{change.title} (documents)" if change.after else "/dev/null"
+    yield from difflib.unified_diff(change.before.splitlines(True), change.after.splitlines(True), old, new)
+    if change.before and change.before == change.after:
+        yield f"--- {old}\n+++ {new}\n"
+    for name in change.new_secrets:
+        yield f"+# {name}: a new secret is given (never shown)\n"
+
+
+def summary(plan: Plan) -> str:
+    """`2 to create, 1 to update, 5 unchanged`."""
+    words = ((Action.CREATE, "to create"), (Action.UPDATE, "to update"), (Action.DELETE, "to delete"))
+    counts = [(sum(one.action is action for one in plan.changes), word) for action, word in words]
+    same = sum(one.action is Action.UNCHANGED for one in plan.changes)
+    parts = [f"{count} {word}" for count, word in counts if count]
+    return ", ".join([*parts, f"{same} unchanged"] if same or not parts else parts)

@@ -1,0 +1,245 @@
+"""What has to change so that the store holds what the documents say. Pure: decides, and touches nothing.
+
+A plan is idempotent: carried out and planned again, everything is unchanged. Secrets are compared outside (`same`);
+here only whether one is new counts.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from pydantic import SecretStr
+
+from services.console.configuration.documents import CatalogueItem, Documents, MailboxDocument
+from services.console.configuration.export import as_yaml, item_document, items, mailbox_document
+from services.console.configuration.problems import ConfigurationProblems, Position, suggest
+from shared.domain.catalogue import Catalogue, Department, Process, Service
+from shared.domain.errors import ConfigurationError
+from shared.domain.mailbox import SECRET_FIELDS, Mailbox, MailboxSpec, secret_binding, split_secrets
+
+
+class Action(StrEnum):
+    """What happens to one thing."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing: what happens to it, and its YAML before and after (empty if it is not there)."""
+
+    action: Action
+    kind: str
+    name: str
+    before: str = ""
+    after: str = ""
+    new_secrets: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """`Mailbox support`."""
+        return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxWrite:
+    """A mailbox to be stored, with the secrets to seal (by `part.field`)."""
+
+    mailbox: Mailbox
+    secrets: Mapping[str, SecretStr]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All changes, and what is to be written for them. `catalogue` is None if it stays as it is."""
+
+    changes: tuple[Change, ...]
+    writes: tuple[MailboxWrite, ...] = ()
+    deletes: tuple[str, ...] = ()
+    catalogue: Catalogue | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything would change."""
+        return any(one.action is not Action.UNCHANGED for one in self.changes) or self.catalogue is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """What the store holds. `same` names the inline secrets that equal the stored ones, as (mailbox, part.field)."""
+
+    mailboxes: Mapping[str, Mailbox]
+    catalogue: Catalogue = Catalogue()
+    same: frozenset[tuple[str, str]] = frozenset()
+
+
+def decide(current: Current, documents: Documents, *, prune: bool = False) -> Plan:
+    """The plan. With `prune`, what is stored but not in the documents goes: only of kinds that the documents contain,
+    and of mailboxes only those that `apply` made.
+
+    Raises ConfigurationProblems: a name nobody has, a stored secret that does not exist or belongs to another server.
+    """
+    catalogue = _merged(current.catalogue, documents, prune)
+    pairs = [_mailbox(current, one) for one in documents.mailboxes]
+    doomed = _doomed(current, documents) if prune else ()
+    problems = [*_stored_secret_problems(current, documents), *_dangling(current, documents, catalogue, doomed)]
+    if problems:
+        raise ConfigurationProblems(problems)
+    changes = [*_catalogue_changes(current.catalogue, catalogue, documents), *(change for change, _ in pairs)]
+    changes += [_deletion(current.mailboxes[name]) for name in doomed]
+    return Plan(
+        changes=tuple(changes),
+        writes=tuple(write for change, write in pairs if change.action is not Action.UNCHANGED),
+        deletes=doomed,
+        catalogue=None if catalogue == current.catalogue else catalogue,
+        warnings=documents.warnings,
+    )
+
+
+def _merged(old: Catalogue, documents: Documents, prune: bool) -> Catalogue:
+    given = [one.item for one in documents.catalogue]
+    services = [one for one in given if isinstance(one, Service)]
+    processes = [one for one in given if isinstance(one, Process)]
+    departments = [one for one in given if isinstance(one, Department)]
+    return old.model_copy(
+        update={
+            "services": _merge(old.services, services, prune),
+            "processes": _merge(old.processes, processes, prune),
+            "departments": _merge(old.departments, departments, prune),
+        }
+    )
+
+
+T = TypeVar("T", Department, Service, Process)
+
+
+def _merge(old: tuple[T, ...], new: list[T], prune: bool) -> tuple[T, ...]:
+    """By name: what is there keeps its place, what is new follows. Pruned, the documents' own order is the order."""
+    if prune and new:
+        return tuple(new)
+    by_name = {one.name: one for one in new}
+    known = {one.name for one in old}
+    return (*(by_name.get(one.name, one) for one in old), *(one for one in new if one.name not in known))
+
+
+def _catalogue_changes(old: Catalogue, new: Catalogue, documents: Documents) -> Iterator[Change]:
+    before = {_key(one): one for one in items(old)}
+    after = {_key(one): one for one in items(new)}
+    given = {_key(one.item) for one in documents.catalogue}
+    for key, item in after.items():
+        if key in given:
+            yield _change(*key, _item_yaml(before.get(key)), _item_yaml(item))
+    for key, item in before.items():
+        if key not in after:
+            yield _change(*key, _item_yaml(item), "")
+
+
+def _key(item: CatalogueItem) -> tuple[str, str]:
+    return type(item).__name__, item.name
+
+
+def _item_yaml(item: CatalogueItem | None) -> str:
+    return "" if item is None else as_yaml(item_document(item))
+
+
+def _mailbox_yaml(mailbox: Mailbox) -> str:
+    return as_yaml(mailbox_document(mailbox.name, mailbox.labels, mailbox.spec))
+
+
+def _change(kind: str, name: str, before: str, after: str, new_secrets: tuple[str, ...] = ()) -> Change:
+    if not before:
+        action = Action.CREATE
+    elif not after:
+        action = Action.DELETE
+    else:
+        action = Action.UPDATE if before != after or new_secrets else Action.UNCHANGED
+    return Change(action, kind, name, before, after, new_secrets)
+
+
+def _deletion(mailbox: Mailbox) -> Change:
+    return _change("Mailbox", mailbox.name, _mailbox_yaml(mailbox), "")
+
+
+def _mailbox(current: Current, document: MailboxDocument) -> tuple[Change, MailboxWrite]:
+    spec, secrets = split_secrets(document.spec)
+    old = current.mailboxes.get(document.name)
+    new = Mailbox(
+        name=document.name,
+        labels=document.labels,
+        spec=spec,
+        revision=old.revision if old else 1,
+        managed_by="apply",
+        paused=old.paused if old else False,
+    )
+    fresh = tuple(field for field in secrets if (document.name, field) not in current.same)
+    change = _change("Mailbox", document.name, _mailbox_yaml(old) if old else "", _mailbox_yaml(new), fresh)
+    return change, MailboxWrite(new, secrets)
+
+
+def _doomed(current: Current, documents: Documents) -> tuple[str, ...]:
+    if not documents.mailboxes:
+        return ()
+    kept = {one.name for one in documents.mailboxes}
+    return tuple(name for name, one in current.mailboxes.items() if name not in kept and one.managed_by == "apply")
+
+
+def _stored_secret_problems(current: Current, documents: Documents) -> Iterator[ConfigurationError]:
+    for document in documents.mailboxes:
+        old = current.mailboxes.get(document.name)
+        for part, field in SECRET_FIELDS:
+            if not is_stored(document.spec, part, field):
+                continue
+            where = ("spec", part, f"{field}_from")
+            name = f"{part}.{field}"
+            remedy = "give the secret again: by file, env, or inline"
+            if old is None or not is_stored(old.spec, part, field):
+                yield document.position.problem(f"no {name} is stored for this mailbox", remedy, where)
+            elif secret_binding(old.spec, old.name, name) != secret_binding(document.spec, document.name, name):
+                what = f"the stored {name} belongs to another host, port, encryption or user"
+                yield document.position.problem(what, remedy, where)
+
+
+def is_stored(spec: MailboxSpec, part: str, field: str) -> bool:
+    """Whether a spec reads this secret from our own encrypted store."""
+    source = getattr(getattr(spec, part), f"{field}_from", None)
+    return bool(source is not None and source.stored)
+
+
+def _dangling(
+    current: Current, documents: Documents, catalogue: Catalogue, doomed: tuple[str, ...]
+) -> Iterator[ConfigurationError]:
+    """Every service or department that is named somewhere and exists nowhere."""
+    given = {one.name: one for one in documents.mailboxes}
+    for document in documents.mailboxes:
+        yield from _mailbox_references(document.spec, catalogue, document.position)
+    for name, mailbox in current.mailboxes.items():
+        if name not in given and name not in doomed:
+            position = Position("the store", mailbox.revision, f"Mailbox {name}")
+            yield from _mailbox_references(mailbox.spec, catalogue, position)
+    positions = {_key(one.item): one.position for one in documents.catalogue}
+    for item in (*catalogue.services, *catalogue.processes):
+        position = positions.get(_key(item)) or Position("the store", catalogue.revision, " ".join(_key(item)))
+        yield from _unknown("Department", [item.department], catalogue, position, ("spec", "department"))
+
+
+def _mailbox_references(spec: MailboxSpec, catalogue: Catalogue, position: Position) -> Iterator[ConfigurationError]:
+    rules = spec.domains
+    yield from _unknown("Service", rules.impact_services, catalogue, position, ("spec", "domains", "impactServices"))
+    yield from _unknown("Service", [rules.default_service], catalogue, position, ("spec", "domains", "defaultService"))
+    yield from _unknown("Department", [rules.department], catalogue, position, ("spec", "domains", "department"))
+
+
+def _unknown(
+    kind: str, names: Iterable[str | None], catalogue: Catalogue, position: Position, path: tuple[str, ...]
+) -> Iterator[ConfigurationError]:
+    pool = catalogue.services if kind == "Service" else catalogue.departments
+    known = [one.name for one in pool]
+    for name in names:
+        if name is not None and name not in known:
+            remedy = f"apply a document of kind {kind} with that name, or correct it"
+            yield position.problem(f'no {kind} is named "{name}"', suggest(name, known, remedy), path)
