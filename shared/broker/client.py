@@ -1,0 +1,273 @@
+"""The broker door: connect, declare or verify the topology, publish in confirmed bursts, consume in batches.
+
+Two connections: a publisher that the broker blocks must not hold up acknowledgements.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Self
+from urllib.parse import urlsplit
+
+import aio_pika
+import structlog
+from aio_pika.abc import (
+    AbstractChannel,
+    AbstractExchange,
+    AbstractIncomingMessage,
+    AbstractQueue,
+    AbstractRobustConnection,
+)
+from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity, ChannelPreconditionFailed, DeliveryError, PublishError
+
+from shared.broker import topology
+from shared.broker.messages import AmqpDelivery, Delivery, Outgoing
+from shared.broker.settings import BrokerSettings
+from shared.contracts.codec import Envelope
+from shared.domain.errors import BrokerUnavailable, ConfigurationError
+from shared.observability.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+_TROUBLE = (AMQPError, ConnectionError, OSError, TimeoutError, RuntimeError)
+
+
+class Subscription:
+    """A consumer of one queue that hands out micro-batches."""
+
+    def __init__(self, queue: AbstractQueue, window: int) -> None:
+        self._queue = queue
+        self._waiting: asyncio.Queue[Delivery] = asyncio.Queue(maxsize=window * 2)
+        self._tag = ""
+
+    async def start(self) -> None:
+        """Begin to receive."""
+        self._tag = await self._queue.consume(self._take)
+
+    async def _take(self, message: AbstractIncomingMessage) -> None:
+        await self._waiting.put(AmqpDelivery(message))
+
+    async def batch(self, most: int, wait_seconds: float) -> list[Delivery]:
+        """Up to `most` deliveries: waits for the first, then takes what is there. Empty after `wait_seconds`."""
+        try:
+            async with asyncio.timeout(wait_seconds):
+                got = [await self._waiting.get()]
+        except TimeoutError:
+            return []
+        while len(got) < most and not self._waiting.empty():
+            got.append(self._waiting.get_nowait())
+        return got
+
+    async def stop(self) -> None:
+        """Receive nothing more, and give back what was not handed out yet."""
+        try:
+            await self._queue.cancel(self._tag, timeout=5)
+        except _TROUBLE:
+            log.debug("consumer_was_gone")
+        while not self._waiting.empty():
+            await self._waiting.get_nowait().give_back()
+
+
+class Broker:
+    """An open door to RabbitMQ. Use `Broker.connect`."""
+
+    def __init__(self, settings: BrokerSettings, metrics: Metrics) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._connections: list[AbstractRobustConnection] = []
+        self._exchanges: dict[str, AbstractExchange] = {}
+        self._channels: dict[str, AbstractChannel] = {}
+
+    @classmethod
+    async def connect(cls, settings: BrokerSettings, metrics: Metrics) -> Self:
+        """Connect, trying again until the deadline of the settings; then declare or verify the topology.
+
+        Raises BrokerUnavailable (host and port, never credentials) or ConfigurationError.
+        """
+        broker = cls(settings, metrics)
+        try:
+            await broker._open()
+        except BaseException:
+            await broker.close()
+            raise
+        return broker
+
+    @property
+    def where(self) -> str:
+        """Host and port, for messages to people."""
+        parts = urlsplit(self._settings.url.get_secret_value())
+        return f"{parts.hostname}:{parts.port or 5672}"
+
+    @property
+    def connected(self) -> bool:
+        """Whether both connections are up at this moment."""
+        return bool(self._connections) and all(one.connected.is_set() for one in self._connections)
+
+    async def _open(self) -> None:
+        self._connections = [await self._dial("publish")]
+        self._connections.append(await self._dial("consume"))
+        publishing = await self._connections[0].channel(publisher_confirms=True, on_return_raises=True)
+        self._channels = {"publish": publishing}
+        await self._topology()
+        for exchange in topology.EXCHANGES:
+            self._exchanges[exchange.name] = await publishing.get_exchange(exchange.name, ensure=False)
+
+    async def _dial(self, name: str) -> AbstractRobustConnection:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._settings.connect_deadline_seconds
+        pause = 0.5
+        while True:
+            try:
+                return await aio_pika.connect_robust(
+                    self._settings.url.get_secret_value(),
+                    heartbeat=self._settings.heartbeat_seconds,
+                    timeout=10,
+                    reconnect_interval=1,
+                    client_properties={"connection_name": f"mail-automator {name}"},
+                )
+            except (aio_pika.exceptions.ProbableAuthenticationError, aio_pika.exceptions.AuthenticationError):
+                raise ConfigurationError(
+                    "RabbitMQ refused the user name or password",
+                    where=self.where,
+                    remedy="correct MAIL_AUTOMATOR_BROKER_URL",
+                    code="broker_credentials",
+                ) from None
+            except _TROUBLE as error:
+                if loop.time() + pause > deadline:
+                    raise BrokerUnavailable(
+                        f"RabbitMQ does not answer: {type(error).__name__}",
+                        where=self.where,
+                        remedy="start it, or correct MAIL_AUTOMATOR_BROKER_URL",
+                    ) from None
+                log.warning("broker_unreachable", where=self.where, error=type(error).__name__, next_try_seconds=pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 10)
+
+    async def _topology(self) -> None:
+        declare = self._settings.topology == "declare"
+        channel = await self._connections[0].channel()
+        try:
+            for exchange in topology.EXCHANGES:
+                await channel.declare_exchange(exchange.name, exchange.kind, durable=True, passive=not declare)
+            for row in topology.QUEUES:
+                queue = await channel.declare_queue(
+                    row.name, durable=True, passive=not declare, arguments=row.arguments if declare else None
+                )
+                if declare:
+                    await queue.bind(row.exchange, row.key)
+        except ChannelPreconditionFailed as error:
+            raise ConfigurationError(
+                f"the broker has a queue or exchange of this name with other arguments: {error}",
+                where=self.where,
+                remedy="delete it when it is empty, or use another virtual host",
+                code="topology_conflict",
+            ) from None
+        except ChannelNotFoundEntity as error:
+            raise ConfigurationError(
+                f"the topology is not there: {error}",
+                where=self.where,
+                remedy="let the operator create it, or set MAIL_AUTOMATOR_BROKER_TOPOLOGY=declare",
+                code="topology_missing",
+            ) from None
+        finally:
+            if not channel.is_closed:
+                await channel.close()
+
+    async def publish(self, exchange: str, key: str, envelopes: Sequence[Envelope]) -> None:
+        """Publish a burst with one key; see `publish_all`."""
+        await self.publish_all([Outgoing(exchange, key, envelope) for envelope in envelopes])
+
+    async def publish_all(self, burst: Sequence[Outgoing]) -> None:
+        """Publish a burst, persistent; returns when the broker has confirmed every message.
+
+        Raises BrokerUnavailable if any was not confirmed (it may have arrived all the same) or, being mandatory,
+        reached no queue.
+        """
+        if not burst:
+            return
+        started = asyncio.get_running_loop().time()
+        results = await asyncio.gather(*(self._send(one) for one in burst), return_exceptions=True)
+        self._metrics.publish_duration.observe(asyncio.get_running_loop().time() - started)
+        trouble: BaseException | None = None
+        for one, result in zip(burst, results, strict=True):
+            failed = isinstance(result, BaseException)
+            self._metrics.publishes.labels(one.exchange, "failed" if failed else "confirmed").inc()
+            trouble = result if failed else trouble
+        if trouble is not None:
+            self._raise(trouble)
+
+    async def _send(self, one: Outgoing) -> None:
+        envelope = one.envelope
+        message = aio_pika.Message(
+            envelope.body,
+            headers=dict(envelope.headers),
+            content_type=envelope.content_type,
+            type=envelope.type,
+            message_id=envelope.message_id,
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+        )
+        exchange = self._exchanges[one.exchange]
+        await exchange.publish(
+            message, one.key, mandatory=one.mandatory, timeout=self._settings.publish_timeout_seconds
+        )
+
+    def _raise(self, trouble: BaseException) -> None:
+        """Every way a publish fails, as one error. A CancelledError that nobody asked for is a lost connection."""
+        task = asyncio.current_task()
+        if isinstance(trouble, asyncio.CancelledError) and task is not None and task.cancelling():
+            raise trouble
+        if not isinstance(trouble, (*_TROUBLE, asyncio.CancelledError, DeliveryError)):
+            raise trouble
+        reason = "reached no queue" if isinstance(trouble, PublishError) else "was not confirmed"
+        raise BrokerUnavailable(
+            f"a message {reason}: {type(trouble).__name__}",
+            where=self.where,
+            remedy="see whether RabbitMQ is up, out of disk or memory, and whether the topology is complete",
+        ) from None
+
+    async def subscribe(self, queue: str, window: int) -> Subscription:
+        """Consume a queue; at most `window` messages are unacknowledged at a time."""
+        channel = await self._connections[1].channel()
+        await channel.set_qos(prefetch_count=window)
+        row = next(one for one in topology.QUEUES if one.name == queue)
+        declared = (
+            await channel.declare_queue(row.name, durable=True, arguments=row.arguments)
+            if (self._settings.topology == "declare")
+            else await channel.declare_queue(row.name, passive=True)
+        )
+        subscription = Subscription(declared, window)
+        await subscription.start()
+        return subscription
+
+    async def listen(self, exchange: str, key: str = "#", window: int = 200) -> Subscription:
+        """Hear an exchange on a queue of one's own that goes with this connection. For hints and for watching."""
+        channel = await self._connections[1].channel()
+        await channel.set_qos(prefetch_count=window)
+        queue = await channel.declare_queue(exclusive=True, auto_delete=True)
+        await queue.bind(exchange, key)
+        subscription = Subscription(queue, window)
+        await subscription.start()
+        return subscription
+
+    async def depth(self, queue: str) -> int:
+        """Messages that lie ready in a queue. Raises BrokerUnavailable."""
+        try:
+            channel = await self._connections[0].channel()
+            try:
+                declared = await channel.declare_queue(queue, passive=True)
+            finally:
+                if not channel.is_closed:
+                    await channel.close()
+        except _TROUBLE as error:
+            raise BrokerUnavailable(
+                f"the depth of {queue} is not known: {type(error).__name__}", where=self.where
+            ) from None
+        return declared.declaration_result.message_count or 0
+
+    async def close(self) -> None:
+        """Close both connections."""
+        for connection in self._connections:
+            try:
+                async with asyncio.timeout(5):
+                    await connection.close()
+            except _TROUBLE:
+                log.debug("connection_was_gone")

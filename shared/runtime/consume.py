@@ -1,0 +1,215 @@
+"""The consume loop that every stage runs: take a micro-batch, handle, publish, settle, acknowledge - always last.
+
+Acknowledgements, retries, the one log line per mail and the counting are decided here and nowhere else.
+What happens to an error depends on its fate alone:
+
+* store or broker away: the batch is kept and tried again with back-off; nothing new is taken (no hot loop);
+* Transient, or an unknown exception: `next_attempt_at` is written to the ledger, then acknowledged;
+* Permanent, or attempts exhausted: the mail is quarantined with its reason, then acknowledged;
+* not of the contract: rejected to the dead letters.
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Generic, Protocol, TypeVar
+
+import structlog
+
+from shared.broker.client import Broker, Subscription
+from shared.broker.messages import Delivery, Outgoing
+from shared.broker.topology import Queue
+from shared.contracts.codec import decode
+from shared.contracts.messages import Message
+from shared.domain.errors import AutomatorError, BrokerUnavailable, MalformedMessage, Permanent, StoreUnavailable
+from shared.domain.ledger import Failure, LedgerEntry
+from shared.runtime.process import Process
+
+log = structlog.get_logger(__name__)
+
+M = TypeVar("M", bound=Message)
+M_contra = TypeVar("M_contra", bound=Message, contravariant=True)
+
+MAX_ATTEMPTS = 8
+SUSPECT_DELIVERIES = 3
+"""A message delivered this often may be killing its worker: it is handled alone, so that its neighbours live."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a handler says of one mail: a label and reason for log and metrics, and what is to be published."""
+
+    label: str
+    reason: str = ""
+    publish: tuple[Outgoing, ...] = ()
+
+
+class Handler(Protocol[M_contra]):
+    """A stage's work on a micro-batch."""
+
+    async def handle(self, messages: Sequence[M_contra]) -> Sequence[Outcome | AutomatorError]:
+        """One result per message, in order. An AutomatorError as a result is the fate of that mail alone."""
+        ...
+
+    async def settle(self, messages: Sequence[M_contra], outcomes: Sequence[Outcome | AutomatorError]) -> None:
+        """Called once everything has been published and confirmed, before the acknowledgements."""
+        ...
+
+
+class Retries(Protocol):
+    """The ledger, as far as failures go."""
+
+    async def get(self, mail_id: str) -> LedgerEntry | None: ...
+    async def defer(self, mail_id: str, failure: Failure, next_attempt_at: datetime) -> int: ...
+    async def quarantine(self, mail_id: str, failure: Failure) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """How a stage consumes: its queue, messages held at a time, mails per batch, batches at a time."""
+
+    stage: str
+    queue: Queue
+    window: int = 200
+    batch: int = 50
+    workers: int = 2
+
+
+def backoff(attempts: int, chance: float) -> timedelta:
+    """How long a mail waits after that many failed attempts: 10 s doubling to 6 h, between half and one and a half.
+
+    `chance` is a random number in [0, 1).
+    """
+    return timedelta(seconds=min(10 * 2**attempts, 6 * 3600) * (0.5 + chance))
+
+
+class Consumer(Generic[M]):
+    """Runs a Lane until the process drains."""
+
+    def __init__(
+        self, process: Process, broker: Broker, lane: Lane, model: type[M], handler: Handler[M], retries: Retries
+    ) -> None:
+        self._process = process
+        self._broker = broker
+        self._lane = lane
+        self._model = model
+        self._handler = handler
+        self._retries = retries
+        self._held = process.metrics.in_flight.labels(lane.stage)
+
+    async def run(self) -> None:
+        """Consume until `draining` is set; what is held by then is finished, the rest given back."""
+        subscription = await self._broker.subscribe(self._lane.queue.name, self._lane.window)
+        self._process.ready("broker", True)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._lane.workers):
+                    group.create_task(self._work(subscription))
+        finally:
+            await subscription.stop()
+
+    async def _work(self, subscription: Subscription) -> None:
+        while not self._process.draining.is_set():
+            deliveries = await subscription.batch(self._lane.batch, wait_seconds=1)
+            self._process.beat()
+            self._process.ready("broker", self._broker.connected)
+            if deliveries:
+                self._held.inc(len(deliveries))
+                try:
+                    await self._take(deliveries)
+                finally:
+                    self._held.dec(len(deliveries))
+
+    async def _take(self, deliveries: Sequence[Delivery]) -> None:
+        pairs = [pair for delivery in deliveries if (pair := await self._read(delivery))]
+        suspects = [pair for pair in pairs if pair[1].deliveries >= SUSPECT_DELIVERIES]
+        rest = [pair for pair in pairs if pair[1].deliveries < SUSPECT_DELIVERIES]
+        for group in ([rest] if rest else []) + [[pair] for pair in suspects]:
+            await self._process_group(group)
+
+    async def _read(self, delivery: Delivery) -> tuple[M, Delivery] | None:
+        try:
+            message = decode(delivery.envelope)
+            if not isinstance(message, self._model):
+                raise MalformedMessage(f"{message.TYPE} does not belong on {self._lane.queue.name}")
+        except MalformedMessage as error:
+            self._process.metrics.dead_letters.labels(self._lane.stage, error.code).inc()
+            log.error("message_refused", stage=self._lane.stage, error=error.line())
+            await delivery.reject()
+            return None
+        return message, delivery
+
+    async def _process_group(self, pairs: Sequence[tuple[M, Delivery]]) -> None:
+        clock = self._process.clock
+        started = clock.monotonic()
+        messages = [message for message, _ in pairs]
+        pause = 0.5
+        while True:
+            try:
+                outcomes = await self._once(messages)
+                break
+            except (StoreUnavailable, BrokerUnavailable) as error:
+                self._process.ready("store" if isinstance(error, StoreUnavailable) else "broker", False)
+                log.warning("waiting", stage=self._lane.stage, error=error.line(), held=len(pairs))
+                if await self._process.pause(pause):
+                    for _, delivery in pairs:
+                        await delivery.give_back()
+                    return
+                self._process.beat()
+                pause = min(pause * 2, 15)
+        self._process.ready("store", True)
+        for _, delivery in pairs:
+            await delivery.ack()
+        self._count(messages, outcomes, clock.monotonic() - started)
+
+    async def _once(self, messages: Sequence[M]) -> Sequence[Outcome | AutomatorError]:
+        outcomes = await self._handled(messages)
+        await self._broker.publish_all([out for one in outcomes if isinstance(one, Outcome) for out in one.publish])
+        await self._handler.settle(messages, outcomes)
+        for message, outcome in zip(messages, outcomes, strict=True):
+            if isinstance(outcome, AutomatorError):
+                await self._fail(message, outcome)
+        return outcomes
+
+    async def _handled(self, messages: Sequence[M]) -> list[Outcome | AutomatorError]:
+        try:
+            return list(await self._handler.handle(messages))
+        except (StoreUnavailable, BrokerUnavailable):
+            raise
+        except AutomatorError as error:
+            unknown = error
+        except Exception as error:  # noqa: BLE001 - an unknown exception is transient until its attempts run out
+            log.exception("unexpected", stage=self._lane.stage, mails=len(messages))
+            unknown = AutomatorError(f"unexpected {type(error).__name__} in {self._lane.stage}", code="unexpected")
+        if len(messages) == 1:
+            return [unknown]
+        return [outcome for message in messages for outcome in await self._handled([message])]
+
+    async def _fail(self, message: M, error: AutomatorError) -> None:
+        now = self._process.clock.now()
+        stage, metrics = self._lane.stage, self._process.metrics
+        failure = Failure(stage=stage, code=error.code, what=error.line(), at=now)
+        entry = await self._retries.get(message.mail_id)
+        if entry is None:
+            metrics.dead_letters.labels(stage, "unknown_mail").inc()
+            log.error("unknown_mail", stage=stage, mail_id=message.mail_id)
+        elif isinstance(error, Permanent) or entry.attempts + 1 >= MAX_ATTEMPTS:
+            await self._retries.quarantine(message.mail_id, failure)
+            metrics.quarantined.labels(stage, error.code).inc()
+        else:
+            await self._retries.defer(message.mail_id, failure, now + backoff(entry.attempts, random.random()))  # noqa: S311 - jitter
+            metrics.retries.labels(stage, error.code).inc()
+
+    def _count(self, messages: Sequence[M], outcomes: Sequence[Outcome | AutomatorError], seconds: float) -> None:
+        metrics, stage = self._process.metrics, self._lane.stage
+        metrics.stage_duration.labels(stage).observe(seconds)
+        metrics.batch_size.labels(stage).observe(len(messages))
+        now = self._process.clock.now()
+        for message, outcome in zip(messages, outcomes, strict=True):
+            failed = isinstance(outcome, AutomatorError)
+            label, reason = ("failed", outcome.code) if failed else (outcome.label, outcome.reason)
+            metrics.messages.labels(stage, label, reason).inc()
+            metrics.message_age.labels(stage).observe(max(0.0, (now - message.received_at).total_seconds()))
+            log.info(label, stage=stage, mail_id=message.mail_id, mailbox=message.mailbox, reason=reason)

@@ -1,0 +1,68 @@
+"""The composition that filter, classifier and ticket_writer share: open the doors, follow the configuration, consume."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from shared.broker import topology
+from shared.broker.client import Broker
+from shared.broker.settings import BrokerSettings
+from shared.runtime.configuration import Configuration
+from shared.runtime.process import Process
+from shared.runtime.settings import read
+from shared.store.client import Store
+from shared.store.indexes import ensure_indexes, verify_indexes
+from shared.store.settings import StoreSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """Everything a stage stands on, open."""
+
+    process: Process
+    store: Store
+    broker: Broker
+    configuration: Configuration
+
+
+@asynccontextmanager
+async def doors(process: Process) -> AsyncGenerator[Doors, None]:
+    """Open store and broker, check the indexes, keep the configuration fresh; close all at the end.
+
+    Raises ConfigurationError, StoreUnavailable or BrokerUnavailable, each with one clear line.
+    """
+    store = await Store.open(read(StoreSettings, process.environ), clock=process.clock, environ=process.environ)
+    try:
+        await ensure_indexes(store)
+        await verify_indexes(store)
+        process.ready("store", True)
+        broker = await Broker.connect(read(BrokerSettings, process.environ), process.metrics)
+        try:
+            process.ready("broker", True)
+            configuration = Configuration(store, process.metrics)
+            await configuration.refresh()
+            hint = asyncio.Event()
+            async with asyncio.TaskGroup() as beside:
+                tasks = [
+                    beside.create_task(configuration.follow(hint)),
+                    beside.create_task(_hear(broker, hint)),
+                ]
+                try:
+                    yield Doors(process, store, broker, configuration)
+                finally:
+                    for task in tasks:
+                        task.cancel()
+        finally:
+            await broker.close()
+    finally:
+        await store.close()
+
+
+async def _hear(broker: Broker, hint: asyncio.Event) -> None:
+    subscription = await broker.listen(topology.CONFIG)
+    with suppress(asyncio.CancelledError):
+        while True:
+            for delivery in await subscription.batch(100, wait_seconds=60):
+                hint.set()
+                await delivery.ack()
