@@ -3,7 +3,7 @@
 Each error is one line: file, document, path of the field, what is wrong, what to do.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar, cast
 
@@ -119,11 +119,11 @@ def _document(raw: RawDocument) -> MailboxDocument | CatalogueDocument:
 
 def _envelope(raw: RawDocument) -> tuple[Envelope, Position]:
     position = replace(raw.position, title=_title(raw.content))
-    if not isinstance(raw.content, dict):
+    if not isinstance(raw.content, Mapping):
         raise ConfigurationProblems(
             [position.problem("document is not a mapping", f"start it with apiVersion: {API_VERSION}")]
         )
-    content = cast("dict[object, object]", raw.content)
+    content = dict(cast("Mapping[object, object]", raw.content))
     early = _early_problem(content, position)
     if early is not None:
         raise ConfigurationProblems([early])

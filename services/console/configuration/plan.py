@@ -5,7 +5,7 @@ here only whether one is new counts.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
 
@@ -74,7 +74,7 @@ class Current:
     """What the store holds. `same` names the inline secrets that equal the stored ones, as (mailbox, part.field)."""
 
     mailboxes: Mapping[str, Mailbox]
-    catalogue: Catalogue = Catalogue()
+    catalogue: Catalogue = field(default_factory=Catalogue)
     same: frozenset[tuple[str, str]] = frozenset()
 
 
@@ -176,7 +176,7 @@ def _mailbox(current: Current, document: MailboxDocument) -> tuple[Change, Mailb
         managed_by="apply",
         paused=old.paused if old else False,
     )
-    fresh = tuple(field for field in secrets if (document.name, field) not in current.same)
+    fresh = tuple(name for name in secrets if (document.name, name) not in current.same)
     change = _change("Mailbox", document.name, _mailbox_yaml(old) if old else "", _mailbox_yaml(new), fresh)
     return change, MailboxWrite(new, secrets)
 
@@ -191,22 +191,22 @@ def _doomed(current: Current, documents: Documents) -> tuple[str, ...]:
 def _stored_secret_problems(current: Current, documents: Documents) -> Iterator[ConfigurationError]:
     for document in documents.mailboxes:
         old = current.mailboxes.get(document.name)
-        for part, field in SECRET_FIELDS:
-            if not is_stored(document.spec, part, field):
+        for part, key in SECRET_FIELDS:
+            if not is_stored(document.spec, part, key):
                 continue
-            where = ("spec", part, f"{field}_from")
-            name = f"{part}.{field}"
+            where = ("spec", part, f"{key}_from")
+            name = f"{part}.{key}"
             remedy = "give the secret again: by file, env, or inline"
-            if old is None or not is_stored(old.spec, part, field):
+            if old is None or not is_stored(old.spec, part, key):
                 yield document.position.problem(f"no {name} is stored for this mailbox", remedy, where)
             elif secret_binding(old.spec, old.name, name) != secret_binding(document.spec, document.name, name):
                 what = f"the stored {name} belongs to another host, port, encryption or user"
                 yield document.position.problem(what, remedy, where)
 
 
-def is_stored(spec: MailboxSpec, part: str, field: str) -> bool:
+def is_stored(spec: MailboxSpec, part: str, key: str) -> bool:
     """Whether a spec reads this secret from our own encrypted store."""
-    source = getattr(getattr(spec, part), f"{field}_from", None)
+    source = getattr(getattr(spec, part), f"{key}_from", None)
     return bool(source is not None and source.stored)
 
 

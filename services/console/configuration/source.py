@@ -56,7 +56,7 @@ def parse(text: str, source: str) -> tuple[RawDocument, ...]:
             lines = dict(_lines(node, ()))
             position = Position(source, number, lines=lines)
             _refuse_repeats(node, position, ())
-            content: object = loader.construct_document(node)
+            content = cast("object", loader.construct_document(node))  # pyright: ignore[reportUnknownMemberType]  # stub
             if content is not None:
                 found.append(RawDocument(content, position))
     except yaml.MarkedYAMLError as error:
