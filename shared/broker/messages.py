@@ -6,7 +6,10 @@ from typing import Protocol
 from aio_pika.abc import AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError
 
+from shared.broker.topology import TICKETS
 from shared.contracts.codec import Envelope, Header
+from shared.contracts.events import envelope
+from shared.domain.ticket import OutboxEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,11 @@ class Outgoing:
     key: str
     envelope: Envelope
     mandatory: bool = True
+
+
+def owed(event: OutboxEvent) -> Outgoing:
+    """An event on its way to whoever listens; nobody need."""
+    return Outgoing(TICKETS, event.routing_key, envelope(event), mandatory=False)
 
 
 class Delivery(Protocol):

@@ -7,8 +7,10 @@ Delivery is at-least-once; order is not promised.
 from datetime import datetime
 from typing import Any
 
+import orjson
 from pydantic import BaseModel, ConfigDict
 
+from shared.contracts.codec import Envelope
 from shared.domain.decision import Classification, Decision
 from shared.domain.email import Address
 from shared.domain.identity import event_id
@@ -79,7 +81,12 @@ def ticket_created(ticket: Ticket, source: str = DEFAULT_SOURCE) -> OutboxEvent:
 
 
 def mail_rejected(
-    mail_id: str, mailbox: str, message_id: str | None, received_at: datetime, decision: Decision, source: str = DEFAULT_SOURCE
+    mail_id: str,
+    mailbox: str,
+    message_id: str | None,
+    received_at: datetime,
+    decision: Decision,
+    source: str = DEFAULT_SOURCE,
 ) -> OutboxEvent:
     """The event that a rejection owes. Routing key: `mail.rejected.<reason>.<mailbox>`."""
     data = MailRejectedV1(
@@ -108,3 +115,14 @@ def _outbox(kind: str, ident: str, source: str, subject: str, at: datetime, key:
         "data": data.model_dump(mode="json"),
     }
     return OutboxEvent(event_id=ident, type=kind, routing_key=key, event=event)
+
+
+def envelope(event: OutboxEvent) -> Envelope:
+    """An owed event as the broker sends it: structured JSON, with id and type again in the headers for routing."""
+    return Envelope(
+        body=orjson.dumps(event.event),
+        content_type=CLOUD_EVENT_CONTENT_TYPE,
+        type=event.type,
+        message_id=event.event_id,
+        headers={"ce-id": event.event_id, "ce-type": event.type},
+    )

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.domain.decision import Classification, Step
 from shared.domain.email import Email
+from shared.domain.mailbox import Module
 
 
 class Message(BaseModel):
@@ -38,10 +39,11 @@ class EmailFetched(Message):
 
 
 class EmailAccepted(Message):
-    """A mail passed the filter. `duplicate_of` names the mail that it repeats, where the mailbox wants no duplicates."""
+    """A mail passed the filter. `duplicate_of` names the mail it repeats, where the mailbox wants no duplicates."""
 
     TYPE: ClassVar[str] = "email.accepted"
 
+    module: Module
     mailbox_revision: int
     email: Email
     trace: tuple[Step, ...] = ()

@@ -1,1 +1,1 @@
-"""Frozen values of the field: mailbox, catalogue, email, decision, ticket. Pure: no driver, clock, log or environment."""
+"""Frozen values of the field: mailbox, catalogue, email, decision, ticket. Pure: no driver, clock or log."""

@@ -6,6 +6,8 @@ A mail has one final decision. Its trace tells each step that led there: which s
 from datetime import datetime
 from enum import StrEnum
 
+from pydantic import Field
+
 from shared.domain.mailbox import Module
 from shared.domain.value import Value
 
@@ -56,7 +58,7 @@ class Step(Value):
     rule: str
     verdict: Verdict
     sentence: str
-    looked_at: dict[str, str] = {}
+    looked_at: dict[str, str] = Field(default_factory=dict[str, str])
 
 
 class Priority(StrEnum):

@@ -85,7 +85,7 @@ class Email(Value):
 
 
 class Headline(Value):
-    """The few fields by which people look a mail up. Taken by the fetcher from the header block, without a full parse."""
+    """The few fields by which people look a mail up. Taken from the header block, without a full parse."""
 
     message_id: str | None = None
     sender: str | None = None

@@ -6,6 +6,7 @@ from typing import Literal
 
 from shared.domain.decision import Decision, Step
 from shared.domain.email import Headline
+from shared.domain.ticket import OutboxEvent
 from shared.domain.value import Value
 
 
@@ -67,3 +68,12 @@ class LedgerEntry(Value):
     failure: Failure | None = None
     stored_at: datetime
     progress_at: datetime
+
+
+class DecisionWrite(Value):
+    """A decision that wants to become the one of its mail, with the whole trace and the events it owes."""
+
+    mail_id: str
+    decision: Decision
+    trace: tuple[Step, ...]
+    outbox: tuple[OutboxEvent, ...] = ()

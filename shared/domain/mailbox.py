@@ -232,7 +232,10 @@ class MailboxSpec(Document):
     @model_validator(mode="after")
     def _acknowledgements_need_smtp(self) -> Self:
         if self.acknowledgements.enabled and self.smtp is None:
-            raise ValueError("acknowledgements are on (the default) and need smtp; give smtp or set acknowledgements.enabled to false")
+            raise ValueError(
+                "acknowledgements are on (the default) and need smtp: "
+                "give smtp, or set acknowledgements.enabled to false"
+            )
         return self
 
     @field_validator("aliases", mode="after")

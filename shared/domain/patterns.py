@@ -71,7 +71,7 @@ AddressPattern = Annotated[str, AfterValidator(_address_pattern)]
 
 
 def domain_matches(pattern: str, domain: str) -> bool:
-    """Whether a normalised domain is covered by a DomainPattern. `*.b.example` covers `a.b.example`, not `b.example`."""
+    """Whether a DomainPattern covers a normalised domain. `*.b.example` covers `a.b.example`, not `b.example`."""
     return domain.endswith(pattern[1:]) if pattern.startswith("*.") else domain == pattern
 
 

@@ -24,6 +24,7 @@ def _json(obj: object, **_: object) -> str:
 
 def configure(service: str, log_format: LogFormat = "auto", level: str = "INFO") -> None:
     """Route structlog and the standard library's logging through one set of processors to standard output."""
+    number = logging.getLevelNamesMapping()[level]
     as_json = log_format == "json" or (log_format == "auto" and not sys.stdout.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -50,10 +51,10 @@ def configure(service: str, log_format: LogFormat = "auto", level: str = "INFO")
     root.handlers = [handler]
     root.setLevel(level)
     for name in TALKATIVE:
-        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+        logging.getLogger(name).setLevel(max(logging.WARNING, number))
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
+        wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )

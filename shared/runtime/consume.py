@@ -180,7 +180,7 @@ class Consumer(Generic[M]):
             raise
         except AutomatorError as error:
             unknown = error
-        except Exception as error:  # noqa: BLE001 - an unknown exception is transient until its attempts run out
+        except Exception as error:
             log.exception("unexpected", stage=self._lane.stage, mails=len(messages))
             unknown = AutomatorError(f"unexpected {type(error).__name__} in {self._lane.stage}", code="unexpected")
         if len(messages) == 1:

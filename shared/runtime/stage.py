@@ -1,4 +1,4 @@
-"""The composition that filter, classifier and ticket_writer share: open the doors, follow the configuration, consume."""
+"""What every stage opens before it works: store, broker, and the configuration it follows."""
 
 import asyncio
 from collections.abc import AsyncGenerator

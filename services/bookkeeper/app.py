@@ -1,0 +1,63 @@
+"""Composes the bookkeeper: four loops beside each other, any number of replicas."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from services.bookkeeper.handler import Bookkeeper
+from services.bookkeeper.settings import BookkeeperSettings
+from shared.broker import topology
+from shared.domain.errors import Transient
+from shared.runtime.process import Process
+from shared.runtime.settings import read
+from shared.runtime.stage import Doors, doors
+
+log = structlog.get_logger(__name__)
+
+
+async def main(process: Process) -> None:
+    """Run until the process drains."""
+    settings = read(BookkeeperSettings, process.environ)
+    async with doors(process) as open_doors:
+        store = open_doors.store
+        books = Bookkeeper(
+            store.ledger,
+            store.tickets,
+            store.dead_messages,
+            open_doors.broker,
+            process.clock,
+            process.metrics,
+            settings,
+        )
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_every(process, settings.look_seconds, books.republish))
+            group.create_task(_every(process, settings.look_seconds, books.relay))
+            group.create_task(_every(process, settings.books_seconds, books.measure))
+            group.create_task(_bury(open_doors, books))
+
+
+async def _every(process: Process, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    while not process.draining.is_set():
+        try:
+            await work()
+        except Transient as error:
+            log.warning("put_off", work=work.__name__, error=error.line())
+        process.beat()
+        await process.pause(seconds)
+
+
+async def _bury(open_doors: Doors, books: Bookkeeper) -> None:
+    process = open_doors.process
+    subscription = await open_doors.broker.subscribe(topology.DEAD_LETTERS.name, window=50)
+    while not process.draining.is_set():
+        for delivery in await subscription.batch(50, wait_seconds=1):
+            try:
+                await books.bury(delivery.envelope)
+            except Transient as error:
+                log.warning("put_off", work="bury", error=error.line())
+                await process.pause(2)
+                await delivery.give_back()
+            else:
+                await delivery.ack()
+    await subscription.stop()

@@ -1,0 +1,114 @@
+"""Keeps the promise when everything else failed: what fell off the belt goes back to its start, what is owed is sent.
+
+Every move is idempotent and claimed by compare-and-set, so replicas do not get in each other's way.
+"""
+
+import random
+from collections.abc import Mapping
+from datetime import timedelta
+
+import structlog
+
+from services.bookkeeper.ports import Broker, Clock, DeadMessages, Ledger, Tickets
+from services.bookkeeper.settings import BookkeeperSettings
+from shared.broker.messages import Outgoing, owed
+from shared.broker.topology import CLASSIFIER, FILTER, MAIL, TICKET_WRITER
+from shared.contracts.codec import Envelope, encode
+from shared.contracts.messages import EmailFetched
+from shared.domain.ledger import Failure, LedgerEntry
+from shared.observability.metrics import Metrics
+from shared.runtime.consume import MAX_ATTEMPTS, backoff
+
+log = structlog.get_logger(__name__)
+
+_BELT = (FILTER, CLASSIFIER, TICKET_WRITER)
+
+
+class Bookkeeper:
+    """The moves of the bookkeeper; `app` calls each on its schedule."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        tickets: Tickets,
+        dead_messages: DeadMessages,
+        broker: Broker,
+        clock: Clock,
+        metrics: Metrics,
+        settings: BookkeeperSettings,
+    ) -> None:
+        self._ledger = ledger
+        self._tickets = tickets
+        self._dead_messages = dead_messages
+        self._broker = broker
+        self._clock = clock
+        self._metrics = metrics
+        self._settings = settings
+
+    async def republish(self) -> None:
+        """Put back what is due, or made no progress, always from the raw mail.
+
+        While the belt still carries mail, a mail without progress is most likely just waiting on it: then only what
+        has been without progress for very long is put back.
+        """
+        waiting = sum([await self._broker.depth(queue.name) for queue in _BELT])
+        patience = self._settings.lost_seconds if waiting else self._settings.stalled_seconds
+        now = self._clock.now()
+        entries = await self._ledger.due(now, now - timedelta(seconds=patience), self._settings.batch)
+        claimed = [entry for entry in entries if await self._ledger.claim(entry, now)]
+        await self._broker.publish_all([Outgoing(MAIL, EmailFetched.TYPE, encode(_again(entry))) for entry in claimed])
+        for entry in claimed:
+            reason = "due" if entry.next_attempt_at else "stalled"
+            self._metrics.republished.labels(reason).inc()
+            log.info("republished", mail_id=entry.mail_id, mailbox=entry.origin.mailbox, reason=reason)
+
+    async def relay(self) -> None:
+        """Publish events that are owed for longer than a healthy stage needs."""
+        before = self._clock.now() - timedelta(seconds=self._settings.outbox_seconds)
+        of_tickets = await self._tickets.pending_outbox(before, self._settings.batch)
+        of_mails = await self._ledger.pending_outbox(before, self._settings.batch)
+        self._metrics.outbox_pending.set(len(of_tickets) + len(of_mails))
+        await self._broker.publish_all([owed(event) for _, event in (*of_tickets, *of_mails)])
+        if of_tickets:
+            await self._tickets.mark_published([ticket_id for ticket_id, _ in of_tickets])
+        if of_mails:
+            await self._ledger.mark_done([mail_id for mail_id, _ in of_mails])
+        if of_tickets or of_mails:
+            log.info("relayed", tickets=len(of_tickets), mails=len(of_mails))
+
+    async def measure(self) -> None:
+        """Show the books as metrics."""
+        for mailbox, outcomes in (await self._ledger.count_by_outcome()).items():
+            for outcome, count in outcomes.items():
+                self._metrics.books.labels(mailbox, outcome).set(count)
+
+    async def bury(self, envelope: Envelope) -> None:
+        """Take a dead letter: its mail is tried again later or quarantined; one without a mail is kept as it is."""
+        headers: Mapping[str, str | int | bool] = envelope.headers
+        mail_id = str(headers.get("mail_id", ""))
+        entry = await self._ledger.get(mail_id) if mail_id else None
+        self._metrics.dead_letters.labels("bookkeeper", "known_mail" if entry else "unknown_mail").inc()
+        if entry is None:
+            await self._dead_messages.record(
+                {"type": envelope.type[:200], "message_id": envelope.message_id[:200], "size": len(envelope.body)}
+            )
+            log.error("dead_letter_without_mail", type=envelope.type[:60])
+            return
+        now = self._clock.now()
+        failure = Failure(stage="broker", code="dead_lettered", what="the broker gave this message up", at=now)
+        if entry.attempts + 1 >= MAX_ATTEMPTS:
+            await self._ledger.quarantine(mail_id, failure)
+            self._metrics.quarantined.labels("broker", failure.code).inc()
+        else:
+            await self._ledger.defer(mail_id, failure, now + backoff(entry.attempts, random.random()))  # noqa: S311 - jitter
+        log.warning("dead_letter", mail_id=mail_id, attempts=entry.attempts + 1)
+
+
+def _again(entry: LedgerEntry) -> EmailFetched:
+    return EmailFetched(
+        mail_id=entry.mail_id,
+        mailbox=entry.origin.mailbox,
+        received_at=entry.origin.internal_date,
+        fetched_at=entry.stored_at,
+        size=entry.origin.size,
+    )

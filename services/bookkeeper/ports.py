@@ -1,0 +1,46 @@
+"""What the bookkeeper asks of the store, the broker and the clock."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from shared.broker.messages import Outgoing
+from shared.domain.ledger import Failure, LedgerEntry
+from shared.domain.ticket import OutboxEvent
+
+
+class Ledger(Protocol):
+    """The books."""
+
+    async def due(self, now: datetime, stalled_before: datetime, limit: int) -> tuple[LedgerEntry, ...]: ...
+    async def claim(self, entry: LedgerEntry, now: datetime) -> bool: ...
+    async def get(self, mail_id: str) -> LedgerEntry | None: ...
+    async def defer(self, mail_id: str, failure: Failure, next_attempt_at: datetime) -> int: ...
+    async def quarantine(self, mail_id: str, failure: Failure) -> bool: ...
+    async def mark_done(self, mail_ids: Sequence[str]) -> None: ...
+    async def pending_outbox(self, before: datetime, limit: int) -> tuple[tuple[str, OutboxEvent], ...]: ...
+    async def count_by_outcome(self) -> dict[str, dict[str, int]]: ...
+
+
+class Tickets(Protocol):
+    """Tickets, as far as their outbox goes."""
+
+    async def pending_outbox(self, before: datetime, limit: int) -> tuple[tuple[str, OutboxEvent], ...]: ...
+    async def mark_published(self, ticket_ids: Sequence[str]) -> None: ...
+
+
+class DeadMessages(Protocol):
+    """Messages that no mail can be found for."""
+
+    async def record(self, document: Mapping[str, str | int]) -> None: ...
+
+
+class Broker(Protocol):
+    """The conveyor belt."""
+
+    async def publish_all(self, burst: Sequence[Outgoing]) -> None: ...
+    async def depth(self, queue: str) -> int: ...
+
+
+class Clock(Protocol):
+    def now(self) -> datetime: ...

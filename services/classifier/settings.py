@@ -1,0 +1,13 @@
+"""How the classifier works."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ClassifierSettings(BaseSettings):
+    """Messages held, and mails per batch."""
+
+    model_config = SettingsConfigDict(env_prefix="MAIL_AUTOMATOR_CLASSIFIER_", frozen=True, hide_input_in_errors=True)
+
+    window: int = Field(default=200, ge=1, le=2000)
+    batch: int = Field(default=50, ge=1, le=500)

@@ -1,0 +1,18 @@
+"""How the ticket writer works."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.contracts.events import DEFAULT_SOURCE
+
+
+class TicketWriterSettings(BaseSettings):
+    """Messages held, mails per batch, and the CloudEvents `source` of the events."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MAIL_AUTOMATOR_TICKET_WRITER_", frozen=True, hide_input_in_errors=True
+    )
+
+    window: int = Field(default=200, ge=1, le=2000)
+    batch: int = Field(default=50, ge=1, le=500)
+    event_source: str = DEFAULT_SOURCE
