@@ -1,0 +1,71 @@
+# Mail Automator. `make` lists what there is; every target sets up what it needs.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEBIAN := python3-venv rabbitmq-server dovecot-imapd
+DEV := $(VENV)/dev.stamp
+RUN := $(VENV)/run.stamp
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run test check bench lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 16
+
+setup: $(RUN) ## install what running needs: Debian packages (as root, or with sudo), Python packages into .venv
+	@echo "ready: make demo"
+
+demo: $(RUN) ## the whole pipeline on real mail: private mail server, about 40 mails, the table of what became of them
+	$(BIN)/python -m services.all_in_one.demo --data .data/demo
+
+run: $(RUN) ## the same system without the demo mail server, for mailboxes of your own
+	$(BIN)/python -m services.all_in_one --data .data/run
+
+test: $(DEV) ## all tests: unit, architecture, contract, end to end, against real servers
+	$(BIN)/python -m pytest $(TESTS)
+
+check: $(DEV) ## what needs no servers: ruff, pyright strict, import contracts, unused dependencies
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+
+bench: $(DEV) ## mails per second end to end, CPU by process, the slowest stage
+	$(BIN)/python -m tests.bench.backlog
+
+lock: $(DEV) ## resolve the dependencies of pyproject.toml anew
+	$(BIN)/python -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet uv
+	$(VENV)/lock/bin/uv pip compile -q --generate-hashes --no-header --python-version 3.11 --extra build pyproject.toml -o requirements.lock
+	$(VENV)/lock/bin/uv pip compile -q --generate-hashes --no-header --python-version 3.11 --all-extras -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean: ## remove .venv and .data (stop `make run` first)
+	rm -rf $(VENV) .data
+
+# --- what the targets stand on -------------------------------------------------------------------------------------
+
+$(VENV)/debian.stamp: Makefile
+	@missing=""; for p in $(DEBIAN); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q "ok installed" || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then \
+	  echo "installing Debian packages:$$missing"; \
+	  as_root=""; [ "$$(id -u)" = 0 ] || as_root=sudo; \
+	  $$as_root apt-get update -qq && \
+	  $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null || \
+	  { echo "could not install$$missing: install them by hand, then call make again" >&2; exit 1; }; \
+	fi
+	@mkdir -p $(VENV) && touch $@
+
+$(VENV)/bin/python: $(VENV)/debian.stamp
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(RUN): $(VENV)/bin/python requirements.lock pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(DEV): $(RUN) requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
+	@touch $@
