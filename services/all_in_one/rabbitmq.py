@@ -64,7 +64,7 @@ class RabbitMQ:
         return all(one is not None and one.poll() is None for one in (self._node, self._epmd))
 
     async def start(self) -> None:
-        """Start the node and wait until it answers AMQP, about 7 s.
+        """Start the node and wait until it answers AMQP, about 7 s. A second start keeps the port of the first.
 
         Raises ConfigurationError if RabbitMQ is not installed, Transient with its last log lines if it does not come.
         """
@@ -72,7 +72,8 @@ class RabbitMQ:
             raise ConfigurationError(
                 "RabbitMQ is not installed", where=str(BINARY), remedy=f"apt-get install {' '.join(PACKAGES)}"
             )
-        self.port, dist_port, epmd_port = free_ports(3)
+        port, dist_port, epmd_port = free_ports(3)
+        self.port = self.port or port
         self._write_files()
         self._epmd = spawn([EPMD, "-address", LOOPBACK, "-port", str(epmd_port)], env={"PATH": "/usr/bin:/bin"})
         await wait_until(lambda: port_answers(epmd_port), 5)
