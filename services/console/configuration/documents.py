@@ -3,7 +3,7 @@
 Each error is one line: file, document, path of the field, what is wrong, what to do.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar, cast
 
@@ -119,11 +119,12 @@ def _document(raw: RawDocument) -> MailboxDocument | CatalogueDocument:
 
 def _envelope(raw: RawDocument) -> tuple[Envelope, Position]:
     position = replace(raw.position, title=_title(raw.content))
-    if not isinstance(raw.content, Mapping):
+    given = raw.content
+    if not isinstance(given, dict):
         raise ConfigurationProblems(
             [position.problem("document is not a mapping", f"start it with apiVersion: {API_VERSION}")]
         )
-    content = dict(cast("Mapping[object, object]", raw.content))
+    content = cast("dict[object, object]", given)
     early = _early_problem(content, position)
     if early is not None:
         raise ConfigurationProblems([early])

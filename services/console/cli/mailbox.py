@@ -1,0 +1,151 @@
+"""`mailbox list|show|pause|resume|delete`."""
+
+import sys
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from services.console.cli.exits import Exit, NotFound
+from services.console.cli.session import Session, session_of
+from services.console.configuration.export import as_yaml, mailbox_document
+from services.console.configuration.problems import suggest
+from shared.domain.errors import ConfigurationError
+from shared.domain.mailbox import Mailbox
+from shared.domain.mailbox_runtime import MailboxStatus
+from shared.store.client import Store
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the mailbox.")]
+COUNTED = ("ticket", "duplicate", "rejected", "quarantined", "in_flight")
+
+
+def list_(context: typer.Context) -> int:
+    """List the mailboxes: what each does now, and what became of its mails."""
+    session = session_of(context)
+
+    async def work(store: Store) -> list[dict[str, Any]]:
+        statuses, counts = await store.runtime.statuses(), await store.ledger.count_by_outcome()
+        return [record(one, statuses.get(one.name), counts.get(one.name, {})) for one in await store.mailboxes.all()]
+
+    columns = ("name", "email", "module", "status", "last_success_at", *COUNTED, "managed_by")
+    session.printer.records("Mailboxes", columns, session.run(work), "none yet; `mail-automator apply -f FILE` makes one")
+    return Exit.OK
+
+
+def show(context: typer.Context, name: Name) -> int:
+    """Show one mailbox: its state, its counts, its configuration (never its secrets)."""
+    session = session_of(context)
+
+    async def work(store: Store) -> tuple[Mailbox, dict[str, Any]]:
+        mailbox = await find(store, name)
+        statuses, counts = await store.runtime.statuses(), await store.ledger.count_by_outcome()
+        cursor = await store.runtime.cursor(name, mailbox.spec.imap.folder)
+        lease = (await store.runtime.leases()).get(name)
+        more = {
+            "cursor": cursor.model_dump(mode="json") if cursor else None,
+            "fetched_by": lease.holder if lease else None,
+        }
+        return mailbox, {**record(mailbox, statuses.get(name), counts.get(name, {})), **more}
+
+    mailbox, found = session.run(work)
+    document = mailbox_document(mailbox.name, mailbox.labels, mailbox.spec)
+    if session.printer.for_people:
+        cursor: dict[str, Any] = found.pop("cursor") or {}
+        session.printer.pairs(f"Mailbox {name}", {**found, **{f"cursor_{key}": value for key, value in cursor.items()}})
+        session.printer.line()
+        session.printer.block(as_yaml(document))
+    else:
+        session.printer.data({**found, "document": document})
+    return Exit.OK
+
+
+def pause(context: typer.Context, name: Name) -> int:
+    """Stop fetching a mailbox; its mail waits on the server."""
+    return _set_paused(session_of(context), name, paused=True)
+
+
+def resume(context: typer.Context, name: Name) -> int:
+    """Fetch a paused mailbox again."""
+    return _set_paused(session_of(context), name, paused=False)
+
+
+def delete(
+    context: typer.Context, name: Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
+) -> int:
+    """Delete a mailbox and its secrets. Its tickets and its books stay."""
+    session = session_of(context)
+    session.run(lambda store: find(store, name))
+    if not yes and not _agreed(name):
+        return Exit.ERROR
+
+    async def work(store: Store) -> bool:
+        return await store.mailboxes.delete(name)
+
+    if not session.run(work):
+        raise NotFound(f"there is no mailbox {name}", remedy="somebody deleted it meanwhile")
+    _say(session, f"mailbox {name} deleted", {"name": name, "deleted": True})
+    return Exit.OK
+
+
+async def find(store: Store, name: str) -> Mailbox:
+    """The mailbox of that name. Raises NotFound, with the closest name."""
+    mailbox = await store.mailboxes.get(name)
+    if mailbox is None:
+        known = [one.name for one in await store.mailboxes.all()]
+        raise NotFound(f"there is no mailbox {name}", remedy=suggest(name, known, "mail-automator mailbox list shows all"))
+    return mailbox
+
+
+def record(mailbox: Mailbox, status: MailboxStatus | None, counts: Mapping[str, int]) -> dict[str, Any]:
+    """A mailbox as a flat record with stable names."""
+    return {
+        "name": mailbox.name,
+        "email": mailbox.spec.email,
+        "module": mailbox.spec.module.value,
+        "auth": mailbox.spec.auth.type,
+        "enabled": mailbox.spec.enabled,
+        "paused": mailbox.paused,
+        "status": status_word(mailbox, status),
+        "sentence": status.sentence if status else None,
+        "since": status.since if status else None,
+        "last_success_at": status.last_success_at if status else None,
+        "server_messages": status.server_messages if status else None,
+        **{name: counts.get(name, 0) for name in COUNTED},
+        "managed_by": mailbox.managed_by,
+        "revision": mailbox.revision,
+        "labels": dict(mailbox.labels),
+    }
+
+
+def status_word(mailbox: Mailbox, status: MailboxStatus | None) -> str:
+    """One word: what the operator decided goes before what the fetcher reports."""
+    if not mailbox.spec.enabled:
+        return "disabled"
+    if mailbox.paused:
+        return "paused"
+    return status.state if status else "never_connected"
+
+
+def _set_paused(session: Session, name: str, *, paused: bool) -> int:
+    async def work(store: Store) -> Mailbox:
+        await find(store, name)
+        return await store.mailboxes.set_paused(name, paused)
+
+    mailbox = session.run(work)
+    state = "paused" if mailbox.paused else "resumed"
+    note = "" if paused or mailbox.spec.enabled else " (but its configuration says enabled: false)"
+    _say(session, f"mailbox {name} {state}{note}", {"name": name, "paused": mailbox.paused, "active": mailbox.active})
+    return Exit.OK
+
+
+def _agreed(name: str) -> bool:
+    if not sys.stdin.isatty():
+        raise ConfigurationError("nobody is there to confirm", where=f"mailbox delete {name}", remedy="add --yes")
+    return typer.confirm(f"Delete mailbox {name} and its secrets?", err=True)
+
+
+def _say(session: Session, sentence: str, data: dict[str, Any]) -> None:
+    if session.printer.for_people:
+        session.printer.line(sentence)
+    else:
+        session.printer.data(data)

@@ -1,0 +1,158 @@
+"""`mail-automator`: the command line. Declares every command in one visible table; each says one thing when it fails."""
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+from typer.exceptions import TyperException
+
+from services.console.cli import audit, configuration, mailbox, quarantine, services, simulate, store, tickets, trace
+from services.console.cli.arguments import hoist
+from services.console.cli.exits import Exit, NotFound
+from services.console.cli.output import Format, complain
+from services.console.cli.session import make_session, session_of
+from services.console.configuration.problems import ConfigurationProblems
+from shared.domain.errors import AutomatorError
+
+Command = Callable[..., int]
+NAME = "mail-automator"
+EPILOG = "Exit codes: 0 ok; 1 error, or books that do not balance; 2 wrong command line, or changed (--detailed-exitcode); 3 not found."
+
+
+def version(context: typer.Context) -> int:
+    """Print the version."""
+    printer = session_of(context).printer
+    number = installed_version(NAME)
+    printer.line(f"{NAME} {number}") if printer.for_people else printer.data({"version": number})
+    return Exit.OK
+
+
+COMMANDS: tuple[tuple[str, Command], ...] = (
+    ("apply", configuration.apply),
+    ("diff", configuration.diff),
+    ("export", configuration.export),
+    ("trace", trace.trace),
+    ("audit", audit.audit),
+    ("simulate", simulate.simulate),
+    ("version", version),
+)
+"""Every command that stands alone."""
+
+GROUPS: tuple[tuple[str, str, tuple[tuple[str, Command], ...]], ...] = (
+    (
+        "mailbox",
+        "Mailboxes: what they do, pause, resume, delete.",
+        (
+            ("list", mailbox.list_),
+            ("show", mailbox.show),
+            ("pause", mailbox.pause),
+            ("resume", mailbox.resume),
+            ("delete", mailbox.delete),
+        ),
+    ),
+    ("tickets", "Tickets and requests.", (("list", tickets.list_), ("show", tickets.show))),
+    (
+        "quarantine",
+        "Mails whose attempts ran out: look at them, send them again.",
+        (("list", quarantine.list_), ("show", quarantine.show), ("replay", quarantine.replay)),
+    ),
+    ("store", "The store's indexes, and the key of its secrets.", (("init", store.init), ("check", store.check), ("key", store.key))),
+    ("config", "The documents that `apply` reads.", (("schema", configuration.schema),)),
+)
+"""Every group of commands: its name, what it is for, and its commands."""
+
+
+def globals_(
+    context: typer.Context,
+    data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Folder of a running demo or all-in-one.")] = None,
+    store_url: Annotated[str | None, typer.Option("--store-url", metavar="URL", help="mongodb://… of the store.")] = None,
+    key_file: Annotated[Path | None, typer.Option("--key-file", metavar="FILE", help="Key of the stored secrets.")] = None,
+    output: Annotated[Format, typer.Option("--output", "-o", help="How results are printed.")] = Format.TABLE,
+) -> None:
+    """Email in, tickets out: run the services, configure mailboxes, and ask what happened to a mail.
+
+    Global options may stand before or after the command. Without them the store is where MAIL_AUTOMATOR_STORE_URL and
+    MAIL_AUTOMATOR_STORE_KEY_FILE say.
+    """
+    context.obj = make_session(data, store_url, key_file, output)
+
+
+def build() -> typer.Typer:
+    """The whole command line."""
+    app = typer.Typer(name=NAME, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True, epilog=EPILOG)
+    app.callback()(globals_)
+    for name, (_, text) in services.SERVICES.items():
+        app.command(name, help=text, context_settings=services.PASS_ON)(services.runner(name))
+    for name, command in COMMANDS:
+        app.command(name)(command)
+    for name, text, commands in GROUPS:
+        group = typer.Typer(help=text, no_args_is_help=True, rich_markup_mode=None)
+        for inner, command in commands:
+            group.command(inner)(command)
+        app.add_typer(group, name=name)
+    return app
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command line and give its exit code. Whatever goes wrong is one line on standard error."""
+    try:
+        code = build()(args=hoist(arguments, frozenset(services.SERVICES)), prog_name=NAME, standalone_mode=False)
+    except ConfigurationProblems as error:
+        for problem in error.problems:
+            complain("error", problem.line())
+    except NotFound as error:
+        complain("error", error.line())
+        for reason in error.reasons:
+            complain("note", reason)
+        return Exit.NOT_FOUND
+    except AutomatorError as error:
+        complain("error", error.line())
+    except TyperException as error:
+        return _usage(error)
+    except (typer.Abort, KeyboardInterrupt):
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+    except Exception as error:  # noqa: BLE001 - the last net: a person never meets a traceback
+        complain("error", _bug(error))
+    else:
+        return int(code or 0)
+    return Exit.ERROR
+
+
+def run() -> None:
+    """The entry point of the installed command."""
+    for stream in (sys.stdout, sys.stderr):
+        getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")  # pyright: ignore[reportUnknownLambdaType]
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr), wrapper_class=_quiet())
+    sys.exit(main(sys.argv[1:]))
+
+
+def _quiet() -> type[structlog.typing.FilteringBoundLogger]:
+    """Standard output belongs to the result: logs only from warnings on, to standard error."""
+    return structlog.make_filtering_bound_logger("warning")
+
+
+def _usage(error: TyperException) -> int:
+    """A wrong command line, in one line; a group without a command shows its help."""
+    context: typer.Context | None = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else NAME
+    if type(error).__name__ == "NoArgsIsHelpError" and context is not None:
+        sys.stderr.write(context.get_help() + "\n")
+    else:
+        text = str(getattr(error, "format_message", lambda: str(error))()).replace("\n", " ").rstrip(".")
+        complain("error", f"{text} ({path}) -> see {path} --help")
+    return Exit.USAGE
+
+
+def _bug(error: Exception) -> str:
+    """Where an unforeseen error arose. Not its text: that could hold a secret or mail."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace is not None else "unknown"
+    return f"internal error {type(error).__name__} ({place}) -> this is a fault of the program: please report this line"

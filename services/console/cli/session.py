@@ -1,0 +1,94 @@
+"""What every command starts from: the global options, the store they lead to, and one way to run.
+
+Where the store is: `--store-url`, else `--data DIR` (what `all-in-one` wrote there), else MAIL_AUTOMATOR_STORE_URL.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar, cast
+
+import typer
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+
+from services.console.cli.output import Format, Printer
+from services.console.cli.environment import environment, store_settings
+from shared.domain.errors import ConfigurationError
+from shared.runtime.clock import Clock
+from shared.store.client import Store
+from shared.store.settings import StoreSettings
+
+T = TypeVar("T")
+ENDPOINTS = "endpoints.json"
+
+
+class Endpoints(BaseModel):
+    """Where a running `all-in-one` can be reached. Written by it, read here; newer fields are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    store_url: SecretStr
+    broker_url: SecretStr | None = None
+    key_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The global options of one call."""
+
+    printer: Printer = field(default_factory=Printer)
+    data: Path | None = None
+    store_url: SecretStr | None = None
+    key_file: Path | None = None
+
+    def settings(self) -> StoreSettings:
+        """Where the store is. Raises ConfigurationError if --data leads nowhere or the environment is wrong."""
+        found = store_settings()
+        given: dict[str, object] = {}
+        if self.data is not None:
+            ends = read_endpoints(self.data)
+            given |= {"url": ends.store_url, "key_file": ends.key_file}
+        if self.store_url is not None:
+            given["url"] = self.store_url
+        if self.key_file is not None:
+            given["key_file"] = self.key_file
+        return found.model_copy(update=given)
+
+    def run(self, work: Callable[[Store], Awaitable[T]]) -> T:
+        """Open the store, do the work, close it. Raises what the work raises."""
+        return asyncio.run(self._with_store(work))
+
+    async def _with_store(self, work: Callable[[Store], Awaitable[T]]) -> T:
+        store = await Store.open(self.settings(), clock=Clock(), environ=environment())
+        try:
+            return await work(store)
+        finally:
+            await store.close()
+
+
+def session_of(context: typer.Context) -> Session:
+    """The session that the global options made."""
+    return cast("Session", context.obj)
+
+
+def make_session(data: Path | None, store_url: str | None, key_file: Path | None, output: Format) -> Session:
+    """The session for the given options."""
+    secret = None if store_url is None else SecretStr(store_url)
+    return Session(Printer(output), data, secret, key_file)
+
+
+def read_endpoints(data: Path) -> Endpoints:
+    """What `all-in-one` wrote into its data folder. Raises ConfigurationError."""
+    place = data / ENDPOINTS
+    try:
+        return Endpoints.model_validate_json(place.read_bytes())
+    except FileNotFoundError:
+        remedy = "start `make demo` or `make run` with that folder, or give --store-url"
+        raise ConfigurationError("no running system has written its endpoints", where=str(place), remedy=remedy) from None
+    except OSError as error:
+        what = f"cannot be read: {error.strerror or type(error).__name__}"
+        raise ConfigurationError(what, where=str(place), remedy="check the path and its rights") from None
+    except ValidationError:
+        remedy = "stop the system, delete the file and start again"
+        raise ConfigurationError("is not an endpoints file", where=str(place), remedy=remedy) from None

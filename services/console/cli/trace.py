@@ -1,0 +1,140 @@
+"""`trace`: what happened to a mail, and why."""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from services.console.cli.exits import Exit, NotFound
+from services.console.cli.mailbox import status_word
+from services.console.cli.output import Printer
+from services.console.cli.session import session_of
+from services.console.timeline import Moment, summary, timeline
+from shared.domain.ledger import LedgerEntry
+from shared.domain.patterns import normalise_address
+from shared.domain.ticket import Ticket
+from shared.store.client import Store
+
+Found = tuple[LedgerEntry, tuple[Moment, ...]]
+_MAIL_ID = re.compile(r"[a-z2-7]{52}")
+_NUMBER = re.compile(r"(INC|REQ)-\d+", re.IGNORECASE)
+
+
+def trace(
+    context: typer.Context,
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="Message-ID, sender, ticket number, or mail_id.")],
+    subject: Annotated[bool, typer.Option("--subject", help="WHAT is a part of the subject.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most this many mails, newest first.")] = 20,
+) -> int:
+    """Tell what happened to a mail, step by step, and why. Exit 3: no mail of that kind is in the books."""
+    session = session_of(context)
+
+    async def work(store: Store) -> list[Found]:
+        entries = await search(store, what, subject=subject, limit=limit)
+        if not entries:
+            raise NotFound(
+                f"no mail in the books matches {what}",
+                remedy="check the spelling; --subject searches subjects",
+                reasons=await why_not(store),
+            )
+        return [await _timeline(store, entry) for entry in entries]
+
+    found = session.run(work)
+    if session.printer.for_people:
+        for entry, moments in found:
+            _for_people(session.printer, entry, moments)
+    else:
+        session.printer.data([_record(entry, moments) for entry, moments in found])
+    return Exit.OK
+
+
+async def search(store: Store, what: str, *, subject: bool, limit: int) -> Sequence[LedgerEntry]:
+    """The mails that a word of a person means, newest first: most specific meaning first, the first that hits."""
+    find = store.ledger.search
+    text = what.strip()
+    ways: list[Callable[[], Awaitable[Sequence[LedgerEntry]]]] = []
+    if subject:
+        ways = [lambda: find(subject=text, limit=limit)]
+    elif _NUMBER.fullmatch(text):
+        ways = [lambda: find(number=text.upper(), limit=limit)]
+    elif _MAIL_ID.fullmatch(text.lower()):
+        ways = [lambda: find(mail_id=text.lower(), limit=limit)]
+    else:
+        bare = text.removeprefix("<").removesuffix(">")
+        ways = [lambda: find(message_id=f"<{bare}>", limit=limit), lambda: find(message_id=bare, limit=limit)]
+        address = normalise_address(bare)
+        if address is not None:
+            ways.append(lambda: find(sender=address, limit=limit))
+        ways.append(lambda: find(ticket_id=text.lower(), limit=limit))
+    for way in ways:
+        entries = await way()
+        if entries:
+            return entries
+    return ()
+
+
+async def why_not(store: Store) -> tuple[str, ...]:
+    """What it can mean that a mail is not in the books: general, and for each mailbox that is not well."""
+    reasons = [
+        "a mail is in the books once it was fetched: it may still lie on its server, or it was never delivered to a mailbox",
+        "mail that lay in the folder before a mailbox's first connection is taken only with imap.startFrom",
+    ]
+    mailboxes = await store.mailboxes.all()
+    if not mailboxes:
+        reasons.append("no mailbox is configured, so nothing is fetched")
+    statuses = await store.runtime.statuses()
+    for one in mailboxes:
+        status = statuses.get(one.name)
+        word = status_word(one, status)
+        if word not in ("idle", "polling", "fetching"):
+            sentence = f": {status.sentence}" if status and status.sentence else ""
+            reasons.append(f"mailbox {one.name} ({one.spec.email}) is not being fetched now, it is {word}{sentence}")
+    return tuple(reasons)
+
+
+async def _timeline(store: Store, entry: LedgerEntry) -> Found:
+    ticket_id = entry.decision.ticket_id if entry.decision else None
+    ticket: Ticket | None = await store.tickets.get(ticket_id) if ticket_id else None
+    owed = ticket is not None and ticket.origin_mail_id == entry.mail_id and bool(ticket.outbox)
+    return entry, timeline(entry, ticket, event_owed=owed)
+
+
+def _for_people(printer: Printer, entry: LedgerEntry, moments: Sequence[Moment]) -> None:
+    headline = entry.headline
+    fields = {
+        "subject": headline.subject,
+        "from": headline.sender,
+        "Message-ID": headline.message_id,
+        "mailbox": entry.origin.mailbox,
+        "state": entry.state.value,
+    }
+    printer.pairs(f"Mail {entry.mail_id}", fields)
+    rows = [(_time(one), one.stage, one.step, one.verdict, one.sentence, _looked_at(one)) for one in moments]
+    printer.table("", ("time", "stage", "step", "verdict", "sentence", "looked_at"), rows)
+    printer.line(summary(entry))
+    printer.line()
+
+
+def _record(entry: LedgerEntry, moments: Sequence[Moment]) -> dict[str, Any]:
+    return {
+        "mail_id": entry.mail_id,
+        "mailbox": entry.origin.mailbox,
+        "message_id": entry.headline.message_id,
+        "sender": entry.headline.sender,
+        "subject": entry.headline.subject,
+        "state": entry.state.value,
+        "attempts": entry.attempts,
+        "decision": entry.decision.model_dump(mode="json") if entry.decision else None,
+        "summary": summary(entry),
+        "timeline": [asdict(one) for one in moments],
+    }
+
+
+def _time(moment: Moment) -> str:
+    return moment.at.strftime("%Y-%m-%d %H:%M:%S") if moment.at else ""
+
+
+def _looked_at(moment: Moment) -> str:
+    return ", ".join(f"{name}={value}" for name, value in moment.looked_at.items())

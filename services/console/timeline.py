@@ -1,0 +1,98 @@
+"""What happened to one mail, in order: from its delivery to the event about it. Pure: ledger entry and ticket in."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shared.domain.decision import Decision, Kind
+from shared.domain.ledger import LedgerEntry, State
+from shared.domain.ticket import Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One line of the timeline. `at` is None where only the order is known."""
+
+    stage: str
+    step: str
+    verdict: str
+    sentence: str
+    at: datetime | None = None
+    looked_at: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def timeline(entry: LedgerEntry, ticket: Ticket | None, *, event_owed: bool = False) -> tuple[Moment, ...]:
+    """Every moment, oldest first. `event_owed` says whether its event has not been published yet."""
+    return (
+        *_arrival(entry),
+        *(Moment(one.stage, one.rule, one.verdict.value, one.sentence, looked_at=one.looked_at) for one in entry.trace),
+        *_trouble(entry),
+        *_end(entry, ticket, event_owed),
+    )
+
+
+def summary(entry: LedgerEntry) -> str:
+    """The end of the mail, or where it stands, in one sentence."""
+    match entry.state:
+        case State.STORED if entry.next_attempt_at is not None:
+            return f"In flight: attempt {entry.attempts + 1} is due at {_clock(entry.next_attempt_at)}."
+        case State.STORED:
+            return "In flight: it is ours and not decided yet."
+        case State.QUARANTINED:
+            return f"In quarantine after {entry.attempts} attempts: {entry.failure.what if entry.failure else 'no reason kept'}."
+        case _ if entry.decision is not None:
+            return entry.decision.sentence
+        case _:
+            return "The ledger holds no decision."
+
+
+def _arrival(entry: LedgerEntry) -> Iterator[Moment]:
+    origin = entry.origin
+    place = f"{origin.mailbox}, folder {origin.folder}"
+    yield Moment("server", "delivered", "", f"It was delivered to {place}.", origin.internal_date)
+    copy = f", copy {origin.copy_number + 1} of an identical mail" if origin.copy_number else ""
+    sentence = f"Fetched as UID {origin.uid} (UIDVALIDITY {origin.uid_validity}), {origin.size} bytes{copy}, and stored."
+    yield Moment("fetcher", "fetched", "stored", sentence, entry.stored_at)
+
+
+def _trouble(entry: LedgerEntry) -> Iterator[Moment]:
+    failure = entry.failure
+    if failure is not None:
+        yield Moment(failure.stage, failure.code, "failed", f"Attempt {entry.attempts}: {failure.what}.", failure.at)
+    if entry.state is State.QUARANTINED:
+        sentence = f"Replay it with `mail-automator quarantine replay {entry.mail_id}`."
+        yield Moment("ledger", "quarantined", "quarantined", sentence, entry.progress_at)
+    elif entry.next_attempt_at is not None:
+        yield Moment("bookkeeper", "next_attempt", "waiting", "It will be tried again then.", entry.next_attempt_at)
+
+
+def _end(entry: LedgerEntry, ticket: Ticket | None, event_owed: bool) -> Iterator[Moment]:
+    decision = entry.decision
+    if decision is None:
+        return
+    yield Moment("ledger", decision.reason.value, decision.kind.value, decision.sentence, decision.decided_at)
+    if decision.ticket_id is not None:
+        yield _ticket(decision, ticket)
+    if decision.kind in (Kind.TICKET, Kind.REJECTED):
+        yield _event(entry, decision, event_owed)
+
+
+def _ticket(decision: Decision, ticket: Ticket | None) -> Moment:
+    if ticket is None:
+        return Moment("ticket_writer", "ticket", "missing", f"{decision.number} is decided but not written yet.")
+    if decision.kind is Kind.DUPLICATE:
+        return Moment("ticket_writer", "ticket", "counted", f"{ticket.number} counts {len(ticket.duplicates)} duplicate(s).")
+    place = ticket.classification
+    where = ", ".join(f"{name} {value}" for name, value in place.model_dump(mode="json").items() if value)
+    return Moment("ticket_writer", "ticket", "written", f"{ticket.number} is there ({where}).", ticket.created_at)
+
+
+def _event(entry: LedgerEntry, decision: Decision, event_owed: bool) -> Moment:
+    name = "ticket.created" if decision.kind is Kind.TICKET else "mail.rejected"
+    if event_owed or entry.state is not State.DONE:
+        return Moment("outbox", name, "owed", f"The event {name} is not published yet; the bookkeeper sends it.")
+    return Moment("outbox", name, "published", f"The event {name} was published on the exchange tickets.")
+
+
+def _clock(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%S UTC")
