@@ -1,0 +1,277 @@
+"""A logged-in IMAP session: the fetcher's port `ImapSession` on the wire. Never sets \\Seen, never plain EXPUNGE."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date
+from itertools import islice
+from typing import Literal
+
+from aioimaplib import quoted
+from pydantic import SecretStr
+
+from services.fetcher.errors import FolderMissing, MessageTrouble, NetworkTrouble, ServerTrouble, Throttled
+from services.fetcher.imap import parse, utf7
+from services.fetcher.imap.classify import refused
+from services.fetcher.imap.signin import sign_in
+from services.fetcher.imap.tls import open_wire
+from services.fetcher.imap.wire import Answer, Wire, shown
+from services.fetcher.ports import FetchedMail, Marked, Selected
+from shared.domain.errors import AutomatorError
+from shared.domain.mailbox import Imap
+from shared.mail.headline import headline
+
+SLOWEST = 64 * 1024
+"""Bytes per second below which a download counts as stuck."""
+MANY = 500
+"""UIDs per command for small answers; a longer sequence set may exceed a server's line length."""
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_UNMARKED = {"seen": "UNSEEN", "flagged": "UNFLAGGED"}
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Deadlines in seconds: for connecting with login, and for one command; and the largest literal in bytes."""
+
+    connect: float = 30
+    command: float = 60
+    max_literal: int = 64 * 1024 * 1024
+
+
+class Opener:
+    """Opens sessions: the port `Connect`."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+
+    async def __call__(self, imap: Imap, login: str, password: SecretStr) -> "Session":
+        """Connect, TLS, greeting, login, capabilities within one deadline. See `open_wire` and `sign_in` for errors."""
+        where = f"{imap.host}:{imap.port}"
+        wire: Wire | None = None
+        try:
+            async with _deadline(self._patience.connect, "connecting", where):
+                wire = await open_wire(imap, self._patience.max_literal)
+                offered = await sign_in(wire, login, password)
+        except BaseException:
+            if wire is not None:
+                wire.abort()
+            raise
+        return Session(wire, offered, self._patience)
+
+
+class Session:
+    """One connection with its folder. One step at a time."""
+
+    def __init__(self, wire: Wire, offered: frozenset[str], patience: Patience) -> None:
+        self._wire = wire
+        self._patience = patience
+        self.capabilities = offered
+
+    async def select(self, folder: str) -> Selected:
+        """Open a folder for reading and flagging (SELECT, RFC 9051 section 6.3.2)."""
+        answer = await self._run("SELECT", _folder(folder))
+        if not answer.ok:
+            raise await self._folder_refused(folder, answer)
+        self._wire.selected()
+        told = parse.codes(answer.untagged)
+        return Selected(
+            uid_validity=0 if "UIDNOTSTICKY" in told else _number(told.get("UIDVALIDITY")),
+            exists=parse.exists(answer.untagged),
+            uid_next=_number(told.get("UIDNEXT")),
+            read_only=parse.code(answer.text)[0] == "READ-ONLY",
+        )
+
+    async def search_above(self, uid: int) -> list[int]:
+        """New mail. `n:*` always names the last mail too, so what is not above is dropped."""
+        return [found for found in await self._search("UID", f"{uid + 1}:*") if found > uid]
+
+    async def search_all(self) -> list[int]:
+        """Every UID in the folder."""
+        return await self._search("ALL")
+
+    async def search_since(self, day: date) -> list[int]:
+        """By INTERNALDATE; the server's time zone decides where a day begins."""
+        return await self._search("SINCE", f"{day.day}-{_MONTHS[day.month - 1]}-{day.year}")
+
+    async def search_unmarked(self, mark: Literal["seen", "flagged"]) -> list[int]:
+        """Mails that do not carry \\Seen or \\Flagged."""
+        return await self._search(_UNMARKED[mark])
+
+    async def present(self, uids: Sequence[int]) -> frozenset[int]:
+        """Which of these are still there."""
+        found: set[int] = set()
+        for some in _chunks(uids):
+            found.update(await self._search("UID", parse.uid_set(some)))
+        return frozenset(found & set(uids))
+
+    async def sizes(self, uids: Sequence[int]) -> dict[int, int]:
+        """RFC822.SIZE of each."""
+        items = [item for some in _chunks(uids) for item in await self._items(some, "(UID RFC822.SIZE)")]
+        return {item.uid: item.size for item in items if item.size is not None}
+
+    async def fetch(self, uids: Sequence[int], size: int) -> list[FetchedMail]:
+        """BODY.PEEK[] of each, in UID order."""
+        items = await self._items(uids, "(UID INTERNALDATE BODY.PEEK[])", size)
+        return [
+            FetchedMail(item.uid, item.internal_date, item.body, len(item.body))
+            for item in sorted(items, key=lambda item: item.uid)
+            if item.internal_date is not None and item.body is not None
+        ]
+
+    async def fetch_start(self, uid: int, limit: int) -> FetchedMail | None:
+        """BODY.PEEK[]<0.limit>, for mails too large to take whole."""
+        for item in await self._items([uid], f"(UID INTERNALDATE RFC822.SIZE BODY.PEEK[]<0.{limit}>)", limit):
+            if item.internal_date is not None and item.body is not None:
+                size = max(item.size or 0, len(item.body))
+                return FetchedMail(uid, item.internal_date, item.body, size, partial=len(item.body) < size)
+        return None
+
+    async def marks(self, uids: Sequence[int]) -> dict[int, Marked]:
+        """INTERNALDATE and Message-ID of each."""
+        wanted = "(UID INTERNALDATE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"
+        items = [item for some in _chunks(uids) for item in await self._items(some, wanted)]
+        return {
+            item.uid: Marked(item.uid, item.internal_date, headline(item.body).message_id)
+            for item in items
+            if item.internal_date is not None and item.body is not None
+        }
+
+    async def idle(self, seconds: float) -> bool:
+        """IDLE, renewed by the caller at least every nine minutes."""
+        if self._wire.pushed.is_set():
+            return True
+        async with self._step(seconds + 3 * self._patience.command, "IDLE"):
+            return await self._wire.await_push(seconds, self._patience.command)
+
+    async def noop(self) -> None:
+        """A poll's first half: the server may tell of new mail only now."""
+        await self._done("NOOP")
+
+    async def mark_seen(self, uids: Sequence[int]) -> None:
+        """Add \\Seen."""
+        await self._store(uids, "\\Seen")
+
+    async def flag(self, uids: Sequence[int]) -> None:
+        """Add \\Flagged."""
+        await self._store(uids, "\\Flagged")
+
+    async def move(self, uids: Sequence[int], folder: str) -> None:
+        """MOVE (RFC 6851), or copy and delete where the server has none. A folder that is missing is made."""
+        if "MOVE" in self.capabilities:
+            await self._into("MOVE", uids, folder)
+        else:
+            await self._into("COPY", uids, folder)
+            await self.delete(uids)
+
+    async def delete(self, uids: Sequence[int]) -> None:
+        """Flag as deleted; expunge these alone where the server can (UIDPLUS), else leave that to the owner."""
+        await self._store(uids, "\\Deleted")
+        if "UIDPLUS" in self.capabilities:
+            await self._done("EXPUNGE", parse.uid_set(uids), uid=True)
+
+    async def close(self) -> None:
+        """Say good-bye within two seconds, then drop the connection."""
+        with contextlib.suppress(AutomatorError, TimeoutError):
+            if not self._wire.lost.is_set():
+                async with asyncio.timeout(2):
+                    await self._wire.run("LOGOUT")
+        self._wire.abort()
+
+    async def _search(self, *criteria: str) -> list[int]:
+        self._wire.pushed.clear()
+        return parse.search((await self._done("SEARCH", *criteria, uid=True)).untagged)
+
+    async def _items(self, uids: Sequence[int], wanted: str, size: int = 0) -> list[parse.FetchItem]:
+        if not uids:
+            return []
+        answer = await self._run("FETCH", parse.uid_set(uids), wanted, uid=True, size=size)
+        if not answer.ok:
+            raise self._fetch_refused(answer)
+        asked = set(uids)
+        return [item for uid, item in parse.fetches(answer.untagged).items() if uid in asked]
+
+    def _fetch_refused(self, answer: Answer) -> AutomatorError:
+        error = refused("FETCH", answer.text, self._wire.where)
+        return error if isinstance(error, Throttled) else MessageTrouble(error.what, where=error.where)
+
+    async def _store(self, uids: Sequence[int], flag: str) -> None:
+        for some in _chunks(uids):
+            await self._done("STORE", parse.uid_set(some), "+FLAGS.SILENT", f"({flag})", uid=True)
+
+    async def _into(self, command: str, uids: Sequence[int], folder: str) -> None:
+        arguments = (parse.uid_set(uids), _folder(folder))
+        answer = await self._run(command, *arguments, uid=True)
+        if parse.code(answer.text)[0] == "TRYCREATE":
+            await self._done("CREATE", _folder(folder))
+            answer = await self._run(command, *arguments, uid=True)
+        if not answer.ok:
+            raise refused(command, answer.text, self._wire.where)
+
+    async def _folder_refused(self, folder: str, answer: Answer) -> AutomatorError:
+        error = refused("SELECT", answer.text, self._wire.where)
+        if (
+            isinstance(error, Throttled)
+            or answer.status != "NO"
+            or parse.code(answer.text)[0] in ("SERVERBUG", "UNAVAILABLE")
+        ):
+            return error
+        folders = parse.folders((await self._done("LIST", '""', '"*"')).untagged)
+        if folder in folders:
+            return error
+        return FolderMissing(
+            f"the folder {folder!r} does not exist: {shown(answer.text)}",
+            folders=folders,
+            where=self._wire.where,
+            remedy=f"set imap.folder to one of: {', '.join(folders[:30])}",
+        )
+
+    async def _done(self, name: str, *args: str, uid: bool = False) -> Answer:
+        answer = await self._run(name, *args, uid=uid)
+        if not answer.ok:
+            raise refused(name, answer.text, self._wire.where)
+        return answer
+
+    async def _run(self, name: str, *args: str, uid: bool = False, size: int = 0) -> Answer:
+        async with self._step(self._patience.command + size / SLOWEST, name):
+            answer = await self._wire.run(name, *args, uid=uid)
+        told = parse.codes(answer.untagged)
+        if "UIDVALIDITY" in told and name != "SELECT":
+            self._wire.abort()
+            raise ServerTrouble("UIDVALIDITY changed under us", where=self._wire.where, code="uid_validity_changed")
+        return answer
+
+    @asynccontextmanager
+    async def _step(self, seconds: float, name: str) -> AsyncGenerator[None, None]:
+        """A deadline. Whatever interrupts a command leaves the connection in an unknown state: it is dropped."""
+        try:
+            async with _deadline(seconds, name, self._wire.where):
+                yield
+        except BaseException:
+            self._wire.abort()
+            raise
+
+
+@asynccontextmanager
+async def _deadline(seconds: float, what: str, where: str) -> AsyncGenerator[None, None]:
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise NetworkTrouble(
+            f"no answer to {what} within {seconds:.0f} s", where=where, code="deadline_passed"
+        ) from None
+
+
+def _folder(name: str) -> str:
+    return quoted(utf7.encode(name))
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text is not None and text.isdigit() else 0
+
+
+def _chunks(uids: Sequence[int]) -> list[list[int]]:
+    rest = iter(sorted(uids))
+    return list(iter(lambda: list(islice(rest, MANY)), []))

@@ -1,0 +1,222 @@
+"""One IMAP connection on aioimaplib's protocol: its states, tags and command table; our reading, loss and deadlines.
+
+Why parts of it are replaced (library-notes, aioimaplib 2.0.3): its reader recurses once per line (6), deletes `* `
+inside lines (10), pending commands never hear that the connection is gone (1, 2, 4), and a refused SASL exchange is
+never answered (7). One command runs at a time; whoever is cancelled or late must abort the connection (5).
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from aioimaplib.aioimaplib import AUTH, CONNECTED, LOGOUT, NONAUTH, SELECTED, Command, IMAP4ClientProtocol
+
+from services.fetcher.errors import NetworkTrouble, ServerTrouble
+from services.fetcher.imap.framing import Framer, Response, TooLarge
+
+STATES = {"OK": NONAUTH, "PREAUTH": AUTH}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The tagged answer to a command and all untagged responses before it. `status` is OK, NO or BAD."""
+
+    status: str
+    text: bytes
+    untagged: tuple[Response, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the command succeeded."""
+        return self.status == "OK"
+
+
+class _Step(Command):
+    """A command that can be told that its connection is gone, and that knows what to say when the server asks."""
+
+    def __init__(self, name: str, tag: str, *args: str, uid: bool = False, replies: Sequence[bytes] = ()) -> None:
+        prefix = "UID" if uid else ""
+        super().__init__(name, tag, *args, prefix=prefix)  # pyright: ignore[reportUnknownMemberType]  # *args untyped
+        self.replies = list(replies)
+        self.asked = asyncio.Event()
+
+    def fail(self, error: Exception) -> None:
+        """End the wait for the tagged answer with this error."""
+        self._exception = error
+        self.asked.set()
+        self._event.set()
+
+
+class Wire(IMAP4ClientProtocol):
+    """The connection. `where` names it in errors; `max_literal` is in bytes.
+
+    `lost` is set once the connection is gone; `pushed` once the server has said that mail arrived.
+    """
+
+    def __init__(self, where: str, max_literal: int) -> None:
+        # Seen in practice: at DEBUG aioimaplib logs every byte, passwords included.
+        logging.getLogger("aioimaplib.aioimaplib").setLevel(logging.WARNING)
+        super().__init__(asyncio.get_running_loop())
+        self.where = where
+        self.pipe: asyncio.Transport | None = None
+        self.lost = asyncio.Event()
+        self.pushed = asyncio.Event()
+        self.greeting: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._framer = Framer(max_literal)
+        self._untagged: list[Response] = []
+        self._step: _Step | None = None
+        self._farewell = b""
+        self._answered = False
+        self._unasked = False
+
+    async def run(self, name: str, *args: str, uid: bool = False, replies: Sequence[bytes] = ()) -> Answer:
+        """Send one command and wait for its answer, without a deadline of its own.
+
+        `replies` are sent one by one when the server asks to go on; after the last one an empty line.
+        Raises NetworkTrouble if the connection is or gets lost.
+        """
+        step = _Step(name, self.new_tag(), *args, uid=uid, replies=replies)
+        return await self._run(step)
+
+    async def await_push(self, seconds: float, patience: float) -> bool:
+        """IDLE (RFC 2177) until mail arrives (True) or `seconds` are over; `patience` bounds each of its answers."""
+        step = _Step("IDLE", self.new_tag())
+        task = asyncio.create_task(self._run(step))
+        try:
+            async with asyncio.timeout(patience):
+                await self._first(task, step.asked.wait())
+            await self._first(task, self.pushed.wait(), seconds)
+            if not task.done():
+                self.send("DONE")
+            async with asyncio.timeout(patience):
+                answer = await task
+        finally:
+            task.cancel()
+        if not answer.ok:
+            raise ServerTrouble(f"IDLE was refused: {shown(answer.text)}", where=self.where, code="idle_refused")
+        return self.pushed.is_set()
+
+    @staticmethod
+    async def _first(
+        task: "asyncio.Task[Answer]", other: Coroutine[object, object, object], seconds: float | None = None
+    ) -> None:
+        waiter = asyncio.create_task(other)
+        try:
+            await asyncio.wait({task, waiter}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiter.cancel()
+
+    async def _run(self, step: _Step) -> Answer:
+        if self.lost.is_set():
+            raise self._gone()
+        self._step, self._untagged, self._answered = step, [], False
+        try:
+            status, lines = cast(tuple[str, list[bytes]], await self.execute(step))
+        finally:
+            self._step = None
+        return Answer(status, lines[-1], tuple(self._untagged))
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        if self.pipe is not None:
+            self.pipe.abort()
+        self._fail(self._gone())
+
+    def clean(self) -> bool:
+        """Whether nothing has arrived beyond the last answer (injected text before TLS would stand there)."""
+        return self._framer.empty and not self._unasked
+
+    def use(self, transport: asyncio.Transport | None) -> None:
+        """Talk over this transport from now on."""
+        self.pipe = self.transport = transport
+
+    def authenticated(self) -> None:
+        """The server has accepted who we are."""
+        self.state = AUTH
+
+    def selected(self) -> None:
+        """A folder is open."""
+        self.state = SELECTED
+
+    # --- called by the transport -------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection is there; the greeting is next."""
+        super().connection_made(transport)
+        self.use(cast(asyncio.Transport, transport))
+
+    def data_received(self, d: bytes) -> None:
+        """Bytes from the server. Nothing raised in here may escape: the loop would drop the connection silently."""
+        try:
+            for response in self._framer.feed(d):
+                self._take(response)
+        except TooLarge as error:
+            self._break(ServerTrouble(f"the server sent {error}", where=self.where, code="protocol_error"))
+        except Exception as error:  # noqa: BLE001 - aioimaplib raises bare exceptions for unexpected tags
+            what = f"the server's answer makes no sense ({type(error).__name__})"
+            self._break(ServerTrouble(what, where=self.where, code="protocol_error"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone: whoever waits is told now."""
+        self.state = LOGOUT
+        self._fail(self._gone(exc))
+
+    def _take(self, response: Response) -> None:
+        line = response[0]
+        self._unasked = self._answered
+        if self.state == CONNECTED:
+            self._greet(line)
+        elif line.startswith(b"*"):
+            self._take_untagged(response)
+        elif line.startswith(b"+"):
+            self._go_on()
+        elif line:
+            self._answered = True
+            self._response_done(line)
+
+    def _greet(self, line: bytes) -> None:
+        word = line[2:].split(b" ", 1)[0].decode("ascii", "replace").upper()
+        self.state = STATES.get(word, LOGOUT)
+        if not self.greeting.done():
+            self.greeting.set_result(line)
+
+    def _take_untagged(self, response: Response) -> None:
+        line = response[0]
+        if line[-7:].upper() == b" EXISTS":
+            self.pushed.set()
+        elif line[:5].upper() == b"* BYE":
+            self._farewell = line[5:]
+        self._untagged.append(response)
+
+    def _go_on(self) -> None:
+        step = self._step
+        if step is None or self.pipe is None:
+            return
+        step.asked.set()
+        if step.name != "IDLE":
+            self.pipe.write((step.replies.pop(0) if step.replies else b"") + b"\r\n")
+
+    def _break(self, error: Exception) -> None:
+        self._fail(error)
+        if self.pipe is not None:
+            self.pipe.abort()
+
+    def _fail(self, error: Exception) -> None:
+        self.lost.set()
+        if self._step is not None:
+            self._step.fail(error)
+        if not self.greeting.done():
+            self.greeting.set_exception(error)
+            self.greeting.exception()  # somebody may have stopped waiting for it
+
+    def _gone(self, cause: Exception | None = None) -> NetworkTrouble:
+        said = f': the server said "{shown(self._farewell)}"' if self._farewell else ""
+        reason = f" ({type(cause).__name__})" if cause is not None else ""
+        return NetworkTrouble(f"the connection was lost{reason}{said}", where=self.where, code="connection_lost")
+
+
+def shown(text: bytes, limit: int = 200) -> str:
+    """A server's own words, printable and short, for errors."""
+    return "".join(ch if ch.isprintable() else "?" for ch in text.decode("utf-8", "replace"))[:limit].strip()

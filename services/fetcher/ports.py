@@ -1,0 +1,213 @@
+"""What the fetcher needs of the world: mail server, store, broker, clock. Values and Protocols only."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Literal, Protocol
+
+from pydantic import SecretStr
+
+from shared.contracts.messages import EmailFetched
+from shared.domain.ledger import Failure, LedgerEntry
+from shared.domain.mailbox import Imap, Mailbox
+from shared.domain.mailbox_runtime import Cursor, Lease, MailboxStatus
+from shared.domain.sighting import Sighting
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """An open folder. `uid_validity` 0 means that the server promises nothing about UIDs; `uid_next` 0: not told."""
+
+    uid_validity: int
+    exists: int
+    uid_next: int
+    read_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedMail:
+    """A mail as it lies on the server. `internal_date` is UTC, in whole seconds. `size` is the whole mail's, in bytes;
+    `raw` may be its beginning only (`partial`)."""
+
+    uid: int
+    internal_date: datetime
+    raw: bytes
+    size: int
+    partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What is compared before the server's copy is touched."""
+
+    uid: int
+    internal_date: datetime
+    message_id: str | None
+
+
+class ImapSession(Protocol):
+    """A logged-in connection. Every step has a deadline; after any error but MessageTrouble the session is dead.
+
+    Raises the errors of `services.fetcher.errors`.
+    """
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """Upper-case, as told after the login."""
+        ...
+
+    async def select(self, folder: str) -> Selected:
+        """Open a folder. Raises FolderMissing, which names the folders that exist."""
+        ...
+
+    async def search_above(self, uid: int) -> list[int]:
+        """The UIDs greater than `uid`, ascending."""
+        ...
+
+    async def search_all(self) -> list[int]:
+        """Every UID, ascending."""
+        ...
+
+    async def search_since(self, day: date) -> list[int]:
+        """The UIDs of mails that arrived on that day or later, ascending."""
+        ...
+
+    async def search_unmarked(self, mark: Literal["seen", "flagged"]) -> list[int]:
+        """The UIDs of mails without that flag, ascending."""
+        ...
+
+    async def present(self, uids: Sequence[int]) -> frozenset[int]:
+        """Those of these UIDs that are in the folder."""
+        ...
+
+    async def sizes(self, uids: Sequence[int]) -> dict[int, int]:
+        """Sizes in bytes as the server announces them; a UID that is gone is missing."""
+        ...
+
+    async def fetch(self, uids: Sequence[int], size: int) -> list[FetchedMail]:
+        """Whole mails (`size` bytes together, for the deadline); one that is gone is missing. Raises MessageTrouble."""
+        ...
+
+    async def fetch_start(self, uid: int, limit: int) -> FetchedMail | None:
+        """The first `limit` bytes of a mail; None if it is gone. Raises MessageTrouble."""
+        ...
+
+    async def marks(self, uids: Sequence[int]) -> dict[int, Marked]:
+        """What these mails are, to compare before they are touched."""
+        ...
+
+    async def idle(self, seconds: float) -> bool:
+        """Wait for mail; True if the server told of some, at once if it had told already."""
+        ...
+
+    async def noop(self) -> None:
+        """Let the server tell what is new."""
+        ...
+
+    async def mark_seen(self, uids: Sequence[int]) -> None: ...
+    async def flag(self, uids: Sequence[int]) -> None: ...
+    async def move(self, uids: Sequence[int], folder: str) -> None: ...
+    async def delete(self, uids: Sequence[int]) -> None: ...
+
+    async def close(self) -> None:
+        """Log out if the connection is sound, and drop it. Never raises."""
+        ...
+
+
+class Connect(Protocol):
+    """Opens a session: connect, TLS, greeting, login, capabilities."""
+
+    async def __call__(self, imap: Imap, login: str, password: SecretStr) -> ImapSession: ...
+
+
+class Clock(Protocol):
+    """Wall clock (UTC) and monotonic seconds."""
+
+    def now(self) -> datetime: ...
+    def monotonic(self) -> float: ...
+
+
+class Publisher(Protocol):
+    """The way to the filter."""
+
+    async def publish_fetched(self, messages: Sequence[EmailFetched]) -> None:
+        """Publish all, confirmed. Raises BrokerUnavailable."""
+        ...
+
+
+class Mailboxes(Protocol):
+    """Repository of mailboxes."""
+
+    async def all(self) -> tuple[Mailbox, ...]: ...
+
+
+class Secrets(Protocol):
+    """Where passwords are kept."""
+
+    async def reveal(self, mailbox: Mailbox, field: str) -> SecretStr: ...
+
+
+class Config(Protocol):
+    """The configuration's generation."""
+
+    async def generation(self) -> int: ...
+
+
+class Ledger(Protocol):
+    """The part of the ledger that the fetcher writes and asks."""
+
+    async def insert_many(self, entries: Sequence[LedgerEntry]) -> frozenset[str]: ...
+    async def get_many(self, mail_ids: Sequence[str]) -> dict[str, LedgerEntry]: ...
+    async def quarantine(self, mail_id: str, failure: Failure) -> bool: ...
+
+
+class RawStore(Protocol):
+    """Raw mails."""
+
+    async def put_many(self, raws: Mapping[str, bytes]) -> None: ...
+    def kind_for(self, size: int) -> Literal["inline", "gridfs"]: ...
+
+
+class Sightings(Protocol):
+    """Which UIDs have been dealt with."""
+
+    async def insert_many(self, sightings: Sequence[Sighting]) -> None: ...
+    async def known(self, mailbox: str, folder: str, uid_validity: int, uids: Sequence[int]) -> frozenset[int]: ...
+    async def at(self, mailbox: str, folder: str, uid_validity: int, uids: Sequence[int]) -> tuple[Sighting, ...]: ...
+    async def by_content(
+        self, mailbox: str, folder: str, uid_validity: int, content_ids: Sequence[str]
+    ) -> tuple[Sighting, ...]: ...
+
+
+class Runtime(Protocol):
+    """Leases, cursors and statuses of mailboxes, and which fetchers live."""
+
+    async def acquire(self, mailbox: str, holder: str, ttl: timedelta) -> Lease | None: ...
+    async def renew(self, mailbox: str, lease: Lease, ttl: timedelta) -> Lease | None: ...
+    async def release(self, mailbox: str, lease: Lease) -> None: ...
+    async def leases(self) -> dict[str, Lease]: ...
+    async def cursor(self, mailbox: str, folder: str) -> Cursor | None: ...
+    async def save_cursor(self, mailbox: str, lease: Lease, cursor: Cursor) -> bool: ...
+    async def set_status(self, mailbox: str, status: MailboxStatus) -> None: ...
+    async def announce(self, fetcher_id: str, ttl: timedelta) -> None: ...
+    async def live_fetchers(self) -> tuple[str, ...]: ...
+    async def retire(self, fetcher_id: str) -> None: ...
+
+
+class Books(Protocol):
+    """The repositories of the store that the fetcher uses."""
+
+    @property
+    def mailboxes(self) -> Mailboxes: ...
+    @property
+    def secrets(self) -> Secrets: ...
+    @property
+    def config(self) -> Config: ...
+    @property
+    def ledger(self) -> Ledger: ...
+    @property
+    def raw(self) -> RawStore: ...
+    @property
+    def sightings(self) -> Sightings: ...
+    @property
+    def runtime(self) -> Runtime: ...
