@@ -28,12 +28,13 @@ def spawn(
     env: Mapping[str, str],
     output: Output = subprocess.DEVNULL,
     death_signal: signal.Signals = signal.SIGKILL,
-    cwd: Path | None = None,
+    keep: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start a process in a session of its own, so that a terminal's Ctrl-C does not reach it.
 
     It gets `death_signal` when this process dies, however that happens (prctl(2), PR_SET_PDEATHSIG): the calling
-    thread must therefore live as long as the child should. `output` takes both stdout and stderr.
+    thread must therefore live as long as the child should. `output` takes both stdout and stderr;
+    `keep` are descriptors that it inherits.
     """
     prctl = ctypes.CDLL(None).prctl
 
@@ -43,11 +44,11 @@ def spawn(
     return subprocess.Popen(  # noqa: S603 - fixed programs, no shell
         [str(part) for part in argv],
         env=dict(env),
-        cwd=cwd,
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        pass_fds=keep,
         preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call on a function that is already loaded
     )
 

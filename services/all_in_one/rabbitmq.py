@@ -7,6 +7,7 @@ name comes from that folder, so data is found again though ports change from run
 
 import asyncio
 import hashlib
+import os
 import secrets
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from services.all_in_one.locks import hold
 from services.all_in_one.process import (
     LOOPBACK,
     free_ports,
@@ -35,7 +37,7 @@ STOP_SECONDS: Final = 15.0
 
 
 class RabbitMQ:
-    """One private node in `folder`. `url` is valid after `start`; data and password stay for the next start.
+    """One private node in `folder`. `url` stays the same from start to start of this object; data stays for ever.
 
     Usable as `async with RabbitMQ(folder) as node`.
     """
@@ -44,7 +46,7 @@ class RabbitMQ:
         self.folder = folder.resolve()
         self.node_name = f"mail_automator_{hashlib.sha256(str(self.folder).encode()).hexdigest()[:10]}@localhost"
         self.log_file = self.folder / "log" / "rabbitmq.log"
-        self.port = 0
+        self.port, self._dist_port, self._epmd_port = free_ports(3)
         self._node: subprocess.Popen[bytes] | None = None
         self._epmd: subprocess.Popen[bytes] | None = None
 
@@ -72,19 +74,26 @@ class RabbitMQ:
             raise ConfigurationError(
                 "RabbitMQ is not installed", where=str(BINARY), remedy=f"apt-get install {' '.join(PACKAGES)}"
             )
-        port, dist_port, epmd_port = free_ports(3)
-        self.port = self.port or port
         self._write_files()
-        self._epmd = spawn([EPMD, "-address", LOOPBACK, "-port", str(epmd_port)], env={"PATH": "/usr/bin:/bin"})
-        await wait_until(lambda: port_answers(epmd_port), 5)
-        with (self.folder / "log" / "console.log").open("wb") as console:
-            # SIGTERM even when our parent is killed: the node then closes its files in order.
-            self._node = spawn(
-                [BINARY], env=self._environment(dist_port, epmd_port), output=console, death_signal=signal.SIGTERM
-            )
+        # A node whose starter was killed takes a moment to close its files: until then it holds the lock.
+        lock = await hold(self.folder / "lock", "a RabbitMQ already runs on this folder", "stop it first", seconds=20)
+        try:
+            await self._spawn(lock)
+        finally:
+            os.close(lock)
         if not await wait_for(self._answers_or_died, START_SECONDS) or not self.running:
             await self.kill()
             raise Transient("the private RabbitMQ did not start", where=str(self.log_file), remedy=self._last_words())
+
+    async def _spawn(self, lock: int) -> None:
+        command = [EPMD, "-address", LOOPBACK, "-port", str(self._epmd_port)]
+        self._epmd = spawn(command, env={"PATH": "/usr/bin:/bin"})
+        await wait_until(lambda: port_answers(self._epmd_port), 5)
+        with (self.folder / "log" / "console.log").open("wb") as console:
+            # SIGTERM even when our parent is killed: the node then closes its files in order.
+            self._node = spawn(
+                [BINARY], env=self._environment(), output=console, death_signal=signal.SIGTERM, keep=(lock,)
+            )
 
     async def stop(self) -> None:
         """Stop the node in order, then its epmd; kill what does not end in 15 s. No process is left."""
@@ -130,20 +139,20 @@ class RabbitMQ:
             file.write_text(secrets.token_urlsafe(24))
         return file.read_text()
 
-    def _environment(self, dist_port: int, epmd_port: int) -> dict[str, str]:
+    def _environment(self) -> dict[str, str]:
         folder = self.folder
         return {
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
             "LANG": "C.UTF-8",
             "HOME": str(folder / "home"),
-            "ERL_EPMD_PORT": str(epmd_port),
+            "ERL_EPMD_PORT": str(self._epmd_port),
             "ERL_EPMD_ADDRESS": LOOPBACK,
             # Run the Erlang VM as this very process: signals and deaths then reach it, not a shell around it.
             "RUNNING_UNDER_SYSTEMD": "true",
             "RABBITMQ_NODENAME": self.node_name,
             "RABBITMQ_NODE_IP_ADDRESS": LOOPBACK,
             "RABBITMQ_NODE_PORT": str(self.port),
-            "RABBITMQ_DIST_PORT": str(dist_port),
+            "RABBITMQ_DIST_PORT": str(self._dist_port),
             "RABBITMQ_MNESIA_BASE": str(folder / "data"),
             "RABBITMQ_LOG_BASE": str(folder / "log"),
             "RABBITMQ_LOGS": str(self.log_file),
