@@ -1,0 +1,52 @@
+"""What a fetcher knows about a mailbox while it runs: how far it has read, who reads it, and how it is."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from shared.domain.value import Value
+
+
+class Cursor(Value):
+    """How far a folder has been read.
+
+    Every UID up to `low_water` that the server listed has a durable sighting. UIDs up to `baseline_uid` were there
+    before the first connection and are not taken. `epoch` counts the UIDVALIDITY values seen so far.
+    """
+
+    folder: str
+    uid_validity: int
+    epoch: int = 0
+    low_water: int = 0
+    baseline_uid: int = 0
+
+
+class Lease(Value):
+    """Who may fetch a mailbox, until when (server time). `token` grows with every new holder: the fence."""
+
+    holder: str
+    token: int
+    expires_at: datetime
+
+
+class Phase(StrEnum):
+    """What the fetcher is doing with a mailbox."""
+
+    CONNECTING = "connecting"
+    IDLE = "idle"
+    POLLING = "polling"
+    FETCHING = "fetching"
+    BACKOFF = "backoff"
+    NEEDS_ATTENTION = "needs_attention"
+    STOPPED = "stopped"
+
+
+class MailboxStatus(Value):
+    """How a mailbox is: a phase and a code for machines, a sentence for people."""
+
+    state: Phase
+    code: str = ""
+    sentence: str = ""
+    since: datetime
+    last_success_at: datetime | None = None
+    connected_at: datetime | None = None
+    server_messages: int | None = None

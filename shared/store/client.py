@@ -1,0 +1,124 @@
+"""The store: one connection pool, one attribute per repository."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Self
+
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo.errors import ConfigurationError as DriverConfigurationError
+from pymongo.errors import InvalidName
+
+from shared.domain.errors import ConfigurationError, StoreUnavailable
+from shared.store.catalogue import CatalogueStore
+from shared.store.collection import Client, Collection
+from shared.store.config import Config
+from shared.store.counters import Counters
+from shared.store.dead_messages import DeadMessages
+from shared.store.encryption import Vault
+from shared.store.failures import speaking
+from shared.store.fingerprints import Fingerprints
+from shared.store.ledger import Ledger
+from shared.store.mailboxes import Mailboxes
+from shared.store.ports import Clock
+from shared.store.raw import RawMails
+from shared.store.runtime import Runtime
+from shared.store.secrets import Secrets
+from shared.store.settings import StoreSettings
+from shared.store.sightings import Sightings
+from shared.store.tickets import Tickets
+
+_NO_ENVIRONMENT: Mapping[str, str] = MappingProxyType({})
+
+
+class Store:
+    """The MongoDB-compatible store. Made by `open`, which proves that it answers."""
+
+    def __init__(self, client: Client, settings: StoreSettings, clock: Clock, environ: Mapping[str, str]) -> None:
+        self._client = client
+        self._database = client[settings.database]
+        self._where = address(settings)
+        vault = Vault(settings.key_file)
+        self.config = Config(self._database)
+        self.mailboxes = Mailboxes(self._database, self.config, vault)
+        self.secrets = Secrets(self.mailboxes, vault, environ)
+        self.catalogue = CatalogueStore(self._database, self.config)
+        self.counters = Counters(self._database)
+        self.ledger = Ledger(self._database, clock)
+        self.raw = RawMails(self._database, clock, settings.raw_inline_max)
+        self.sightings = Sightings(self._database)
+        self.fingerprints = Fingerprints(self._database)
+        self.tickets = Tickets(self._database)
+        self.runtime = Runtime(self._database, self.server_time)
+        self.dead_messages = DeadMessages(self._database, clock)
+
+    @classmethod
+    async def open(cls, settings: StoreSettings, *, clock: Clock, environ: Mapping[str, str] = _NO_ENVIRONMENT) -> Self:
+        """Connect. `environ` is where secrets of the source `env` are looked up.
+
+        Raises StoreUnavailable if nothing answers in time, ConfigurationError for a URL that is none.
+        """
+        store = cls(_client(settings), settings, clock, environ)
+        try:
+            await store.ping()
+        except StoreUnavailable as error:
+            await store.close()
+            raise _unanswered(error, settings) from None
+        return store
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        self._client.close()
+
+    async def ping(self) -> None:
+        """One round trip. Raises StoreUnavailable."""
+        with speaking(self._where):
+            await self._client.admin.command("ping")
+
+    async def server_time(self) -> datetime:
+        """What the server's clock says, UTC."""
+        with speaking(self._where):
+            answer = await self._client.admin.command("hello")
+        local: datetime = answer["localTime"]
+        return local.astimezone(UTC)
+
+    def collection(self, name: str) -> Collection:
+        """A collection by name; for indexes and tests."""
+        return Collection(self._database, name)
+
+
+def _client(settings: StoreSettings) -> Client:
+    milliseconds = int(settings.timeout_seconds * 1000)
+    try:
+        return AsyncIOMotorClient(
+            settings.url.get_secret_value(),
+            w="majority",
+            journal=True,
+            tz_aware=True,
+            tzinfo=UTC,
+            retryWrites=False,
+            appname="mail-automator",
+            serverSelectionTimeoutMS=milliseconds,
+            connectTimeoutMS=milliseconds,
+            socketTimeoutMS=max(milliseconds, 30_000),
+        )
+    except (DriverConfigurationError, InvalidName, ValueError):
+        remedy = "write it as mongodb://user:password@host:port/, special characters percent-encoded"
+        raise ConfigurationError(
+            "the URL of the store is not valid", where="MAIL_AUTOMATOR_STORE_URL", remedy=remedy
+        ) from None
+
+
+def address(settings: StoreSettings) -> str:
+    """Where the store is, as host:port, without user and password."""
+    rest = settings.url.get_secret_value().partition("://")[2].rpartition("@")[2]
+    return re.split(r"[/?]", rest, maxsplit=1)[0] or "store"
+
+
+def _unanswered(error: StoreUnavailable, settings: StoreSettings) -> StoreUnavailable:
+    if error.code == "store_refused":
+        return error
+    what = f"the store did not answer within {settings.timeout_seconds:g} s"
+    remedy = "start it, or set MAIL_AUTOMATOR_STORE_URL to where it is"
+    return StoreUnavailable(what, where=address(settings), remedy=remedy)

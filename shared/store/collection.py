@@ -1,0 +1,153 @@
+"""One collection, spoken to only in ways that every MongoDB-compatible server answers alike.
+
+Seen in practice on the embedded server (nx-27017 0.8): a date that is `$set` as a leaf comes back as a string and is no
+longer comparable, so dates are written only inside a whole sub-document (`changed` refuses others); `$addToSet` on a
+missing array does nothing; counting by `{field: None}` gives 0; `$or` over None loses rows; a projection of a dotted
+name comes back flat. Nothing here upserts, aggregates or uses those.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol, cast
+
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
+from pymongo import IndexModel, ReturnDocument, UpdateOne
+from pymongo.errors import BulkWriteError, DuplicateKeyError
+from pymongo.results import BulkWriteResult
+
+from shared.store.failures import speaking
+
+Document = dict[str, Any]
+Filter = Mapping[str, Any]
+Change = dict[str, dict[str, Any]]
+Sort = Sequence[tuple[str, int]]
+Client = AsyncIOMotorClient[Document]
+Database = AsyncIOMotorDatabase[Document]
+
+_DUPLICATE = 11000
+
+
+class BulkWrite(Protocol):
+    """The driver's bulk write, as far as it is used here."""
+
+    async def __call__(self, requests: Sequence[UpdateOne], *, ordered: bool) -> BulkWriteResult:
+        """Write in one round trip."""
+        ...
+
+
+def changed(fields: Mapping[str, Any], **operators: Mapping[str, Any]) -> Change:
+    """The update that sets `fields`, with further operators by name (`inc={"attempts": 1}`).
+
+    Raises ValueError for a date as a leaf: it belongs into a sub-document.
+    """
+    if any(isinstance(value, datetime) for value in fields.values()):
+        raise ValueError("a date is set inside a sub-document only")
+    update: Change = {"$set": dict(fields)} if fields else {}
+    return update | {f"${name}": dict(values) for name, values in operators.items()}
+
+
+class Collection:
+    """A collection behind the door. Every method is one round trip unless it says otherwise."""
+
+    def __init__(self, database: Database, name: str) -> None:
+        self.name = name
+        self._driver: AsyncIOMotorCollection[Document] = database[name]
+        self._bulk_write = cast(BulkWrite, self._driver.bulk_write)  # pyright: ignore[reportUnknownMemberType]  # stub gap
+
+    async def get(self, key: str) -> Document | None:
+        """The document of that `_id`."""
+        with speaking(self.name):
+            return await self._driver.find_one({"_id": key})
+
+    async def find(
+        self, query: Filter, *, only: Sequence[str] = (), sort: Sort = (), limit: int = 0, without: Sequence[str] = ()
+    ) -> list[Document]:
+        """All documents that match, with `only` those top-level fields (and `_id`), or `without` those."""
+        fields = dict.fromkeys(only, 1) or dict.fromkeys(without, 0) or None
+        with speaking(self.name):
+            cursor = self._driver.find(query, fields, limit=limit, sort=list(sort) or None, batch_size=limit or 1000)
+            return await cursor.to_list(None)
+
+    async def stream(self, query: Filter, *, only: Sequence[str] = ()) -> AsyncIterator[Document]:
+        """Every document that matches, a thousand per round trip."""
+        cursor = self._driver.find(query, dict.fromkeys(only, 1) or None, batch_size=1000)
+        while True:
+            with speaking(self.name):
+                batch = await cursor.to_list(1000)
+            if not batch:
+                return
+            for document in batch:
+                yield document
+
+    async def insert(self, document: Document) -> bool:
+        """Insert one; False if a unique key is taken."""
+        with speaking(self.name):
+            try:
+                await self._driver.insert_one(document)
+            except DuplicateKeyError:
+                return False
+        return True
+
+    async def insert_many(self, documents: Sequence[Document]) -> frozenset[int]:
+        """Insert what is not there yet; returns the positions of those refused by a unique key."""
+        if not documents:
+            return frozenset()
+        with speaking(self.name):
+            try:
+                await self._driver.insert_many(documents, ordered=False)
+            except BulkWriteError as error:
+                return _refused(error)
+        return frozenset()
+
+    async def update(self, query: Filter, update: Change) -> bool:
+        """Update the one that matches; False if none does."""
+        with speaking(self.name):
+            return (await self._driver.update_one(query, update)).matched_count == 1
+
+    async def update_all(self, query: Filter, update: Change) -> int:
+        """Update all that match; returns how many did."""
+        with speaking(self.name):
+            return (await self._driver.update_many(query, update)).matched_count
+
+    async def update_each(self, updates: Iterable[tuple[Filter, Change]]) -> int:
+        """Several updates of one document each, in no order; returns how many matched."""
+        requests = [UpdateOne(query, update) for query, update in updates]
+        if not requests:
+            return 0
+        with speaking(self.name):
+            return (await self._bulk_write(requests, ordered=False)).matched_count
+
+    async def change(self, query: Filter, update: Change) -> Document | None:
+        """Update the one that matches and return it as it then is; None if none does."""
+        with speaking(self.name):
+            return await self._driver.find_one_and_update(query, update, return_document=ReturnDocument.AFTER)
+
+    async def delete(self, query: Filter) -> int:
+        """Delete all that match; returns how many."""
+        with speaking(self.name):
+            return (await self._driver.delete_many(query)).deleted_count
+
+    async def size(self) -> int:
+        """About how many documents there are."""
+        with speaking(self.name):
+            return await self._driver.estimated_document_count()
+
+    async def ensure(self, indexes: Sequence[IndexModel]) -> None:
+        """Make indexes that are not there yet."""
+        with speaking(self.name):
+            await self._driver.create_indexes(indexes)
+
+    async def indexes(self) -> frozenset[tuple[tuple[str, ...], bool]]:
+        """The indexes there are: fields, and whether unique. Names and directions are not told alike everywhere."""
+        with speaking(self.name):
+            found: Mapping[str, Any] = await self._driver.index_information()
+        return frozenset(
+            (tuple(str(field) for field, _ in one["key"]), bool(one.get("unique"))) for one in found.values()
+        )
+
+
+def _refused(error: BulkWriteError) -> frozenset[int]:
+    failures: list[Document] = error.details.get("writeErrors", [])
+    if error.details.get("writeConcernErrors") or any(one.get("code") != _DUPLICATE for one in failures):
+        raise error
+    return frozenset(int(one["index"]) for one in failures)

@@ -1,0 +1,71 @@
+"""Fingerprints (collection `fingerprints`): which mail was the first with some content. The first claimant owns it."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from shared.domain.value import Value
+from shared.store.collection import Collection, Database, Document, changed
+from shared.store.failures import Conflict
+
+_TRIES = 5
+
+
+class Claim(Value):
+    """A mail that has a fingerprint. Mails farther apart in time than `window` are not the same (None: no limit)."""
+
+    key: str
+    mail_id: str
+    at: datetime
+    window: timedelta | None = None
+
+
+class Fingerprints:
+    """Who was first."""
+
+    def __init__(self, database: Database) -> None:
+        self._collection = Collection(database, "fingerprints")
+
+    async def claim(self, claims: Sequence[Claim]) -> dict[str, str]:
+        """The owner (mail_id) of each key. If claims of one call share a key, ask `owners` instead."""
+        return {claim.key: owner for claim, owner in zip(claims, await self.owners(claims), strict=True)}
+
+    async def owners(self, claims: Sequence[Claim]) -> tuple[str, ...]:
+        """The owner (mail_id) for each claim, in their order: the claimant itself if it is the first.
+
+        An owner that is farther away in time than the claim's window does not count: a newer claim takes its place, an
+        older one stands for itself beside it.
+        """
+        refused = await self._collection.insert_many([_document(claim) for claim in claims])
+        owners = [claim.mail_id for claim in claims]
+        if refused:
+            keys = list({claims[position].key for position in refused})
+            there = {one["_id"]: one for one in await self._collection.find({"_id": {"$in": keys}})}
+            for position in sorted(refused):
+                owners[position] = await self._settle(claims[position], there)
+        return tuple(owners)
+
+    async def _settle(self, claim: Claim, there: dict[str, Document]) -> str:
+        for _ in range(_TRIES):
+            document = there[claim.key]
+            owner = str(document["owner"]["mail_id"])
+            if owner == claim.mail_id or _within(claim, document["owner"]["at"]):
+                return owner
+            if claim.at < document["owner"]["at"] or await self._replace(claim, document):
+                return claim.mail_id
+            there[claim.key] = await self._collection.get(claim.key) or _document(claim)
+        raise Conflict("many mails claim one fingerprint at once", where="fingerprints")
+
+    async def _replace(self, claim: Claim, document: Document) -> bool:
+        query = {"_id": claim.key, "owner.mail_id": document["owner"]["mail_id"]}
+        replaced = await self._collection.update(query, changed({"owner": _document(claim)["owner"]}))
+        if replaced:
+            document["owner"] = _document(claim)["owner"]
+        return replaced
+
+
+def _document(claim: Claim) -> Document:
+    return {"_id": claim.key, "owner": {"mail_id": claim.mail_id, "at": claim.at}}
+
+
+def _within(claim: Claim, at: datetime) -> bool:
+    return claim.window is None or abs(claim.at - at) <= claim.window

@@ -1,0 +1,84 @@
+"""The indexes. Unique ones are what keeps doubles out: a service does not run without them."""
+
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import uuid4
+
+from pymongo import ASCENDING, IndexModel
+
+from shared.domain.errors import ConfigurationError
+from shared.store.collection import Collection
+
+if TYPE_CHECKING:
+    from shared.store.client import Store
+
+
+class Index(NamedTuple):
+    """An index: its collection, its fields (all ascending; it is read in both directions), and whether it is unique."""
+
+    collection: str
+    fields: tuple[str, ...]
+    unique: bool = False
+
+
+PROBE = Index("index_probe", ("probe",), unique=True)
+"""Used by nothing but the proof that the server keeps a unique index."""
+
+INDEXES = (
+    Index("mails", ("state", "clock.progress_at")),
+    Index("mails", ("outbox_pending",)),
+    Index("mails", ("stored_at",)),
+    Index("mails", ("headline.message_id",)),
+    Index("mails", ("headline.sender",)),
+    Index("mails", ("decision.ticket_id",)),
+    Index("tickets", ("number",), unique=True),
+    Index("tickets", ("origin_mail_id",), unique=True),
+    Index("tickets", ("outbox_pending",)),
+    Index("tickets", ("created_at",)),
+    Index("sightings", ("mailbox", "folder", "uid_validity", "uid")),
+    Index("sightings", ("content_id",)),
+    Index("raw_large.chunks", ("files_id",)),
+    Index("mailbox_versions", ("name",)),
+    PROBE,
+)
+"""Every index but those on `_id`, which every collection has."""
+
+
+async def ensure_indexes(store: "Store") -> None:
+    """Make the indexes that are missing."""
+    for name in dict.fromkeys(index.collection for index in INDEXES):
+        mine = [index for index in INDEXES if index.collection == name]
+        await store.collection(name).ensure(
+            [IndexModel([(field, ASCENDING) for field in one.fields], unique=one.unique) for one in mine]
+        )
+
+
+async def verify_indexes(store: "Store") -> None:
+    """Raise ConfigurationError if an index is missing, or if the server does not keep a unique one."""
+    missing: list[str] = []
+    for name in dict.fromkeys(index.collection for index in INDEXES):
+        there = await store.collection(name).indexes()
+        missing += [
+            _named(index) for index in INDEXES if index.collection == name and (index.fields, index.unique) not in there
+        ]
+    if missing:
+        raise _error(f"the store lacks indexes: {', '.join(missing)}")
+    await _prove(store.collection(PROBE.collection))
+
+
+async def _prove(probe: Collection) -> None:
+    """Two documents with one value of a unique key: the second must be refused."""
+    value = uuid4().hex
+    first = await probe.insert({"_id": f"{value}-1", "probe": value})
+    second = await probe.insert({"_id": f"{value}-2", "probe": value})
+    await probe.delete({"probe": value})
+    if not first or second:
+        raise _error("the store does not keep a unique index: a second document with the same key was taken")
+
+
+def _named(index: Index) -> str:
+    return f"{index.collection}({', '.join(index.fields)}){' unique' if index.unique else ''}"
+
+
+def _error(what: str) -> ConfigurationError:
+    remedy = "run `mail-automator store init` (a unique index cannot be made while doubles are there)"
+    return ConfigurationError(what, where="store", remedy=remedy, code="indexes_missing")

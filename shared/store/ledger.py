@@ -1,0 +1,131 @@
+"""The ledger (collection `mails`): one entry per mail. Every move is a compare-and-set on the state it leaves.
+
+`clock` holds the two instants that change, always written together (see shared/store/collection.py).
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from shared.domain.decision import Decision, Kind, Step
+from shared.domain.ledger import Failure, LedgerEntry, State
+from shared.domain.ticket import OutboxEvent
+from shared.domain.value import Value
+from shared.store.collection import Change, Collection, Database, Document, changed
+from shared.store.ledger_documents import clock, decision_of, document_of, outbox_fields, to_millisecond
+from shared.store.ledger_queries import LedgerQueries
+from shared.store.ports import Clock
+
+_IN_FLIGHT = {"$in": [State.STORED.value, State.DECIDED.value]}
+
+
+class DecisionWrite(Value):
+    """A decision to be written, with the trace that led there and the events it owes."""
+
+    mail_id: str
+    decision: Decision
+    trace: tuple[Step, ...]
+    outbox: tuple[OutboxEvent, ...] = ()
+
+
+class LedgerRow(NamedTuple):
+    """What the audit needs to know of a mail."""
+
+    mail_id: str
+    state: State
+    kind: Kind | None
+    ticket_id: str | None
+
+
+class Ledger(LedgerQueries):
+    """The books."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        super().__init__(Collection(database, "mails"), Collection(database, "tickets"))
+        self._clock = clock
+
+    async def insert_many(self, entries: Sequence[LedgerEntry]) -> frozenset[str]:
+        """Enter mails; returns the mail_ids that were not there yet. The others stay as they are."""
+        refused = await self._mails.insert_many([document_of(one) for one in entries])
+        return frozenset(one.mail_id for position, one in enumerate(entries) if position not in refused)
+
+    async def decide_many(self, writes: Sequence[DecisionWrite]) -> dict[str, Decision]:
+        """Write decisions, each only if there is none yet; returns the decision that stands, by mail_id.
+
+        That is another one than asked for if somebody was faster: execute that one. An unknown mail is not in it.
+        """
+        now = self._clock.now()
+        matched = await self._mails.update_each((_undecided(one.mail_id), _decided(one, now)) for one in writes)
+        if matched == len(writes):
+            return {one.mail_id: to_millisecond(one.decision) for one in writes}
+        return await self._standing([one.mail_id for one in writes])
+
+    async def mark_done(self, mail_ids: Iterable[str]) -> None:
+        """Say that the effects of decided mails exist and that nothing more is owed."""
+        query = {"_id": {"$in": list(mail_ids)}, "state": State.DECIDED.value}
+        fields = {"state": State.DONE.value, **outbox_fields(()), **clock(self._clock.now())}
+        await self._mails.update_all(query, changed(fields))
+
+    async def mark_published(self, mail_ids: Iterable[str]) -> None:
+        """Say that the events of mails have been published, whatever their state."""
+        await self._mails.update_all({"_id": {"$in": list(mail_ids)}}, changed(outbox_fields(())))
+
+    async def defer(self, mail_id: str, failure: Failure, next_attempt_at: datetime) -> int:
+        """Note a failure of a mail in flight and when to try again; returns its attempts, 0 if it is not in flight."""
+        fields = {"failure": failure.model_dump(), **clock(self._clock.now(), next_attempt_at)}
+        query = {"_id": mail_id, "state": _IN_FLIGHT}
+        document = await self._mails.change(query, changed(fields, inc={"attempts": 1}))
+        return int(document["attempts"]) if document else 0
+
+    async def quarantine(self, mail_id: str, failure: Failure, outbox: tuple[OutboxEvent, ...] = ()) -> bool:
+        """Take a mail in flight out of it; False if it was not in flight."""
+        fields: dict[str, Any] = {"state": State.QUARANTINED.value, "failure": failure.model_dump()}
+        fields |= clock(self._clock.now()) | (outbox_fields(outbox) if outbox else {})
+        return await self._mails.update({"_id": mail_id, "state": _IN_FLIGHT}, changed(fields))
+
+    async def replay(self, mail_id: str) -> bool:
+        """Put a quarantined mail back in flight, due at once; False if it was not quarantined.
+
+        A decision it already had stands: its effects are what is repeated.
+        """
+        now = self._clock.now()
+        fields = {"state": State.STORED.value, "attempts": 0, "failure": None, **clock(now, now)}
+        return await self._mails.update({"_id": mail_id, "state": State.QUARANTINED.value}, changed(fields))
+
+    async def claim(self, entry: LedgerEntry, now: datetime) -> bool:
+        """Take a due mail for re-publishing; False if somebody else did, or it moved on."""
+        later = max(now, entry.progress_at + timedelta(milliseconds=1))
+        query = {"_id": entry.mail_id, "state": _IN_FLIGHT, "clock.progress_at": entry.progress_at}
+        return await self._mails.update(query, changed(clock(later)))
+
+    async def iter_all(self, mailbox: str | None = None) -> AsyncIterator[LedgerRow]:
+        """Every mail, in no order, as far as the audit needs it."""
+        query = {"origin.mailbox": mailbox} if mailbox else {}
+        async for one in self._mails.stream(query, only=("state", "decision")):
+            decision: Mapping[str, Any] = one["decision"] or {}
+            kind = Kind(decision["kind"]) if decision else None
+            yield LedgerRow(one["_id"], State(one["state"]), kind, decision.get("ticket_id"))
+
+    async def _standing(self, mail_ids: Sequence[str]) -> dict[str, Decision]:
+        found = await self._mails.find({"_id": {"$in": list(mail_ids)}}, only=("decision", "state"))
+        await self._redecide([one for one in found if one["decision"] and one["state"] == State.STORED])
+        return {one["_id"]: decision_of(one["decision"]) for one in found if one["decision"]}
+
+    async def _redecide(self, replayed: Sequence[Document]) -> None:
+        """A mail that was quarantined after its decision and replayed: the decision stands again."""
+        if replayed:
+            query = {"_id": {"$in": [one["_id"] for one in replayed]}, "state": State.STORED.value}
+            await self._mails.update_all(query, changed({"state": State.DECIDED.value, **clock(self._clock.now())}))
+
+
+def _undecided(mail_id: str) -> Document:
+    return {"_id": mail_id, "state": State.STORED.value, "decision": None}
+
+
+def _decided(write: DecisionWrite, now: datetime) -> Change:
+    fields: dict[str, Any] = {
+        "state": State.DECIDED.value,
+        "decision": write.decision.model_dump(),
+        "trace": [step.model_dump() for step in write.trace],
+    }
+    return changed(fields | outbox_fields(write.outbox) | clock(now))

@@ -1,0 +1,106 @@
+"""What the ledger can be asked. Reads only."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from shared.domain.ledger import LedgerEntry, State
+from shared.domain.patterns import normalise_address
+from shared.domain.ticket import OutboxEvent
+from shared.store.collection import Collection, Document
+from shared.store.ledger_documents import entry_of
+
+_NEWEST_FIRST = (("stored_at", -1),)
+
+
+class LedgerQueries:
+    """The reading half of the ledger."""
+
+    def __init__(self, mails: Collection, tickets: Collection) -> None:
+        self._mails = mails
+        self._tickets = tickets
+
+    async def get(self, mail_id: str) -> LedgerEntry | None:
+        """The entry of a mail."""
+        document = await self._mails.get(mail_id)
+        return entry_of(document) if document else None
+
+    async def get_many(self, mail_ids: Iterable[str]) -> dict[str, LedgerEntry]:
+        """Those of the mails that are in the books."""
+        found = await self._mails.find({"_id": {"$in": list(mail_ids)}}, without=("outbox",))
+        return {document["_id"]: entry_of(document) for document in found}
+
+    async def due(self, now: datetime, stalled_before: datetime, limit: int) -> tuple[LedgerEntry, ...]:
+        """Up to `limit` mails in flight whose next attempt has come, or, with none set, that made no progress since."""
+        found: list[Document] = []
+        for state in (State.STORED.value, State.DECIDED.value):
+            for times in ({"clock.next_attempt_at": {"$lte": now}}, _stalled(stalled_before)):
+                if len(found) < limit:
+                    found += await self._mails.find({"state": state, **times}, limit=limit - len(found))
+        return tuple(map(entry_of, found))
+
+    async def pending_outbox(self, before: datetime, limit: int) -> tuple[tuple[str, OutboxEvent], ...]:
+        """The events, with their mail_id, still owed by up to `limit` mails that made no progress since an instant."""
+        query = {"outbox_pending": True, "clock.progress_at": {"$lte": before}}
+        found = await self._mails.find(query, only=("outbox",), limit=limit)
+        return tuple((one["_id"], OutboxEvent.model_validate(event)) for one in found for event in one["outbox"])
+
+    async def search(
+        self,
+        *,
+        message_id: str | None = None,
+        sender: str | None = None,
+        ticket_id: str | None = None,
+        number: str | None = None,
+        mail_id: str | None = None,
+        subject: str | None = None,
+        limit: int = 20,
+    ) -> tuple[LedgerEntry, ...]:
+        """Mails that match all that is given, the newest first. `subject` is a part of it, in any case."""
+        wanted: dict[str, Any] = {
+            "_id": mail_id,
+            "headline.message_id": message_id,
+            "headline.sender": (normalise_address(sender) or sender) if sender is not None else None,
+            "decision.ticket_id": ticket_id,
+            "headline.subject": {"$regex": re.escape(subject), "$options": "i"} if subject is not None else None,
+        }
+        if number is not None:
+            wanted |= await self._of_number(number)
+        query = {key: value for key, value in wanted.items() if value is not None}
+        return await self._newest(query, limit)
+
+    async def recent(self, mailbox: str | None, limit: int) -> tuple[LedgerEntry, ...]:
+        """The newest mails, of one mailbox or of all."""
+        return await self._newest({"origin.mailbox": mailbox} if mailbox else {}, limit)
+
+    async def count_by_outcome(self) -> dict[str, dict[str, int]]:
+        """How many mails of each mailbox came to which end: a decision's kind, `quarantined` or `in_flight`."""
+        counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        async for one in self._mails.stream({}, only=("origin", "state", "decision")):
+            counts[one["origin"]["mailbox"]][_outcome(one)] += 1
+        return {mailbox: dict(counter) for mailbox, counter in counts.items()}
+
+    async def _of_number(self, number: str) -> dict[str, Any]:
+        """A number by the ticket it names, which has an index; or by decisions, if that ticket is not there (yet)."""
+        found = await self._tickets.find({"number": number}, only=("number",), limit=1)
+        return {"decision.ticket_id": found[0]["_id"]} if found else {"decision.number": number}
+
+    async def _newest(self, query: Document, limit: int) -> tuple[LedgerEntry, ...]:
+        found = await self._mails.find(query, sort=_NEWEST_FIRST, limit=limit, without=("outbox",))
+        return tuple(map(entry_of, found))
+
+
+def _stalled(before: datetime) -> Document:
+    return {"clock.next_attempt_at": None, "clock.progress_at": {"$lte": before}}
+
+
+def _outcome(document: Document) -> str:
+    match State(document["state"]):
+        case State.STORED:
+            return "in_flight"
+        case State.QUARANTINED:
+            return "quarantined"
+        case _:
+            return str(document["decision"]["kind"])

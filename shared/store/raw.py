@@ -1,0 +1,108 @@
+"""Raw mail, byte for byte: small ones as one document (collection `raw`), large ones in GridFS (bucket `raw_large`).
+
+Both are written so that a repeat, after a kill at any instant or by two processes at once, completes what is missing
+and changes nothing else. Files in GridFS have the layout of its specification, with chunk ids derived from the mail's;
+the embedded server lists a file at length 0 as soon as its first chunk is there, so only the length tells it is whole.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal
+
+from bson import Binary
+
+from shared.domain.errors import Permanent, StoreUnavailable
+from shared.store.collection import Collection, Database, Document
+from shared.store.ports import Clock
+
+CHUNK_BYTES: Final = 255 * 1024
+BUCKET: Final = "raw_large"
+_TRIES: Final = 3
+_BATCH_BYTES: Final = 16 * 1024 * 1024
+
+RawKind = Literal["inline", "gridfs"]
+
+
+class RawMails:
+    """The raw store, by mail_id."""
+
+    def __init__(self, database: Database, clock: Clock, inline_max: int) -> None:
+        self._inline = Collection(database, "raw")
+        self._files = Collection(database, f"{BUCKET}.files")
+        self._chunks = Collection(database, f"{BUCKET}.chunks")
+        self._clock = clock
+        self._inline_max = inline_max
+
+    def kind_for(self, size: int) -> RawKind:
+        """How a mail of that many bytes is kept."""
+        return "inline" if size <= self._inline_max else "gridfs"
+
+    async def put_many(self, raws: Mapping[str, bytes]) -> None:
+        """Keep mails, by mail_id. What is there already is success."""
+        small = {key: raw for key, raw in raws.items() if self.kind_for(len(raw)) == "inline"}
+        await self._inline.insert_many([_inline(key, raw) for key, raw in small.items()])
+        for key, raw in raws.items():
+            if key not in small:
+                await self._put_large(key, raw)
+
+    async def get(self, mail_id: str) -> bytes:
+        """The bytes of a mail. Raises Permanent if there are none, or not all of them."""
+        document = await self._inline.get(mail_id)
+        if document is not None:
+            return bytes(document["data"])
+        file = await self._files.get(mail_id)
+        if file is None:
+            raise _missing(mail_id)
+        chunks = await self._chunks.find({"files_id": mail_id}, sort=(("n", 1),))
+        raw = b"".join(bytes(chunk["data"]) for chunk in chunks)
+        if not raw or len(raw) != int(file["length"]):
+            raise _missing(mail_id)
+        return raw
+
+    async def _put_large(self, mail_id: str, raw: bytes) -> None:
+        if await self._whole(mail_id, len(raw)):
+            return
+        for left in reversed(range(_TRIES)):
+            try:
+                await self._add_chunks(mail_id, raw)
+                break
+            except StoreUnavailable:
+                # The embedded server answers a repeated chunk with a plain error: look again at what is missing.
+                if not left:
+                    raise
+        await self._files.insert(
+            {
+                "_id": mail_id,
+                "length": len(raw),
+                "chunkSize": CHUNK_BYTES,
+                "uploadDate": self._clock.now(),
+                "filename": mail_id,
+            }
+        )
+
+    async def _whole(self, mail_id: str, size: int) -> bool:
+        file = await self._files.get(mail_id)
+        return file is not None and int(file["length"]) == size
+
+    async def _add_chunks(self, mail_id: str, raw: bytes) -> None:
+        there = {int(one["n"]) for one in await self._chunks.find({"files_id": mail_id}, only=("n",))}
+        missing = [_chunk(mail_id, n, raw) for n in range(-(-len(raw) // CHUNK_BYTES)) if n not in there]
+        for batch in _batches(missing):
+            await self._chunks.insert_many(batch)
+
+
+def _inline(mail_id: str, raw: bytes) -> Document:
+    return {"_id": mail_id, "size": len(raw), "data": Binary(raw)}
+
+
+def _chunk(mail_id: str, n: int, raw: bytes) -> Document:
+    data = Binary(raw[n * CHUNK_BYTES : (n + 1) * CHUNK_BYTES])
+    return {"_id": f"{mail_id}:{n}", "files_id": mail_id, "n": n, "data": data}
+
+
+def _batches(chunks: Sequence[Document]) -> list[Sequence[Document]]:
+    step = _BATCH_BYTES // CHUNK_BYTES
+    return [chunks[start : start + step] for start in range(0, len(chunks), step)]
+
+
+def _missing(mail_id: str) -> Permanent:
+    return Permanent("the raw mail is not in the store", where=f"mail {mail_id}", code="raw_missing")

@@ -1,0 +1,121 @@
+"""What fetchers share about mailboxes (collection `mailbox_runtime`) and about each other (collection `fetchers`).
+
+A lease is granted by compare-and-set against the server's clock; its token fences every write of a cursor.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+from shared.domain.mailbox_runtime import Cursor, Lease, MailboxStatus
+from shared.store.collection import Collection, Database, Document, Filter, changed
+
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+_NOBODY = ""
+_TRIES = 3
+
+
+class Runtime:
+    """Leases, cursors and states of mailboxes, and which fetchers live."""
+
+    def __init__(self, database: Database, server_time: Callable[[], Awaitable[datetime]]) -> None:
+        self._collection = Collection(database, "mailbox_runtime")
+        self._fetchers = Collection(database, "fetchers")
+        self._server_time = server_time
+
+    async def acquire(self, mailbox: str, holder: str, ttl: timedelta) -> Lease | None:
+        """The lease of a mailbox, if it is free, has run out, or is the holder's already (then its token stays).
+
+        None if somebody else has it. A new holder gets a higher token.
+        """
+        now = await self._server_time()
+        for _ in range(_TRIES):
+            held = _lease(await self._document(mailbox))
+            if held.holder not in (holder, _NOBODY) and held.expires_at > now:
+                return None
+            token = held.token if held.holder == holder else held.token + 1
+            lease = Lease(holder=holder, token=token, expires_at=now + ttl)
+            if await self._collection.update(_is_held(mailbox, held), changed({"lease": lease.model_dump()})):
+                return lease
+        return None
+
+    async def renew(self, mailbox: str, lease: Lease, ttl: timedelta) -> Lease | None:
+        """The lease, prolonged; None if it was lost."""
+        renewed = lease.model_copy(update={"expires_at": await self._server_time() + ttl})
+        done = await self._collection.update(_is_of(mailbox, lease), changed({"lease": renewed.model_dump()}))
+        return renewed if done else None
+
+    async def release(self, mailbox: str, lease: Lease) -> None:
+        """Give a lease back. One that was lost meanwhile stays with its new holder."""
+        free = Lease(holder=_NOBODY, token=lease.token, expires_at=_LONG_AGO)
+        await self._collection.update(_is_of(mailbox, lease), changed({"lease": free.model_dump()}))
+
+    async def cursor(self, mailbox: str, folder: str) -> Cursor | None:
+        """How far a folder has been read; None before the first time."""
+        document = await self._collection.get(mailbox)
+        found = document["cursors"].get(_folder_key(folder)) if document else None
+        return Cursor.model_validate(found) if found else None
+
+    async def save_cursor(self, mailbox: str, lease: Lease, cursor: Cursor) -> bool:
+        """Save how far a folder has been read. False, and nothing saved, if the lease was lost."""
+        field = f"cursors.{_folder_key(cursor.folder)}"
+        return await self._collection.update(_is_of(mailbox, lease), changed({field: cursor.model_dump()}))
+
+    async def set_status(self, mailbox: str, status: MailboxStatus) -> None:
+        """Say how a mailbox is."""
+        update = changed({"status": status.model_dump()})
+        while not await self._collection.update({"_id": mailbox}, update):
+            await self._collection.insert(_skeleton(mailbox))
+
+    async def statuses(self) -> dict[str, MailboxStatus]:
+        """How every mailbox is that was ever fetched."""
+        found = await self._collection.find({}, only=("status",))
+        return {one["_id"]: MailboxStatus.model_validate(one["status"]) for one in found if one["status"]}
+
+    async def leases(self) -> dict[str, Lease]:
+        """The leases in force, by mailbox."""
+        now = await self._server_time()
+        found = {one["_id"]: _lease(one) for one in await self._collection.find({}, only=("lease",))}
+        return {name: lease for name, lease in found.items() if lease.holder != _NOBODY and lease.expires_at > now}
+
+    async def announce(self, fetcher_id: str, ttl: timedelta) -> None:
+        """Say that a fetcher lives, for `ttl` from now."""
+        alive = {"alive": {"until": await self._server_time() + ttl}}
+        while not await self._fetchers.update({"_id": fetcher_id}, changed(alive)):
+            await self._fetchers.insert({"_id": fetcher_id, **alive})
+
+    async def live_fetchers(self) -> tuple[str, ...]:
+        """The fetchers that live, sorted."""
+        now = await self._server_time()
+        return tuple(sorted(one["_id"] for one in await self._fetchers.find({}) if one["alive"]["until"] > now))
+
+    async def retire(self, fetcher_id: str) -> None:
+        """Say that a fetcher has stopped."""
+        await self._fetchers.delete({"_id": fetcher_id})
+
+    async def _document(self, mailbox: str) -> Document:
+        while (document := await self._collection.get(mailbox)) is None:
+            await self._collection.insert(_skeleton(mailbox))
+        return document
+
+
+def _skeleton(mailbox: str) -> Document:
+    free = Lease(holder=_NOBODY, token=0, expires_at=_LONG_AGO)
+    return {"_id": mailbox, "lease": free.model_dump(), "status": None, "cursors": {}}
+
+
+def _lease(document: Document) -> Lease:
+    return Lease.model_validate(document["lease"])
+
+
+def _is_of(mailbox: str, lease: Lease) -> Filter:
+    return {"_id": mailbox, "lease.token": lease.token, "lease.holder": lease.holder}
+
+
+def _is_held(mailbox: str, lease: Lease) -> Filter:
+    """Matches only while the lease is exactly as it was read: a renewal in between changes `expires_at`."""
+    return {**_is_of(mailbox, lease), "lease.expires_at": lease.expires_at}
+
+
+def _folder_key(folder: str) -> str:
+    """A folder name as a field name: names may hold dots and dollars, hexadecimal digits cannot."""
+    return f"f{folder.encode().hex()}"

@@ -1,0 +1,77 @@
+"""Secrets in the clear, for those who must sign in with them: from a file, the environment, or our own store."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from shared.domain.errors import ConfigurationError
+from shared.domain.mailbox import Mailbox, SecretSource, secret_binding
+from shared.store.encryption import Vault, rebind
+from shared.store.mailboxes import Mailboxes, source_of
+
+
+class Secrets:
+    """Reveals what a mailbox refers to."""
+
+    def __init__(self, mailboxes: Mailboxes, vault: Vault, environ: Mapping[str, str]) -> None:
+        self._mailboxes = mailboxes
+        self._vault = vault
+        self._environ = environ
+
+    async def reveal(self, mailbox: Mailbox, field: str) -> SecretStr:
+        """The secret of a field such as `auth.password`. One trailing newline of a file is not part of it.
+
+        Raises ConfigurationError, saying what to do, if it is nowhere or cannot be read.
+        """
+        part, _, name = field.partition(".")
+        inline = getattr(getattr(mailbox.spec, part, None), name, None)
+        if isinstance(inline, SecretStr):
+            return inline
+        where = f"mailbox {mailbox.name}, {field}"
+        match source_of(mailbox.spec, field):
+            case None:
+                raise ConfigurationError(
+                    "no secret is configured",
+                    where=where,
+                    remedy="give it, or name file, env or stored",
+                    code="secret_missing",
+                )
+            case SecretSource(file=str(file)):
+                return await asyncio.to_thread(_from_file, Path(file), where)
+            case SecretSource(env=str(variable)):
+                return self._from_environment(variable, where)
+            case _:
+                return await self._from_store(mailbox, field, where)
+
+    def _from_environment(self, variable: str, where: str) -> SecretStr:
+        value = self._environ.get(variable)
+        if not value:
+            raise ConfigurationError(
+                f"the environment variable {variable} is not set",
+                where=where,
+                remedy="set it for this process",
+                code="secret_missing",
+            )
+        return SecretStr(value)
+
+    async def _from_store(self, mailbox: Mailbox, field: str, where: str) -> SecretStr:
+        sealed = await self._mailboxes.sealed_secret(mailbox.name, field)
+        if sealed is None:
+            raise rebind(where)
+        return self._vault.box().open(sealed, secret_binding(mailbox.spec, mailbox.name, field))
+
+
+def _from_file(path: Path, where: str) -> SecretStr:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ConfigurationError(
+            f"the secret file {path} cannot be read ({reason})",
+            where=where,
+            remedy="mount it, or let this user read it",
+            code="secret_missing",
+        ) from None
+    return SecretStr(text.removesuffix("\n").removesuffix("\r"))

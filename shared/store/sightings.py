@@ -1,0 +1,82 @@
+"""Sightings (collection `sightings`): one document per UID of a folder under a UIDVALIDITY."""
+
+from collections.abc import Iterable, Sequence
+
+from shared.domain.sighting import Sight, Sighting
+from shared.store.collection import Collection, Database, Document, changed
+
+
+class Sightings:
+    """Which UIDs have been seen."""
+
+    def __init__(self, database: Database) -> None:
+        self._collection = Collection(database, "sightings")
+
+    async def insert_many(self, sightings: Sequence[Sighting]) -> None:
+        """Keep sightings. A UID that is there already stays as it is (see `settle`)."""
+        await self._collection.insert_many([_document(one) for one in sightings])
+
+    async def settle(self, sightings: Sequence[Sighting]) -> None:
+        """Say what holes turned out to be. A UID that is not a hole stays as it is."""
+        await self._collection.update_each(
+            (
+                {"_id": key_of(one), "state": Sight.HOLE.value},
+                changed({"state": one.state.value, "content_id": one.content_id, "mail_id": one.mail_id}),
+            )
+            for one in sightings
+        )
+
+    async def known(self, mailbox: str, folder: str, uid_validity: int, uids: Sequence[int]) -> frozenset[int]:
+        """Those of `uids` that have been seen, whatever they were."""
+        if not uids:
+            return frozenset()
+        keys = [_key(mailbox, folder, uid_validity, uid) for uid in uids]
+        found = await self._collection.find({"_id": {"$in": keys}}, only=("uid",))
+        return frozenset(int(one["uid"]) for one in found)
+
+    async def holes(self, mailbox: str, folder: str, uid_validity: int) -> tuple[Sighting, ...]:
+        """The UIDs that could not be fetched yet."""
+        query = _folder(mailbox, folder, uid_validity) | {"state": Sight.HOLE.value}
+        return _sightings(await self._collection.find(query))
+
+    async def by_content(
+        self, mailbox: str, folder: str, uid_validity: int, content_ids: Sequence[str]
+    ) -> tuple[Sighting, ...]:
+        """The sightings of those contents in a folder, by UID."""
+        if not content_ids:
+            return ()
+        found = await self._collection.find({"content_id": {"$in": list(content_ids)}})
+        here = (one for one in _sightings(found) if (one.mailbox, one.folder) == (mailbox, folder))
+        return tuple(sorted((one for one in here if one.uid_validity == uid_validity), key=lambda one: one.uid))
+
+    async def mail_ids(self, mailbox: str) -> frozenset[str]:
+        """The mails that were ever seen in a mailbox."""
+        found = await self._collection.find({"mailbox": mailbox}, only=("mail_id",))
+        return frozenset(one["mail_id"] for one in found if one.get("mail_id"))
+
+    async def max_uid(self, mailbox: str, folder: str, uid_validity: int) -> int:
+        """The highest UID seen; 0 if none was."""
+        query = _folder(mailbox, folder, uid_validity)
+        found = await self._collection.find(query, only=("uid",), sort=(("uid", -1),), limit=1)
+        return int(found[0]["uid"]) if found else 0
+
+
+def key_of(sighting: Sighting) -> str:
+    """The `_id` of a sighting, which makes it unique."""
+    return _key(sighting.mailbox, sighting.folder, sighting.uid_validity, sighting.uid)
+
+
+def _key(mailbox: str, folder: str, uid_validity: int, uid: int) -> str:
+    return f"{mailbox}/{uid_validity}/{uid}/{folder}"
+
+
+def _folder(mailbox: str, folder: str, uid_validity: int) -> Document:
+    return {"mailbox": mailbox, "folder": folder, "uid_validity": uid_validity}
+
+
+def _document(sighting: Sighting) -> Document:
+    return {"_id": key_of(sighting), **sighting.model_dump()}
+
+
+def _sightings(documents: Iterable[Document]) -> tuple[Sighting, ...]:
+    return tuple(Sighting.model_validate({key: one[key] for key in one if key != "_id"}) for one in documents)

@@ -1,0 +1,115 @@
+"""Tickets and requests (collection `tickets`), each with the events it owes, in one document."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Collection as Items
+from datetime import datetime
+from typing import NamedTuple
+
+from shared.domain.mailbox import Module
+from shared.domain.ticket import OutboxEvent, Ticket
+from shared.store.collection import Collection, Database, Document, changed
+from shared.store.failures import Conflict
+
+_NOT_OF_TICKET = frozenset({"_id", "outbox_pending"})
+
+
+class TicketOrigin(NamedTuple):
+    """What the audit needs to know of a ticket."""
+
+    ticket_id: str
+    origin_mail_id: str
+    number: str
+    mailbox: str
+    duplicates: tuple[str, ...]
+
+
+class Tickets:
+    """The tickets."""
+
+    def __init__(self, database: Database) -> None:
+        self._collection = Collection(database, "tickets")
+
+    async def insert_many(self, tickets: Sequence[Ticket]) -> None:
+        """Keep tickets with their outboxes. One that is there under its id already is success.
+
+        Raises Conflict if the number or the mail belongs to another ticket.
+        """
+        refused = await self._collection.insert_many([_document(one) for one in tickets])
+        if refused:
+            ids = {tickets[position].ticket_id for position in refused}
+            missing = ids - await self._existing(ids)
+            if missing:
+                what = "a ticket's number or mail belongs to another ticket"
+                raise Conflict(what, where=", ".join(sorted(missing)), code="ticket_conflict")
+
+    async def get(self, ticket_id: str) -> Ticket | None:
+        """The ticket of that id."""
+        document = await self._collection.get(ticket_id)
+        return _ticket(document) if document else None
+
+    async def get_many(self, ticket_ids: Iterable[str]) -> dict[str, Ticket]:
+        """Those of the tickets that exist, by id."""
+        found = await self._collection.find({"_id": {"$in": list(ticket_ids)}})
+        return {document["_id"]: _ticket(document) for document in found}
+
+    async def by_number(self, number: str) -> Ticket | None:
+        """The ticket of that number (`INC-000042`)."""
+        found = await self._collection.find({"number": number}, limit=1)
+        return _ticket(found[0]) if found else None
+
+    async def count_duplicates(self, pairs: Sequence[tuple[str, str]]) -> frozenset[str]:
+        """Count mails (ticket_id, mail_id) on the tickets they repeat, each once.
+
+        Returns the mail_ids whose ticket does not exist.
+        """
+        counted = await self._collection.update_each(
+            ({"_id": ticket_id}, changed({}, addToSet={"duplicates": mail_id})) for ticket_id, mail_id in pairs
+        )
+        if counted == len(pairs):
+            return frozenset()
+        existing = await self._existing({ticket_id for ticket_id, _ in pairs})
+        return frozenset(mail_id for ticket_id, mail_id in pairs if ticket_id not in existing)
+
+    async def mark_published(self, ticket_ids: Iterable[str]) -> None:
+        """Say that the events of tickets have been published."""
+        query = {"_id": {"$in": list(ticket_ids)}}
+        await self._collection.update_all(query, changed({"outbox_pending": False, "outbox": []}))
+
+    async def pending_outbox(self, before: datetime, limit: int) -> tuple[tuple[str, OutboxEvent], ...]:
+        """The events, with their ticket_id, still owed by up to `limit` tickets that were created before an instant."""
+        query = {"outbox_pending": True, "created_at": {"$lte": before}}
+        found = await self._collection.find(query, only=("outbox",), limit=limit)
+        return tuple((one["_id"], OutboxEvent.model_validate(event)) for one in found for event in one["outbox"])
+
+    async def iter_origins(self) -> AsyncIterator[TicketOrigin]:
+        """Every ticket, in no order, as far as the audit needs it."""
+        async for one in self._collection.stream({}, only=("origin_mail_id", "number", "mailbox", "duplicates")):
+            yield TicketOrigin(
+                one["_id"], one["origin_mail_id"], one["number"], one["mailbox"], tuple(one["duplicates"])
+            )
+
+    async def count(self) -> int:
+        """How many there are."""
+        return await self._collection.size()
+
+    async def _existing(self, ids: Items[str]) -> frozenset[str]:
+        found = await self._collection.find({"_id": {"$in": list(ids)}}, only=("number",))
+        return frozenset(one["_id"] for one in found)
+
+    async def list(
+        self, *, mailbox: str | None = None, module: Module | None = None, limit: int = 50
+    ) -> tuple[Ticket, ...]:
+        """Tickets, the newest first."""
+        wanted = {"mailbox": mailbox, "module": module.value if module else None}
+        query = {key: value for key, value in wanted.items() if value is not None}
+        return tuple(map(_ticket, await self._collection.find(query, sort=(("created_at", -1),), limit=limit)))
+
+
+def _document(ticket: Ticket) -> Document:
+    content = ticket.model_dump(exclude={"ticket_id"})
+    return {"_id": ticket.ticket_id, **content, "outbox_pending": bool(ticket.outbox)}
+
+
+def _ticket(document: Document) -> Ticket:
+    fields = {key: value for key, value in document.items() if key not in _NOT_OF_TICKET}
+    return Ticket.model_validate({"ticket_id": document["_id"], **fields})
