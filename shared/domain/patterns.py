@@ -36,7 +36,7 @@ def normalise_address(address: str) -> str | None:
     """
     local, at, domain = address.strip().rpartition("@")
     plain = normalise_domain(domain)
-    if not at or not local or plain is None or len(local) > 64 or any(ch.isspace() or ch in "<>,;" for ch in local):
+    if not at or not local or plain is None or len(local) > 64 or any(ch.isspace() or ch in "<>,;@" for ch in local):
         return None
     return f"{local.lower()}@{plain}"
 

@@ -7,25 +7,15 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from shared.domain.decision import Decision, Kind, Step
-from shared.domain.ledger import Failure, LedgerEntry, State
+from shared.domain.decision import Decision, Kind
+from shared.domain.ledger import DecisionWrite, Failure, LedgerEntry, State
 from shared.domain.ticket import OutboxEvent
-from shared.domain.value import Value
 from shared.store.collection import Change, Collection, Database, Document, changed
 from shared.store.ledger_documents import clock, decision_of, document_of, outbox_fields, to_millisecond
 from shared.store.ledger_queries import LedgerQueries
 from shared.store.ports import Clock
 
 _IN_FLIGHT = {"$in": [State.STORED.value, State.DECIDED.value]}
-
-
-class DecisionWrite(Value):
-    """A decision to be written, with the trace that led there and the events it owes."""
-
-    mail_id: str
-    decision: Decision
-    trace: tuple[Step, ...]
-    outbox: tuple[OutboxEvent, ...] = ()
 
 
 class LedgerRow(NamedTuple):

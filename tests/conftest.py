@@ -1,0 +1,8 @@
+"""The one fixture layer: real servers, each private to the session or to a test."""
+
+pytest_plugins = (
+    "tests.support.broker",
+    "tests.support.dovecot",
+    # "tests.support.embedded_store",
+    "tests.support.rabbitmq",
+)

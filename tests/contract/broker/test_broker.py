@@ -1,0 +1,159 @@
+"""The broker door against a real RabbitMQ."""
+
+import asyncio
+
+import aio_pika
+import pytest
+from pydantic import SecretStr
+
+from services.all_in_one.rabbitmq import RabbitMQ
+from shared.broker import topology
+from shared.broker.client import Broker
+from shared.broker.messages import Outgoing, owed
+from shared.broker.settings import BrokerSettings
+from shared.contracts.codec import Envelope
+from shared.domain.errors import BrokerUnavailable, ConfigurationError
+from shared.domain.ticket import OutboxEvent
+from shared.observability.metrics import Metrics
+
+
+def envelope(body: bytes = b"hello", mail_id: str = "m1") -> Envelope:
+    return Envelope(
+        body, "application/json", "email.accepted.v1", mail_id, {"mail_id": mail_id, "size": 5, "flag": True}
+    )
+
+
+async def test_what_is_published_comes_out_of_the_queue_unchanged(broker: Broker) -> None:
+    """Body, type, id and headers survive the trip."""
+    sent = [envelope(b"%d" % count, f"m{count}") for count in range(120)]
+    await broker.publish(topology.MAIL, "email.accepted", sent)
+    subscription = await broker.subscribe(topology.CLASSIFIER.name, window=50)
+    got: dict[str, Envelope] = {}
+    async with asyncio.timeout(20):
+        while len(got) < len(sent):
+            for delivery in await subscription.batch(50, wait_seconds=1):
+                got[delivery.envelope.message_id] = delivery.envelope
+                await delivery.ack()
+    assert got == {one.message_id: one for one in sent}
+    assert await broker.depth(topology.CLASSIFIER.name) == 0
+
+
+async def test_a_message_that_reaches_no_queue_is_an_error_and_not_lost_silently(broker: Broker) -> None:
+    """Publishes are mandatory."""
+    with pytest.raises(BrokerUnavailable, match="reached no queue"):
+        await broker.publish(topology.MAIL, "no.such.key", [envelope()])
+
+
+async def test_an_event_without_a_subscriber_is_no_error(broker: Broker) -> None:
+    """Nobody need listen to events."""
+    event = OutboxEvent(event_id="e1", type="t", routing_key="ticket.created.x", event={"id": "e1"})
+    await broker.publish_all([owed(event)])
+
+
+async def test_who_listens_to_events_gets_them_by_routing_key(broker: Broker) -> None:
+    """A subscriber binds by pattern."""
+    subscription = await broker.listen(topology.TICKETS, "ticket.created.#")
+    wanted = OutboxEvent(event_id="e1", type="t", routing_key="ticket.created.x", event={"id": "e1"})
+    other = OutboxEvent(event_id="e2", type="t", routing_key="mail.rejected.x", event={"id": "e2"})
+    await broker.publish_all([owed(other), owed(wanted)])
+    got = await subscription.batch(10, wait_seconds=10)
+    assert [one.envelope.message_id for one in got] == ["e1"]
+
+
+async def test_a_rejected_message_lies_in_the_dead_letters_with_its_headers(broker: Broker) -> None:
+    """Dead letters keep the mail_id."""
+    await broker.publish(topology.MAIL, "email.accepted", [envelope(mail_id="bad")])
+    subscription = await broker.subscribe(topology.CLASSIFIER.name, window=5)
+    for delivery in await subscription.batch(5, wait_seconds=10):
+        await delivery.reject()
+    dead = await broker.subscribe(topology.DEAD_LETTERS.name, window=5)
+    letters = await dead.batch(5, wait_seconds=10)
+    assert [one.envelope.headers["mail_id"] for one in letters] == ["bad"]
+
+
+async def test_what_a_stopping_subscription_holds_goes_back_to_the_queue(broker: Broker) -> None:
+    """Drain gives back what was not handed out."""
+    await broker.publish(topology.MAIL, "email.accepted", [envelope(mail_id=f"m{count}") for count in range(10)])
+    first = await broker.subscribe(topology.CLASSIFIER.name, window=10)
+    held = await first.batch(2, wait_seconds=10)
+    await first.stop()
+    for delivery in held:
+        await delivery.ack()
+    second = await broker.subscribe(topology.CLASSIFIER.name, window=50)
+    again: set[str] = set()
+    async with asyncio.timeout(20):
+        while len(again) < 10 - len(held):
+            again |= {one.envelope.message_id for one in await second.batch(50, wait_seconds=1)}
+    assert again == {f"m{count}" for count in range(10)} - {one.envelope.message_id for one in held}
+
+
+async def test_an_unreachable_broker_is_one_clear_line_without_its_password(metrics: Metrics) -> None:
+    """What, where, what to do."""
+    settings = BrokerSettings(url=SecretStr("amqp://someone:hunter2@127.0.0.1:1/"), connect_deadline_seconds=0.1)
+    with pytest.raises(BrokerUnavailable) as caught:
+        await Broker.connect(settings, metrics)
+    assert "127.0.0.1:1" in caught.value.line()
+    assert "MAIL_AUTOMATOR_BROKER_URL" in caught.value.line()
+    assert "hunter2" not in caught.value.line()
+
+
+async def test_a_wrong_password_is_a_configuration_error_at_once(rabbitmq_url: str, metrics: Metrics) -> None:
+    """Trying again would not help."""
+    host = rabbitmq_url.rpartition("@")[2]
+    settings = BrokerSettings(url=SecretStr(f"amqp://nobody:hunter2@{host}"), connect_deadline_seconds=20)
+    with pytest.raises(ConfigurationError) as caught:
+        await Broker.connect(settings, metrics)
+    assert caught.value.code == "broker_credentials"
+    assert "hunter2" not in caught.value.line()
+
+
+async def test_verify_refuses_a_broker_without_the_topology(broker_settings: BrokerSettings, metrics: Metrics) -> None:
+    """Clusters whose topology an operator owns only verify."""
+    only_verify = broker_settings.model_copy(update={"topology": "verify"})
+    with pytest.raises(ConfigurationError) as caught:
+        await Broker.connect(only_verify, metrics)
+    assert caught.value.code == "topology_missing"
+
+
+async def test_a_queue_with_other_arguments_is_a_clear_conflict(
+    broker_settings: BrokerSettings, metrics: Metrics
+) -> None:
+    """Arguments of a queue are immutable."""
+    connection = await aio_pika.connect(broker_settings.url.get_secret_value())
+    async with connection:
+        channel = await connection.channel()
+        await channel.declare_queue(topology.FILTER.name, durable=True)
+        try:
+            with pytest.raises(ConfigurationError) as caught:
+                await Broker.connect(broker_settings, metrics)
+        finally:
+            await channel.queue_delete(topology.FILTER.name)
+    assert caught.value.code == "topology_conflict"
+
+
+async def test_after_a_killed_broker_publishing_and_consuming_go_on(
+    private_rabbitmq: RabbitMQ, metrics: Metrics
+) -> None:
+    """Confirmed messages survive kill -9, and the door heals by itself."""
+    door = await Broker.connect(
+        BrokerSettings(url=SecretStr(private_rabbitmq.url), connect_deadline_seconds=30), metrics
+    )
+    subscription = await door.subscribe(topology.CLASSIFIER.name, window=50)
+    await door.publish_all([Outgoing(topology.MAIL, "email.accepted", envelope(mail_id="before"))])
+    await private_rabbitmq.kill()
+    with pytest.raises(BrokerUnavailable):
+        await door.publish_all([Outgoing(topology.MAIL, "email.accepted", envelope(mail_id="during"))])
+    await private_rabbitmq.start()
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                await door.publish_all([Outgoing(topology.MAIL, "email.accepted", envelope(mail_id="after"))])
+                break
+            except BrokerUnavailable:
+                await asyncio.sleep(0.5)
+        seen: set[str] = set()
+        while not {"before", "after"} <= seen:
+            for delivery in await subscription.batch(50, wait_seconds=1):
+                seen.add(delivery.envelope.message_id)
+                await delivery.ack()
+    await door.close()

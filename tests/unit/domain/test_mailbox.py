@@ -1,0 +1,109 @@
+"""The mailbox model: what an administrator may say, and how secrets leave it."""
+
+from typing import Any
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from shared.domain.mailbox import (
+    BasicAuth,
+    Encryption,
+    ExchangeAuth,
+    MailboxSpec,
+    OAuth2MicrosoftAuth,
+    SecretSource,
+    secret_binding,
+    split_secrets,
+)
+from tests.support.builders import spec
+
+MINIMAL: dict[str, Any] = {
+    "module": "ticket",
+    "email": "Support@Example.COM",
+    "imap": {"host": "imap.example.com"},
+    "smtp": {"host": "smtp.example.com"},
+}
+
+
+def test_the_defaults_are_the_safe_ones() -> None:
+    """Implicit TLS on 993, INBOX, from now, acknowledgements on, nothing is touched on the server."""
+    made = MailboxSpec.model_validate(MINIMAL)
+    assert (made.imap.port, made.imap.encryption, made.imap.folder) == (993, Encryption.IMPLICIT_TLS, "INBOX")
+    assert (made.imap.start_from, made.imap.after_fetch.action) == ("now", "nothing")
+    assert made.acknowledgements.enabled
+    assert made.email == "support@example.com"
+
+
+@pytest.mark.parametrize(
+    ("auth", "kind"),
+    [
+        ({"type": "basic", "username": "bob", "password": "x"}, BasicAuth),
+        ({"type": "oauth2_microsoft", "clientId": "c", "tenantId": "t", "clientSecret": "s"}, OAuth2MicrosoftAuth),
+        ({"type": "exchange", "domainUser": "CORP\\alice", "password": "x"}, ExchangeAuth),
+    ],
+)
+def test_the_authentication_type_decides_the_fields(auth: dict[str, str], kind: type) -> None:
+    """A discriminated union: the fields of one type are errors in another."""
+    assert isinstance(MailboxSpec.model_validate(MINIMAL | {"auth": auth}).auth, kind)
+    with pytest.raises(ValidationError):
+        MailboxSpec.model_validate(MINIMAL | {"auth": auth | {"type": "basic", "tenantId": "t"}})
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"module": "incident"}, "module"),
+        ({"email": "nobody"}, "email"),
+        ({"imap": {"host": "imaps://x"}}, "host"),
+        ({"imap": {"host": "x", "port": 70000}}, "port"),
+        ({"imap": {"host": "x", "encryption": "none"}}, "encryption"),
+        ({"imap": {"host": "x", "folder": "a\r\nb"}}, "folder"),
+        ({"auth": {"type": "basic", "username": "a\x00b"}}, "username"),
+        ({"imap": {"host": "x", "afterFetch": {"action": "move"}}}, "afterFetch"),
+        ({"smtp": None}, "smtp"),
+        ({"domains": {"fullSubjectMatch": True}}, "subjectKeywords"),
+        ({"domains": {"approvedDomainsOnly": True}}, "approvedDomains"),
+        ({"domains": {"approvedDomains": ["no domain"]}}, "approvedDomains"),
+        ({"domains": {"blockedSenders": ["a b@c"]}}, "blockedSenders"),
+        ({"auth": {"type": "basic", "passwordFrom": {"file": "a", "env": "b"}}}, "passwordFrom"),
+    ],
+)
+def test_what_does_not_hold_together_is_refused_and_named(change: dict[str, Any], word: str) -> None:
+    """The error names the field."""
+    with pytest.raises(ValidationError) as caught:
+        MailboxSpec.model_validate(MINIMAL | change)
+    assert word in str(caught.value)
+
+
+def test_secrets_leave_the_model_and_leave_a_reference() -> None:
+    """Nothing that is stored holds a secret."""
+    before = spec(auth={"type": "basic", "password": "hunter2"})
+    after, secrets = split_secrets(before)
+    assert {name: secret.get_secret_value() for name, secret in secrets.items()} == {"auth.password": "hunter2"}
+    assert isinstance(after.auth, BasicAuth)
+    assert (after.auth.password, after.auth.password_from) == (None, SecretSource(stored=True))
+    assert "hunter2" not in after.model_dump_json() + repr(before) + str(before)
+    assert split_secrets(after) == (after, {})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"imap": {"host": "evil.example.com"}},
+        {"imap": {"host": "imap.example.com", "port": 994}},
+        {"imap": {"host": "imap.example.com", "encryption": "starttls"}},
+        {"email": "other@example.com"},
+        {"auth": {"type": "basic", "username": "other"}},
+    ],
+)
+def test_a_stored_secret_is_bound_to_host_port_encryption_and_user(change: dict[str, Any]) -> None:
+    """Change one of them and the secret must be typed again."""
+    assert secret_binding(spec(**change), "support", "auth.password") != secret_binding(
+        spec(), "support", "auth.password"
+    )
+
+
+def test_a_secret_is_never_printed() -> None:
+    """SecretStr all the way."""
+    auth = BasicAuth(password=SecretStr("hunter2"))
+    assert "hunter2" not in f"{auth!r} {auth}"

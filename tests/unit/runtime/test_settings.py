@@ -1,0 +1,40 @@
+"""Settings say every problem at once, and refuse what they do not know."""
+
+import pytest
+
+from shared.broker.settings import BrokerSettings
+from shared.domain.errors import ConfigurationError
+from shared.runtime.consume import backoff
+from shared.runtime.settings import LogSettings, read
+
+
+def test_a_misspelt_variable_is_refused_with_a_suggestion(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never silently ignored."""
+    with pytest.raises(ConfigurationError) as caught:
+        read(LogSettings, {"MAIL_AUTOMATOR_LOG_LEVLE": "INFO"})
+    assert "MAIL_AUTOMATOR_LOG_LEVLE is not a setting (did you mean MAIL_AUTOMATOR_LOG_LEVEL?)" in caught.value.line()
+
+
+def test_every_problem_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One start, one list."""
+    monkeypatch.setenv("MAIL_AUTOMATOR_LOG_LEVEL", "LOUD")
+    monkeypatch.setenv("MAIL_AUTOMATOR_LOG_FORMAT", "xml")
+    with pytest.raises(ConfigurationError) as caught:
+        read(LogSettings, {"MAIL_AUTOMATOR_COFFEE": "1"})
+    line = caught.value.line()
+    assert all(name in line for name in ("LOG_LEVEL", "LOG_FORMAT", "MAIL_AUTOMATOR_COFFEE"))
+
+
+def test_a_bad_value_is_never_repeated_in_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be a secret."""
+    monkeypatch.setenv("MAIL_AUTOMATOR_BROKER_HEARTBEAT_SECONDS", "hunter2")
+    with pytest.raises(ConfigurationError) as caught:
+        read(BrokerSettings, {})
+    assert "hunter2" not in caught.value.line()
+    assert "HEARTBEAT" in caught.value.line()
+
+
+def test_backoff_doubles_from_ten_seconds_to_six_hours() -> None:
+    """With jitter between a half and one and a half."""
+    assert [backoff(n, 0.5).total_seconds() for n in (0, 1, 3, 30)] == [10, 20, 80, 6 * 3600]
+    assert backoff(0, 0.0).total_seconds() == 5
