@@ -39,7 +39,8 @@ def summary(entry: LedgerEntry) -> str:
         case State.STORED:
             return "In flight: it is ours and not decided yet."
         case State.QUARANTINED:
-            return f"In quarantine after {entry.attempts} attempts: {entry.failure.what if entry.failure else 'no reason kept'}."
+            reason = entry.failure.what if entry.failure else "no reason kept"
+            return f"In quarantine after {entry.attempts} attempt(s): {reason}."
         case _ if entry.decision is not None:
             return entry.decision.sentence
         case _:
@@ -51,7 +52,9 @@ def _arrival(entry: LedgerEntry) -> Iterator[Moment]:
     place = f"{origin.mailbox}, folder {origin.folder}"
     yield Moment("server", "delivered", "", f"It was delivered to {place}.", origin.internal_date)
     copy = f", copy {origin.copy_number + 1} of an identical mail" if origin.copy_number else ""
-    sentence = f"Fetched as UID {origin.uid} (UIDVALIDITY {origin.uid_validity}), {origin.size} bytes{copy}, and stored."
+    sentence = (
+        f"Fetched as UID {origin.uid} (UIDVALIDITY {origin.uid_validity}), {origin.size} bytes{copy}, and stored."
+    )
     yield Moment("fetcher", "fetched", "stored", sentence, entry.stored_at)
 
 
@@ -81,7 +84,9 @@ def _ticket(decision: Decision, ticket: Ticket | None) -> Moment:
     if ticket is None:
         return Moment("ticket_writer", "ticket", "missing", f"{decision.number} is decided but not written yet.")
     if decision.kind is Kind.DUPLICATE:
-        return Moment("ticket_writer", "ticket", "counted", f"{ticket.number} counts {len(ticket.duplicates)} duplicate(s).")
+        return Moment(
+            "ticket_writer", "ticket", "counted", f"{ticket.number} counts {len(ticket.duplicates)} duplicate(s)."
+        )
     place = ticket.classification
     where = ", ".join(f"{name} {value}" for name, value in place.model_dump(mode="json").items() if value)
     return Moment("ticket_writer", "ticket", "written", f"{ticket.number} is there ({where}).", ticket.created_at)

@@ -4,11 +4,11 @@ from dataclasses import asdict, fields
 
 import typer
 
-from services.console.facts import read_facts
 from services.console.books import Balance, Row, balance
 from services.console.cli.exits import Exit
 from services.console.cli.output import Printer, complain
 from services.console.cli.session import session_of
+from services.console.facts import read_facts
 
 
 def audit(context: typer.Context) -> int:

@@ -19,10 +19,11 @@ from services.console.configuration.source import read
 from shared.store.client import Store
 
 Files = Annotated[
-    list[str], typer.Option("--file", "-f", metavar="PATH", help="YAML file, directory, or - for standard input. Repeatable.")
+    list[str],
+    typer.Option("--file", "-f", metavar="PATH", help="YAML file, directory, or - for stdin. Repeatable."),
 ]
 More = Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="More paths, so that -f *.yaml works.")]
-Prune = Annotated[bool, typer.Option("--prune", help="Delete what is stored but not in the documents (of kinds they contain).")]
+Prune = Annotated[bool, typer.Option("--prune", help="Delete what the documents (of a kind they contain) do not name.")]
 Detailed = Annotated[bool, typer.Option("--detailed-exitcode", help="Exit 2 if something changes (or changed).")]
 
 
@@ -110,6 +111,7 @@ def _report(printer: Printer, todo: Plan, *, dry_run: bool, with_diff: bool) -> 
 
 def _as_data(todo: Plan, *, dry_run: bool) -> dict[str, Any]:
     changes = [
-        {"action": one.action, "kind": one.kind, "name": one.name, "new_secrets": one.new_secrets} for one in todo.changes
+        {"action": one.action, "kind": one.kind, "name": one.name, "new_secrets": one.new_secrets}
+        for one in todo.changes
     ]
     return {"changed": todo.changed, "dry_run": dry_run, "changes": changes, "diff": unified(todo)}

@@ -16,6 +16,7 @@ from shared.domain.mailbox_runtime import MailboxStatus
 from shared.store.client import Store
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the mailbox.")]
+NONE = "none yet; `mail-automator apply -f FILE` makes one"
 COUNTED = ("ticket", "duplicate", "rejected", "quarantined", "in_flight")
 
 
@@ -28,7 +29,7 @@ def list_(context: typer.Context) -> int:
         return [record(one, statuses.get(one.name), counts.get(one.name, {})) for one in await store.mailboxes.all()]
 
     columns = ("name", "email", "module", "status", "last_success_at", *COUNTED, "managed_by")
-    session.printer.records("Mailboxes", columns, session.run(work), "none yet; `mail-automator apply -f FILE` makes one")
+    session.printer.records("Mailboxes", columns, session.run(work), NONE)
     return Exit.OK
 
 
@@ -92,7 +93,9 @@ async def find(store: Store, name: str) -> Mailbox:
     mailbox = await store.mailboxes.get(name)
     if mailbox is None:
         known = [one.name for one in await store.mailboxes.all()]
-        raise NotFound(f"there is no mailbox {name}", remedy=suggest(name, known, "mail-automator mailbox list shows all"))
+        raise NotFound(
+            f"there is no mailbox {name}", remedy=suggest(name, known, "mail-automator mailbox list shows all")
+        )
     return mailbox
 
 

@@ -1,5 +1,6 @@
-"""`mail-automator`: the command line. Declares every command in one visible table; each says one thing when it fails."""
+"""`mail-automator`: the command line, every command in one visible table. A failure is one line, never a traceback."""
 
+import io
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version as installed_version
@@ -10,7 +11,7 @@ import structlog
 import typer
 from typer.exceptions import TyperException
 
-from services.console.cli import audit, configuration, mailbox, quarantine, services, simulate, store, tickets, trace
+from services.console.cli import audit, configuration, mailbox, quarantine, services, store, tickets, trace
 from services.console.cli.arguments import hoist
 from services.console.cli.exits import Exit, NotFound
 from services.console.cli.output import Format, complain
@@ -20,7 +21,10 @@ from shared.domain.errors import AutomatorError
 
 Command = Callable[..., int]
 NAME = "mail-automator"
-EPILOG = "Exit codes: 0 ok; 1 error, or books that do not balance; 2 wrong command line, or changed (--detailed-exitcode); 3 not found."
+EPILOG = (
+    "Exit codes: 0 ok; 1 error, or books that do not balance; 2 wrong command line, or changed "
+    "(--detailed-exitcode); 3 not found."
+)
 
 
 def version(context: typer.Context) -> int:
@@ -37,7 +41,6 @@ COMMANDS: tuple[tuple[str, Command], ...] = (
     ("export", configuration.export),
     ("trace", trace.trace),
     ("audit", audit.audit),
-    ("simulate", simulate.simulate),
     ("version", version),
 )
 """Every command that stands alone."""
@@ -60,7 +63,11 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, Command], ...]], ...] = (
         "Mails whose attempts ran out: look at them, send them again.",
         (("list", quarantine.list_), ("show", quarantine.show), ("replay", quarantine.replay)),
     ),
-    ("store", "The store's indexes, and the key of its secrets.", (("init", store.init), ("check", store.check), ("key", store.key))),
+    (
+        "store",
+        "The store's indexes, and the key of its secrets.",
+        (("init", store.init), ("check", store.check), ("key", store.key)),
+    ),
     ("config", "The documents that `apply` reads.", (("schema", configuration.schema),)),
 )
 """Every group of commands: its name, what it is for, and its commands."""
@@ -68,9 +75,15 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, Command], ...]], ...] = (
 
 def globals_(
     context: typer.Context,
-    data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Folder of a running demo or all-in-one.")] = None,
-    store_url: Annotated[str | None, typer.Option("--store-url", metavar="URL", help="mongodb://… of the store.")] = None,
-    key_file: Annotated[Path | None, typer.Option("--key-file", metavar="FILE", help="Key of the stored secrets.")] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="Folder of a running demo or all-in-one.")
+    ] = None,
+    store_url: Annotated[
+        str | None, typer.Option("--store-url", metavar="URL", help="mongodb://… of the store.")
+    ] = None,
+    key_file: Annotated[
+        Path | None, typer.Option("--key-file", metavar="FILE", help="Key of the stored secrets.")
+    ] = None,
     output: Annotated[Format, typer.Option("--output", "-o", help="How results are printed.")] = Format.TABLE,
 ) -> None:
     """Email in, tickets out: run the services, configure mailboxes, and ask what happened to a mail.
@@ -83,7 +96,9 @@ def globals_(
 
 def build() -> typer.Typer:
     """The whole command line."""
-    app = typer.Typer(name=NAME, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True, epilog=EPILOG)
+    app = typer.Typer(
+        name=NAME, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True, epilog=EPILOG
+    )
     app.callback()(globals_)
     for name, (_, text) in services.SERVICES.items():
         app.command(name, help=text, context_settings=services.PASS_ON)(services.runner(name))
@@ -127,7 +142,8 @@ def main(arguments: Sequence[str]) -> int:
 def run() -> None:
     """The entry point of the installed command."""
     for stream in (sys.stdout, sys.stderr):
-        getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")  # pyright: ignore[reportUnknownLambdaType]
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr), wrapper_class=_quiet())
     sys.exit(main(sys.argv[1:]))
 

@@ -33,7 +33,7 @@ def replay(
     mail_id: MailIds = None,
     everything: Annotated[bool, typer.Option("--all", help="Replay every mail in quarantine.")] = False,
 ) -> int:
-    """Send mails from quarantine through the pipeline again, under today's rules. Exit 3 if one is not in quarantine."""
+    """Send mails through the pipeline again, under today's rules. Exit 3 if one is not in quarantine."""
     session = session_of(context)
     if everything == bool(mail_id):
         raise typer.BadParameter("name mails, or give --all")
@@ -49,7 +49,9 @@ def replay(
     else:
         session.printer.data({"replayed": done, "not_in_quarantine": missing})
     if missing:
-        raise NotFound(f"not in quarantine: {', '.join(missing)}", remedy="mail-automator quarantine list shows what is")
+        raise NotFound(
+            f"not in quarantine: {', '.join(missing)}", remedy="mail-automator quarantine list shows what is"
+        )
     return Exit.OK
 
 

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import typer
 
@@ -21,7 +22,7 @@ SERVICES = {
 """Every service: its module, and what it is for."""
 
 LAPTOP = ("all-in-one", "demo")
-PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+PASS_ON: dict[str, Any] = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
 def runner(name: str) -> Callable[[typer.Context], None]:

@@ -12,8 +12,8 @@ from typing import TypeVar, cast
 import typer
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
-from services.console.cli.output import Format, Printer
 from services.console.cli.environment import environment, store_settings
+from services.console.cli.output import Format, Printer
 from shared.domain.errors import ConfigurationError
 from shared.runtime.clock import Clock
 from shared.store.client import Store
@@ -85,7 +85,9 @@ def read_endpoints(data: Path) -> Endpoints:
         return Endpoints.model_validate_json(place.read_bytes())
     except FileNotFoundError:
         remedy = "start `make demo` or `make run` with that folder, or give --store-url"
-        raise ConfigurationError("no running system has written its endpoints", where=str(place), remedy=remedy) from None
+        raise ConfigurationError(
+            "no running system has written its endpoints", where=str(place), remedy=remedy
+        ) from None
     except OSError as error:
         what = f"cannot be read: {error.strerror or type(error).__name__}"
         raise ConfigurationError(what, where=str(place), remedy="check the path and its rights") from None

@@ -32,7 +32,8 @@ def check(context: typer.Context) -> int:
 
 
 def key(
-    context: typer.Context, file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; must not exist.")]
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where; must not exist.")],
 ) -> int:
     """Make a new key file for the secrets in the store, readable by its owner only. Keep a copy in a safe place."""
     session = session_of(context)

@@ -11,12 +11,23 @@ from shared.domain.mailbox import Module
 from shared.domain.ticket import Ticket
 from shared.store.client import Store
 
-COLUMNS = ("number", "mailbox", "subject", "requester", "service", "process", "department", "priority", "duplicates", "received_at")
+COLUMNS = (
+    "number",
+    "mailbox",
+    "subject",
+    "requester",
+    "service",
+    "process",
+    "department",
+    "priority",
+    "duplicates",
+    "received_at",
+)
 
 
 def list_(
     context: typer.Context,
-    mailbox: Annotated[str | None, typer.Option("--mailbox", "-m", metavar="NAME", help="Only of this mailbox.")] = None,
+    mailbox: Annotated[str | None, typer.Option("--mailbox", "-m", metavar="NAME", help="Only its.")] = None,
     module: Annotated[Module | None, typer.Option("--module", help="Only tickets, or only requests.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most this many, newest first.")] = 50,
 ) -> int:

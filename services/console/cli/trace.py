@@ -78,7 +78,7 @@ async def search(store: Store, what: str, *, subject: bool, limit: int) -> Seque
 async def why_not(store: Store) -> tuple[str, ...]:
     """What it can mean that a mail is not in the books: general, and for each mailbox that is not well."""
     reasons = [
-        "a mail is in the books once it was fetched: it may still lie on its server, or it was never delivered to a mailbox",
+        "a mail is in the books once it was fetched: it may still lie on its server, or was delivered elsewhere",
         "mail that lay in the folder before a mailbox's first connection is taken only with imap.startFrom",
     ]
     mailboxes = await store.mailboxes.all()

@@ -104,7 +104,9 @@ def test_events_that_are_owed_are_reported_and_do_not_unbalance():
 def test_the_columns_of_each_row_add_up_to_its_mails():
     entry, ticket = ticketed("a")
     lost = LedgerFact("b", "other", State.DONE, Kind.TICKET, "gone")
-    facts = replace(facts_of(entry, lost, tickets=(ticket,)), sighted={"support": frozenset({"a", "x"}), "other": frozenset({"b"})})
+    facts = replace(
+        facts_of(entry, lost, tickets=(ticket,)), sighted={"support": frozenset({"a", "x"}), "other": frozenset({"b"})}
+    )
     for row in balance(facts).rows:
         ends = row.ticketed + row.duplicates + row.rejected + row.quarantined + row.in_flight + row.unaccounted
         assert ends == max(row.sightings, row.ledger)

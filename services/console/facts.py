@@ -1,0 +1,63 @@
+"""Reads what the books are balanced from. Decides nothing.
+
+The system may be working meanwhile, so the order matters: each thing is read before what must already exist because of
+it (sightings, then ledger, then tickets), and what tickets then say of mails is read once more.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+
+from services.console.books import Facts, LedgerFact, TicketFact
+from shared.domain.decision import Kind
+from shared.domain.ledger import LedgerEntry
+from shared.store.client import Store
+from shared.store.tickets import TicketOrigin
+
+OUTBOX_LIMIT = 10_000
+"""Events owed are counted up to this many."""
+
+
+async def read_facts(store: Store) -> Facts:
+    """Everything that `books.balance` compares."""
+    names = await _mailboxes(store)
+    sighted = {name: await store.sightings.mail_ids(name) for name in names}
+    ledger = {one.mail_id: one for name in names for one in [fact async for fact in _ledger(store, name)]}
+    tickets = tuple([_ticket(one) async for one in store.tickets.iter_origins()])
+    ledger |= await _again(store, ledger, tickets)
+    return Facts(names, sighted, tuple(ledger.values()), tickets, await _owed(store))
+
+
+async def _mailboxes(store: Store) -> tuple[str, ...]:
+    """Every mailbox that is or was: deleted ones still have their books."""
+    configured = [one.name for one in await store.mailboxes.all()]
+    return tuple(sorted({*configured, *await store.runtime.statuses(), *await store.ledger.count_by_outcome()}))
+
+
+async def _ledger(store: Store, mailbox: str) -> AsyncIterator[LedgerFact]:
+    async for row in store.ledger.iter_all(mailbox):
+        yield LedgerFact(row.mail_id, mailbox, row.state, row.kind, row.ticket_id)
+
+
+async def _again(store: Store, ledger: dict[str, LedgerFact], tickets: Iterable[TicketFact]) -> dict[str, LedgerFact]:
+    """The mails whose decision was written between reading the ledger and reading the tickets."""
+    wanted: list[str] = []
+    for ticket in tickets:
+        named = [(ticket.origin_mail_id, Kind.TICKET), *((mail, Kind.DUPLICATE) for mail in ticket.duplicates)]
+        wanted += [mail for mail, kind in named if mail not in ledger or ledger[mail].kind is not kind]
+    return {mail: _fact(entry) for mail, entry in (await store.ledger.get_many(wanted)).items()} if wanted else {}
+
+
+def _fact(entry: LedgerEntry) -> LedgerFact:
+    decision = entry.decision
+    kind, ticket_id = (decision.kind, decision.ticket_id) if decision else (None, None)
+    return LedgerFact(entry.mail_id, entry.origin.mailbox, entry.state, kind, ticket_id)
+
+
+def _ticket(one: TicketOrigin) -> TicketFact:
+    return TicketFact(one.ticket_id, one.number, one.mailbox, one.origin_mail_id, frozenset(one.duplicates))
+
+
+async def _owed(store: Store) -> int:
+    now = await store.server_time()
+    tickets = await store.tickets.pending_outbox(now, OUTBOX_LIMIT)
+    mails = await store.ledger.pending_outbox(now, OUTBOX_LIMIT)
+    return len(tickets) + len(mails)
