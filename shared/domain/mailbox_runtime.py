@@ -11,6 +11,9 @@ class Cursor(Value):
 
     Every UID up to `low_water` that the server listed has a durable sighting. UIDs up to `baseline_uid` were there
     before the first connection and are not taken. `epoch` counts the UIDVALIDITY values seen so far.
+
+    When UIDs are renumbered, `baseline_uid` means nothing any more: then mails that arrived before `baseline_at` are
+    the ones not taken (None: all are). `listed` is how many mails the folder held after the last complete pass.
     """
 
     folder: str
@@ -18,6 +21,8 @@ class Cursor(Value):
     epoch: int = 0
     low_water: int = 0
     baseline_uid: int = 0
+    baseline_at: datetime | None = None
+    listed: int = 0
 
 
 class Lease(Value):

@@ -7,11 +7,13 @@ from shared.domain.value import Value
 
 
 class Sight(StrEnum):
-    """What a UID was: a mail of ours, one that could not be fetched yet, or one that was listed and then gone."""
+    """What a UID was: a mail of ours, one that could not be fetched yet, one that was listed and then gone, or one that
+    had arrived before the mailbox was first connected and got a new UID since."""
 
     MAIL = "mail"
     HOLE = "hole"
     VANISHED = "vanished"
+    EARLIER = "earlier"
 
 
 class Sighting(Value):

@@ -34,6 +34,14 @@ class Sightings:
         found = await self._collection.find({"_id": {"$in": keys}}, only=("uid",))
         return frozenset(int(one["uid"]) for one in found)
 
+    async def at(self, mailbox: str, folder: str, uid_validity: int, uids: Sequence[int]) -> tuple[Sighting, ...]:
+        """What those of `uids` were that have been seen, by UID."""
+        if not uids:
+            return ()
+        keys = [_key(mailbox, folder, uid_validity, uid) for uid in uids]
+        found = _sightings(await self._collection.find({"_id": {"$in": keys}}))
+        return tuple(sorted(found, key=lambda one: one.uid))
+
     async def holes(self, mailbox: str, folder: str, uid_validity: int) -> tuple[Sighting, ...]:
         """The UIDs that could not be fetched yet."""
         query = _folder(mailbox, folder, uid_validity) | {"state": Sight.HOLE.value}
