@@ -1,0 +1,136 @@
+"""The whole pipeline for a test: a private Dovecot, and a System with every service as its own process."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from services.all_in_one.demo.dovecot import Dovecot
+from services.all_in_one.launch import Launch
+from services.all_in_one.settings import ONE_EACH
+from services.all_in_one.system import System
+from shared.domain.ledger import LedgerEntry, State
+from shared.runtime.clock import Clock
+from shared.store.client import Store
+from shared.store.settings import StoreSettings
+
+QUICK = {
+    "MAIL_AUTOMATOR_BOOKKEEPER_LOOK_SECONDS": "1",
+    "MAIL_AUTOMATOR_BOOKKEEPER_STALLED_SECONDS": "8",
+    "MAIL_AUTOMATOR_BOOKKEEPER_OUTBOX_SECONDS": "3",
+    "MAIL_AUTOMATOR_FETCHER_LEASE_SECONDS": "6",
+}
+"""The same behaviour with shorter patience, so that a test of it does not take minutes."""
+
+FINAL = {State.DONE, State.QUARANTINED}
+
+
+@dataclass
+class Pipeline:
+    """What a test holds of a running system."""
+
+    folder: Path
+    dovecot: Dovecot
+    system: System
+    store: Store
+    log: list[str]
+
+    async def command(self, *arguments: str) -> tuple[int, str, str]:
+        """Run `mail-automator` on this system: exit code, output, errors."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "services.console.cli.main",
+            "--data",
+            str(self.system.data),
+            *arguments,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await asyncio.wait_for(process.communicate(), 60)
+        return process.returncode or 0, out.decode(), err.decode()
+
+    async def add_mailbox(self, name: str, user: str, extra: str = "") -> None:
+        """Describe a mailbox of the private Dovecot as YAML and apply it. `extra` is further YAML of the spec."""
+        password = self.folder / f"{user}.password"
+        password.write_text(self.dovecot.users[user])
+        yaml = MAILBOX.format(
+            name=name,
+            user=user,
+            port=self.dovecot.tls_port,
+            ca=self.dovecot.ca_file,
+            password=password,
+            extra="\n".join(f"  {line}" for line in extra.splitlines()),
+        )
+        file = self.folder / f"{name}.yaml"
+        file.write_text(yaml)
+        code, out, err = await self.command("apply", "-f", str(file))
+        assert code == 0, out + err
+
+    async def entries(self, mailbox: str) -> tuple[LedgerEntry, ...]:
+        """The books of a mailbox, newest first."""
+        return await self.store.ledger.recent(mailbox, 10_000)
+
+    async def settled(self, mailbox: str, count: int, seconds: float = 60) -> tuple[LedgerEntry, ...]:
+        """Wait until the ledger knows that many mails of a mailbox and each is final; returns them."""
+        entries: tuple[LedgerEntry, ...] = ()
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    entries = await self.entries(mailbox)
+                    if len(entries) >= count and all(one.state in FINAL for one in entries):
+                        return entries
+                    await asyncio.sleep(0.2)
+        except TimeoutError:
+            states = [one.state.value for one in entries]
+            tail = "\n".join(self.log[-60:])
+            raise AssertionError(f"{len(entries)} of {count} mails, states {set(states)}\n{tail}") from None
+
+    async def balance(self) -> dict[str, object]:
+        """What `mail-automator audit` says, as a value; fails the test if the books do not balance."""
+        code, out, err = await self.command("--output", "json", "audit")
+        assert code == 0, out + err
+        found: dict[str, object] = json.loads(out)
+        return found
+
+
+MAILBOX = """
+apiVersion: mail-automator/v1
+kind: Mailbox
+metadata: {{name: {name}}}
+spec:
+  module: ticket
+  email: {user}@example.com
+  imap: {{host: localhost, port: {port}, caFile: "{ca}", startFrom: all}}
+  auth: {{type: basic, username: {user}, passwordFrom: {{file: "{password}"}}}}
+  acknowledgements: {{enabled: false}}
+{extra}
+"""
+
+
+@asynccontextmanager
+async def pipeline(
+    folder: Path,
+    users: Mapping[str, str],
+    services: Mapping[str, int] = ONE_EACH,
+    environ: Mapping[str, str] = QUICK,
+) -> AsyncIterator[Pipeline]:
+    """Everything started, nothing configured yet; stopped without a process left."""
+    log: list[str] = []
+    base = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(folder)}
+    async with Dovecot(folder / "dovecot", users) as dovecot:
+        system = System(
+            folder / "data", services, log.append, environ={**base, **environ}, launch=Launch(private=False)
+        )
+        async with system:
+            settings = StoreSettings(url=SecretStr(system.store_url), key_file=system.key_file)
+            store = await Store.open(settings, clock=Clock())
+            try:
+                yield Pipeline(folder, dovecot, system, store, log)
+            finally:
+                await store.close()
