@@ -1,0 +1,190 @@
+"""The consume loop on a real broker: what happens to a mail depends on the fate of its error alone."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from shared.broker import topology
+from shared.broker.client import Broker
+from shared.broker.messages import Outgoing
+from shared.contracts.codec import Envelope, encode
+from shared.contracts.messages import EmailAccepted
+from shared.domain.errors import AutomatorError, Permanent, StoreUnavailable, Transient
+from shared.domain.ledger import Failure, LedgerEntry
+from shared.runtime.consume import MAX_ATTEMPTS, Consumer, Lane, Outcome
+from shared.runtime.process import Process
+from tests.support.builders import accepted, entry
+
+Behaviour = Callable[[EmailAccepted], Outcome | AutomatorError]
+
+
+class Books:
+    """A ledger of three dictionaries."""
+
+    def __init__(self, attempts: int = 0) -> None:
+        self.attempts = attempts
+        self.deferred: dict[str, datetime] = {}
+        self.quarantined: dict[str, str] = {}
+
+    async def get(self, mail_id: str) -> LedgerEntry | None:
+        return None if mail_id == "unknown" else entry(mail_id, attempts=self.attempts)
+
+    async def defer(self, mail_id: str, failure: Failure, next_attempt_at: datetime) -> int:
+        self.deferred[mail_id] = next_attempt_at
+        return self.attempts + 1
+
+    async def quarantine(self, mail_id: str, failure: Failure) -> bool:
+        self.quarantined[mail_id] = failure.code
+        return True
+
+
+class Stage:
+    """A handler that does what the test says, mail by mail."""
+
+    def __init__(self, behaviour: Behaviour) -> None:
+        self._behaviour = behaviour
+        self.handled: list[str] = []
+        self.settled: list[str] = []
+
+    async def handle(self, messages: Sequence[EmailAccepted]) -> Sequence[Outcome | AutomatorError]:
+        results = [self._behaviour(one) for one in messages]
+        self.handled += [one.mail_id for one in messages]
+        return results
+
+    async def settle(self, messages: Sequence[EmailAccepted], outcomes: Sequence[Outcome | AutomatorError]) -> None:
+        self.settled += [one.mail_id for one in messages]
+
+
+@asynccontextmanager
+async def consuming(broker: Broker, stage: Stage, books: Books):  # type: ignore[no-untyped-def]  # a test's own helper
+    process = Process("test", {})
+    lane = Lane("classifier", topology.CLASSIFIER, window=20, batch=10, workers=1)
+    task = asyncio.create_task(Consumer(process, broker, lane, EmailAccepted, stage, books).run())
+    try:
+        yield process
+    finally:
+        process.draining.set()
+        await asyncio.wait_for(task, 20)
+
+
+async def publish(broker: Broker, *mail_ids: str) -> None:
+    await broker.publish(topology.MAIL, "email.accepted", [encode(accepted(one)) for one in mail_ids])
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+async def test_a_mail_is_handled_published_settled_and_then_acknowledged(broker: Broker) -> None:
+    """The successor lies in the next queue, the mail in none."""
+    successor = encode(accepted("m1"))
+    stage = Stage(lambda _: Outcome("done", publish=(Outgoing(topology.MAIL, "email.classified", successor),)))
+    async with consuming(broker, stage, Books()):
+        await publish(broker, "m1")
+        await until(lambda: stage.settled == ["m1"])
+    assert await broker.depth(topology.CLASSIFIER.name) == 0
+    assert await broker.depth(topology.TICKET_WRITER.name) == 1
+
+
+async def test_a_transient_error_is_written_to_the_ledger_and_acknowledged(broker: Broker) -> None:
+    """No hot loop: the bookkeeper brings it back."""
+    books, stage = Books(), Stage(lambda _: Transient("busy"))
+    async with consuming(broker, stage, books) as process:
+        await publish(broker, "m1")
+        await until(lambda: "m1" in books.deferred)
+        assert books.deferred["m1"] > process.clock.now()
+    assert await broker.depth(topology.CLASSIFIER.name) == 0
+    assert stage.handled == ["m1"]
+
+
+async def test_a_permanent_error_quarantines(broker: Broker) -> None:
+    """Another try would end the same."""
+    books = Books()
+    async with consuming(broker, Stage(lambda _: Permanent("no", code="hopeless")), books):
+        await publish(broker, "m1")
+        await until(lambda: books.quarantined == {"m1": "hopeless"})
+    assert books.deferred == {}
+
+
+async def test_the_last_attempt_quarantines(broker: Broker) -> None:
+    """Attempts are bounded."""
+    books = Books(attempts=MAX_ATTEMPTS - 1)
+    async with consuming(broker, Stage(lambda _: Transient("busy", code="busy")), books):
+        await publish(broker, "m1")
+        await until(lambda: books.quarantined == {"m1": "busy"})
+
+
+async def test_one_mail_that_breaks_the_handler_does_not_harm_its_neighbours(broker: Broker) -> None:
+    """An unknown exception is that mail's, found by trying one by one."""
+
+    def behaviour(mail: EmailAccepted) -> Outcome:
+        if mail.mail_id == "bad":
+            raise ZeroDivisionError
+        return Outcome("done")
+
+    books, stage = Books(), Stage(behaviour)
+    async with consuming(broker, stage, books):
+        await publish(broker, "a", "bad", "b")
+        await until(lambda: {"a", "b", "bad"} <= set(stage.settled) and "bad" in books.deferred)
+    assert set(books.deferred) == {"bad"}
+    assert await broker.depth(topology.CLASSIFIER.name) == 0
+
+
+async def test_while_the_store_is_away_the_batch_is_kept_and_tried_again(broker: Broker) -> None:
+    """It is neither acknowledged nor thrown back and forth."""
+    tries: list[str] = []
+
+    def behaviour(mail: EmailAccepted) -> Outcome:
+        tries.append(mail.mail_id)
+        if len(tries) < 3:
+            raise StoreUnavailable("away")
+        return Outcome("done")
+
+    books, stage = Books(), Stage(behaviour)
+    async with consuming(broker, stage, books) as process:
+        await publish(broker, "m1")
+        await until(lambda: len(tries) >= 1)
+        assert process.readiness()["store"] is False or len(tries) >= 3
+        await until(lambda: stage.settled == ["m1"])
+        await until(lambda: process.readiness()["store"])
+    assert tries == ["m1"] * 3
+    assert (books.deferred, books.quarantined) == ({}, {})
+
+
+async def test_a_drain_while_the_store_is_away_gives_the_mail_back(broker: Broker) -> None:
+    """SIGTERM loses nothing."""
+
+    def behaviour(mail: EmailAccepted) -> Outcome:
+        raise StoreUnavailable("away")
+
+    stage = Stage(behaviour)
+    async with consuming(broker, stage, Books()) as process:
+        await publish(broker, "m1")
+        await until(lambda: process.readiness().get("store") is False)
+    async with asyncio.timeout(10):
+        while await broker.depth(topology.CLASSIFIER.name) != 1:
+            await asyncio.sleep(0.05)
+
+
+async def test_what_is_not_of_the_contract_goes_to_the_dead_letters(broker: Broker) -> None:
+    """And its neighbours are handled."""
+    stage = Stage(lambda _: Outcome("done"))
+    wrong = Envelope(b"not json", "application/json", "email.accepted.v99", "x", {"mail_id": "x"})
+    async with consuming(broker, stage, Books()):
+        await broker.publish(topology.MAIL, "email.accepted", [wrong, encode(accepted("m1"))])
+        await until(lambda: stage.settled == ["m1"])
+        async with asyncio.timeout(10):
+            while await broker.depth(topology.DEAD_LETTERS.name) != 1:
+                await asyncio.sleep(0.05)
+
+
+async def test_a_mail_the_ledger_does_not_know_is_counted_and_dropped(broker: Broker) -> None:
+    """It cannot be retried: there is nothing to retry it from."""
+    books, stage = Books(), Stage(lambda _: Transient("busy"))
+    async with consuming(broker, stage, books) as process:
+        await publish(broker, "unknown")
+        await until(lambda: b'reason="unknown_mail"' in process.metrics.exposition())
+    assert (books.deferred, books.quarantined) == ({}, {})
