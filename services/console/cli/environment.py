@@ -2,9 +2,26 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
-from shared.runtime.settings import read
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.runtime.settings import PREFIX, read
 from shared.store.settings import StoreSettings
+
+
+class PlaceSettings(BaseSettings):
+    """Which system is meant, where no option says so."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, hide_input_in_errors=True, extra="ignore")
+
+    data: Path | None = Field(default=None, description="Folder of an all-in-one.")
+    store_url: SecretStr | None = None
+
+
+LAPTOP_DATA = Path("~/.local/share/mail-automator")
+"""Where all-in-one keeps everything unless told otherwise."""
 
 
 def environment() -> Mapping[str, str]:
@@ -15,3 +32,8 @@ def environment() -> Mapping[str, str]:
 def store_settings() -> StoreSettings:
     """Where the store is by the environment. Raises ConfigurationError that names each wrong variable."""
     return read(StoreSettings, environment())
+
+
+def place_settings() -> PlaceSettings:
+    """Which system is meant by the environment. Raises ConfigurationError that names each wrong variable."""
+    return read(PlaceSettings, environment())

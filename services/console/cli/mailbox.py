@@ -52,7 +52,10 @@ def show(context: typer.Context, name: Name) -> int:
     document = mailbox_document(mailbox.name, mailbox.labels, mailbox.spec)
     if session.printer.for_people:
         cursor: dict[str, Any] = found.pop("cursor") or {}
-        session.printer.pairs(f"Mailbox {name}", {**found, **{f"cursor_{key}": value for key, value in cursor.items()}})
+        labels = ", ".join(f"{key}={value}" for key, value in mailbox.labels.items())
+        session.printer.pairs(
+            f"Mailbox {name}", {**found, "labels": labels, **{f"cursor_{key}": value for key, value in cursor.items()}}
+        )
         session.printer.line()
         session.printer.block(as_yaml(document))
     else:

@@ -48,6 +48,8 @@ def _environment(session: Session, *, laptop: bool) -> dict[str, str]:
         found["MAIL_AUTOMATOR_STORE_URL"] = ends.store_url.get_secret_value()
         if ends.broker_url is not None:
             found["MAIL_AUTOMATOR_BROKER_URL"] = ends.broker_url.get_secret_value()
+        if ends.store_database is not None:
+            found["MAIL_AUTOMATOR_STORE_DATABASE"] = ends.store_database
         if ends.key_file is not None:
             found["MAIL_AUTOMATOR_STORE_KEY_FILE"] = str(ends.key_file)
     if session.store_url is not None:

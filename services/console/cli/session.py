@@ -1,6 +1,7 @@
 """What every command starts from: the global options, the store they lead to, and one way to run.
 
-Where the store is: `--store-url`, else `--data DIR` (what `all-in-one` wrote there), else MAIL_AUTOMATOR_STORE_URL.
+Where the store is: `--store-url`; else `--data DIR`, by what `all-in-one` wrote there; else MAIL_AUTOMATOR_STORE_URL,
+MAIL_AUTOMATOR_DATA; else an all-in-one of this user in its usual folder; else the standard port of this machine.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from typing import TypeVar, cast
 import typer
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
-from services.console.cli.environment import environment, store_settings
+from services.console.cli.environment import LAPTOP_DATA, environment, place_settings, store_settings
 from services.console.cli.output import Format, Printer
 from shared.domain.errors import ConfigurationError
 from shared.runtime.clock import Clock
@@ -31,6 +32,7 @@ class Endpoints(BaseModel):
     store_url: SecretStr
     broker_url: SecretStr | None = None
     key_file: Path | None = None
+    store_database: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +48,25 @@ class Session:
         """Where the store is. Raises ConfigurationError if --data leads nowhere or the environment is wrong."""
         found = store_settings()
         given: dict[str, object] = {}
-        if self.data is not None:
-            ends = read_endpoints(self.data)
-            given |= {"url": ends.store_url, "key_file": ends.key_file}
+        folder = self._folder()
+        if folder is not None:
+            ends = read_endpoints(folder)
+            given |= {"url": ends.store_url, "key_file": found.key_file or ends.key_file}
+            given["database"] = ends.store_database or found.database
         if self.store_url is not None:
             given["url"] = self.store_url
         if self.key_file is not None:
             given["key_file"] = self.key_file
         return found.model_copy(update=given)
+
+    def _folder(self) -> Path | None:
+        """The data folder that leads to the store, if one does."""
+        if self.data is not None or self.store_url is not None:
+            return self.data
+        place, usual = place_settings(), LAPTOP_DATA.expanduser()
+        if place.store_url is not None or place.data is not None:
+            return None if place.store_url is not None else place.data
+        return usual if (usual / ENDPOINTS).is_file() else None
 
     def run(self, work: Callable[[Store], Awaitable[T]]) -> T:
         """Open the store, do the work, close it. Raises what the work raises."""
