@@ -6,6 +6,7 @@ Must never raise and never take more than linear time; everything that leaves `s
 import re
 
 _BLOCK_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
+_ASCII_CONTROLS = bytes([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F])
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _LINE_CONTROLS = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufdd0-\ufdef"
@@ -23,8 +24,9 @@ def block(text: str) -> str:
     """
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    text = _BLOCK_CONTROLS.sub("", text)
-    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
+    if text.isascii():
+        return text.encode("ascii").translate(None, _ASCII_CONTROLS).decode("ascii")
+    return _SURROGATES.sub("\ufffd", _BLOCK_CONTROLS.sub("", text))
 
 
 def line(text: str, limit: int) -> str:

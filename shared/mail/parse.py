@@ -1,0 +1,207 @@
+"""Raw bytes to a normalised email. Total: any bytes give an Email, and its flags say what was odd.
+
+Order: header fields within their limits, structure within its limits, body, attachments. Must never raise, open an
+attachment, follow a link or take more than linear time.
+"""
+
+import hashlib
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from shared.domain.email import Attachment, Email, SenderStatus
+from shared.mail import addresses, attachments, bodies, headers, mime, text
+from shared.mail.bodies import Body
+from shared.mail.flags import Flag
+from shared.mail.headers import Headers
+from shared.mail.mime import Part
+
+MAX_SUBJECT = 1_000
+MAX_REPLY_TO = 10
+
+_PRIORITIES = {
+    "1": "high",
+    "2": "high",
+    "high": "high",
+    "highest": "high",
+    "urgent": "high",
+    "3": "normal",
+    "normal": "normal",
+    "4": "low",
+    "5": "low",
+    "low": "low",
+    "lowest": "low",
+    "non-urgent": "low",
+}
+_STRUCTURES = {
+    "multipart/signed": Flag.SIGNED,
+    "multipart/encrypted": Flag.ENCRYPTED,
+    "multipart/report": Flag.REPORT,
+}
+
+
+def parse(raw: bytes) -> Email:
+    """The normalised email of any bytes at all. Never raises."""
+    try:
+        return _parse(raw)
+    except Exception:  # noqa: BLE001  # totality is the promise: a mail that breaks the parser is still a mail
+        return _unparsable(raw)
+
+
+def _parse(original: bytes) -> Email:
+    raw = mime.line_ends(original)
+    root, odd = mime.structure(raw)
+    flags: list[str] = list(odd)
+    body = bodies.read(raw, root, ambiguous=Flag.AMBIGUOUS in odd)
+    flags.extend(body.flags)
+    attached = _attachments(raw, root, body, flags)
+    if not body.text.strip() and not attached:
+        flags.append(Flag.EMPTY)
+    fields = _from_headers(root.headers, flags)
+    return Email.model_validate(
+        {
+            **fields,
+            "text": body.text,
+            "html": body.html,
+            "attachments": attached,
+            "size": len(original),
+            "content_sha256": _content(raw, root, body, attached),
+            "flags": tuple(str(one) for one in dict.fromkeys(flags)),
+        }
+    )
+
+
+def _attachments(raw: bytes, root: Part, body: Body, flags: list[str]) -> tuple[Attachment, ...]:
+    found: list[Attachment] = []
+    for leaf in root.leaves():
+        if leaf.number not in body.leaves and not _is_nothing(leaf):
+            one, odd = attachments.reference(raw, leaf)
+            found.append(one)
+            flags.extend(odd)
+    flags.extend(_kinds(root))
+    return tuple(found)
+
+
+def _is_nothing(leaf: Part) -> bool:
+    """Whether a leaf is empty and unnamed: a multipart that was never filled."""
+    return leaf.start >= leaf.end and not attachments.given_name(leaf)
+
+
+def _kinds(part: Part) -> list[Flag]:
+    kinds = [_STRUCTURES[part.type.value]] if part.type.value in _STRUCTURES else []
+    for child in part.children:
+        kinds.extend(_kinds(child))
+    return kinds
+
+
+def _content(raw: bytes, root: Part, body: Body, attached: tuple[Attachment, ...]) -> str:
+    """What mails of one content share: the hash of text and attachments; of the whole text where it was cut."""
+    whole = hashlib.sha256(body.text.encode("utf-8", "replace"))
+    for one in attached:
+        whole.update(f"\x00{one.sha256}".encode())
+    if Flag.TEXT_TRUNCATED in body.flags:
+        for leaf in root.leaves():
+            if leaf.number in body.leaves:
+                whole.update(raw[leaf.start : leaf.end])
+    return whole.hexdigest()
+
+
+def _from_headers(head: Headers, flags: list[str]) -> dict[str, object]:
+    """The fields of an Email that stand in its header."""
+    first = dict(reversed(head.fields))
+    sender, status, warnings = addresses.sender(head)
+    found, odd = addresses.recipients(head)
+    flags.extend((*warnings, *odd, *_list_flags(first)))
+    reply_to, message_id = first.get(b"reply-to"), first.get(b"message-id")
+    return {
+        "message_id": _message_id(message_id, flags),
+        "in_reply_to": headers.message_ids(first.get(b"in-reply-to")),
+        "references": headers.message_ids(first.get(b"references")),
+        "sender": sender,
+        "sender_status": status,
+        "reply_to": tuple(addresses.mailboxes(reply_to, MAX_REPLY_TO, [])) if reply_to else (),
+        "recipients": found,
+        "subject": _subject(first.get(b"subject"), flags),
+        "date": _date(first.get(b"date"), flags),
+        "auto_submitted": _word(first.get(b"auto-submitted")),
+        "precedence": _word(first.get(b"precedence")),
+        "list_id": _line(first.get(b"list-id")),
+        "importance": _importance(first),
+        "loop_marker": _line(first.get(b"x-ticket-loop")),
+        "received_count": sum(name == b"received" for name, _ in head.fields),
+    }
+
+
+def _list_flags(first: dict[bytes, bytes]) -> list[Flag]:
+    flags = [Flag.MAILING_LIST] if any(name.startswith(b"list-") for name in first) else []
+    if first.get(b"return-path", b"").strip() == b"<>":
+        flags.append(Flag.NULL_SENDER)
+    return flags
+
+
+def _message_id(value: bytes | None, flags: list[str]) -> str | None:
+    found = headers.message_id(value)
+    if found is None:
+        flags.append(Flag.NO_MESSAGE_ID)
+    elif value is not None and not (value.startswith(b"<") and value.endswith(b">") and found.isascii()):
+        flags.append(Flag.BAD_MESSAGE_ID)
+    return found
+
+
+def _subject(value: bytes | None, flags: list[str]) -> str:
+    """The subject, decoded, on one line; empty if there is none (what people then see is the ticket's business)."""
+    decoded = headers.decode_header(value or b"")
+    if len(decoded) > MAX_SUBJECT:
+        flags.append(Flag.SUBJECT_CUT)
+    return decoded[:MAX_SUBJECT].rstrip()
+
+
+def _date(value: bytes | None, flags: list[str]) -> datetime | None:
+    """The Date field in UTC, or None. Senders write what they like: never used for order or windows."""
+    if not value:
+        return None
+    try:
+        found = parsedate_to_datetime(value[:100].decode("ascii"))
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError, AttributeError):
+        flags.append(Flag.BAD_DATE)
+        return None
+
+
+def _importance(first: dict[bytes, bytes]) -> str | None:
+    """`high`, `normal` or `low`, from the first of Importance, X-Priority and Priority that says one (RFC 2156)."""
+    for name in (b"importance", b"x-priority", b"x-msmail-priority", b"priority"):
+        found = _PRIORITIES.get((_word(first.get(name)) or "").partition("(")[0])
+        if found:
+            return found
+    return None
+
+
+def _line(value: bytes | None) -> str | None:
+    return (headers.decode_limited(value, 500) or None) if value else None
+
+
+def _word(value: bytes | None) -> str | None:
+    """The first word of a field in lower case: `auto-replied; owner-email=x` is `auto-replied` (RFC 3834)."""
+    words = (_line(value) or "").lower().partition(";")[0].split()
+    return words[0][:100] if words else None
+
+
+def _unparsable(raw: bytes) -> Email:
+    """What can be said of a mail that broke the parser: its size and, if they can be read, subject and message id."""
+    subject, message_id = "", None
+    try:
+        head = headers.read(raw[: headers.MAX_BLOCK])
+        subject = headers.decode_header(head.get(b"subject") or b"")[:MAX_SUBJECT]
+        message_id = headers.message_id(head.get(b"message-id"))
+    except Exception:  # noqa: BLE001, S110  # best effort; the flag below tells
+        pass
+    return Email(
+        message_id=message_id,
+        sender=None,
+        sender_status=SenderStatus.AMBIGUOUS,
+        subject=text.line(subject, MAX_SUBJECT),
+        text="",
+        size=len(raw),
+        content_sha256=hashlib.sha256(raw).hexdigest(),
+        flags=(Flag.UNPARSABLE.value,),
+    )
