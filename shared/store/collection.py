@@ -3,7 +3,8 @@
 Seen in practice on the embedded server (nx-27017 0.8): a date that is `$set` as a leaf comes back as a string and is no
 longer comparable, so dates are written only inside a whole sub-document (`changed` refuses others); `$addToSet` on a
 missing array does nothing; counting by `{field: None}` gives 0; `$or` over None loses rows; a projection of a dotted
-name comes back flat. Nothing here upserts, aggregates or uses those.
+name comes back flat; only indexes of one field are used, and only by conditions that are plain values: not dates, not
+None, not `$in` (but for `_id`). So what is searched often has a field of its own for it, with text or whole numbers.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -127,6 +128,13 @@ class Collection:
         with speaking(self.name):
             return (await self._driver.delete_many(query)).deleted_count
 
+    async def sums(self, by: str, fields: Mapping[str, str]) -> dict[str, dict[str, int]]:
+        """The sums of `fields` (name to path) over the documents that share a value of `by`, by that value."""
+        totals = {name: {"$sum": f"${path}"} for name, path in fields.items()}
+        with speaking(self.name):
+            found = await self._driver.aggregate([{"$group": {"_id": f"${by}", **totals}}]).to_list(None)
+        return {str(one["_id"]): {name: int(one[name]) for name in fields} for one in found}
+
     async def size(self) -> int:
         """About how many documents there are."""
         with speaking(self.name):
@@ -144,6 +152,11 @@ class Collection:
         return frozenset(
             (tuple(str(field) for field, _ in one["key"]), bool(one.get("unique"))) for one in found.values()
         )
+
+
+def milliseconds(instant: datetime) -> int:
+    """An instant as whole milliseconds since 1970, for fields that are searched by time."""
+    return int(instant.timestamp() * 1000)
 
 
 def _refused(error: BulkWriteError) -> frozenset[int]:

@@ -24,17 +24,19 @@ PROBE = Index("index_probe", ("probe",), unique=True)
 """Used by nothing but the proof that the server keeps a unique index."""
 
 INDEXES = (
-    Index("mails", ("state", "clock.progress_at")),
-    Index("mails", ("outbox_pending",)),
+    Index("mails", ("retry_ms",)),
+    Index("mails", ("stall_ms",)),
+    Index("mails", ("owed_ms",)),
     Index("mails", ("stored_at",)),
     Index("mails", ("headline.message_id",)),
     Index("mails", ("headline.sender",)),
     Index("mails", ("decision.ticket_id",)),
     Index("tickets", ("number",), unique=True),
     Index("tickets", ("origin_mail_id",), unique=True),
-    Index("tickets", ("outbox_pending",)),
+    Index("tickets", ("owed_ms",)),
     Index("tickets", ("created_at",)),
-    Index("sightings", ("mailbox", "folder", "uid_validity", "uid")),
+    Index("sightings", ("place",)),
+    Index("sightings", ("mailbox",)),
     Index("sightings", ("content_id",)),
     Index("raw_large.chunks", ("files_id",)),
     Index("mailbox_versions", ("name",)),

@@ -1,6 +1,7 @@
 """The ledger (collection `mails`): one entry per mail. Every move is a compare-and-set on the state it leaves.
 
-`clock` holds the two instants that change, always written together (see shared/store/collection.py).
+`clock` holds the two instants that change, always written together (see shared/store/collection.py); `retry_ms`,
+`stall_ms` and `owed_ms` are what the bookkeeper searches by.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -11,10 +12,21 @@ from shared.domain.decision import Decision, Kind
 from shared.domain.ledger import DecisionWrite, Failure, LedgerEntry, State
 from shared.domain.ticket import OutboxEvent
 from shared.store.collection import Change, Collection, Database, Document, changed
-from shared.store.ledger_documents import clock, decision_of, document_of, outbox_fields, to_millisecond
+from shared.store.ledger_documents import (
+    IN_FLIGHT,
+    QUARANTINED,
+    decision_of,
+    document_of,
+    moving,
+    outbox_fields,
+    resting,
+    tally,
+    to_millisecond,
+)
 from shared.store.ledger_queries import LedgerQueries
 from shared.store.ports import Clock
 
+_NOTHING_OWED: dict[str, Any] = {"outbox": [], "owed_ms": None}
 _IN_FLIGHT = {"$in": [State.STORED.value, State.DECIDED.value]}
 
 
@@ -42,7 +54,8 @@ class Ledger(LedgerQueries):
     async def decide_many(self, writes: Sequence[DecisionWrite]) -> dict[str, Decision]:
         """Write decisions, each only if there is none yet; returns the decision that stands, by mail_id.
 
-        That is another one than asked for if somebody was faster: execute that one. An unknown mail is not in it.
+        That is another one than asked for if somebody was faster: execute that one. A mail that is unknown or in
+        quarantine has none and is not in the result.
         """
         now = self._clock.now()
         matched = await self._mails.update_each((_undecided(one.mail_id), _decided(one, now)) for one in writes)
@@ -51,26 +64,29 @@ class Ledger(LedgerQueries):
         return await self._standing([one.mail_id for one in writes])
 
     async def mark_done(self, mail_ids: Iterable[str]) -> None:
-        """Say that the effects of decided mails exist and that nothing more is owed."""
-        query = {"_id": {"$in": list(mail_ids)}, "state": State.DECIDED.value}
-        fields = {"state": State.DONE.value, **outbox_fields(()), **clock(self._clock.now())}
-        await self._mails.update_all(query, changed(fields))
+        """Say that the effects of decided mails exist, and that the events of all these mails are published."""
+        ids = list(mail_ids)
+        query = {"_id": {"$in": ids}, "state": State.DECIDED.value}
+        fields = {"state": State.DONE.value, **_NOTHING_OWED, **resting(self._clock.now())}
+        if await self._mails.update_all(query, changed(fields)) < len(ids):
+            await self.mark_published(ids)
 
     async def mark_published(self, mail_ids: Iterable[str]) -> None:
         """Say that the events of mails have been published, whatever their state."""
-        await self._mails.update_all({"_id": {"$in": list(mail_ids)}}, changed(outbox_fields(())))
+        await self._mails.update_all({"_id": {"$in": list(mail_ids)}}, changed(_NOTHING_OWED))
 
     async def defer(self, mail_id: str, failure: Failure, next_attempt_at: datetime) -> int:
         """Note a failure of a mail in flight and when to try again; returns its attempts, 0 if it is not in flight."""
-        fields = {"failure": failure.model_dump(), **clock(self._clock.now(), next_attempt_at)}
+        fields = {"failure": failure.model_dump(), **moving(self._clock.now(), next_attempt_at)}
         query = {"_id": mail_id, "state": _IN_FLIGHT}
         document = await self._mails.change(query, changed(fields, inc={"attempts": 1}))
         return int(document["attempts"]) if document else 0
 
     async def quarantine(self, mail_id: str, failure: Failure, outbox: tuple[OutboxEvent, ...] = ()) -> bool:
         """Take a mail in flight out of it; False if it was not in flight."""
+        now = self._clock.now()
         fields: dict[str, Any] = {"state": State.QUARANTINED.value, "failure": failure.model_dump()}
-        fields |= clock(self._clock.now()) | (outbox_fields(outbox) if outbox else {})
+        fields |= resting(now) | tally(QUARANTINED) | (outbox_fields(outbox, now) if outbox else {})
         return await self._mails.update({"_id": mail_id, "state": _IN_FLIGHT}, changed(fields))
 
     async def replay(self, mail_id: str) -> bool:
@@ -79,14 +95,14 @@ class Ledger(LedgerQueries):
         A decision it already had stands: its effects are what is repeated.
         """
         now = self._clock.now()
-        fields = {"state": State.STORED.value, "attempts": 0, "failure": None, **clock(now, now)}
+        fields = {"state": State.STORED.value, "attempts": 0, "failure": None, **moving(now, now), **tally(IN_FLIGHT)}
         return await self._mails.update({"_id": mail_id, "state": State.QUARANTINED.value}, changed(fields))
 
     async def claim(self, entry: LedgerEntry, now: datetime) -> bool:
         """Take a due mail for re-publishing; False if somebody else did, or it moved on."""
         later = max(now, entry.progress_at + timedelta(milliseconds=1))
-        query = {"_id": entry.mail_id, "state": _IN_FLIGHT, "clock.progress_at": entry.progress_at}
-        return await self._mails.update(query, changed(clock(later)))
+        query = {"_id": entry.mail_id, "state": entry.state.value, "clock.progress_at": entry.progress_at}
+        return await self._mails.update(query, changed(moving(later)))
 
     async def iter_all(self, mailbox: str | None = None) -> AsyncIterator[LedgerRow]:
         """Every mail, in no order, as far as the audit needs it."""
@@ -98,14 +114,20 @@ class Ledger(LedgerQueries):
 
     async def _standing(self, mail_ids: Sequence[str]) -> dict[str, Decision]:
         found = await self._mails.find({"_id": {"$in": list(mail_ids)}}, only=("decision", "state"))
-        await self._redecide([one for one in found if one["decision"] and one["state"] == State.STORED])
-        return {one["_id"]: decision_of(one["decision"]) for one in found if one["decision"]}
+        decided = [one for one in found if one["decision"] and one["state"] != State.QUARANTINED]
+        await self._redecide([one for one in decided if one["state"] == State.STORED])
+        return {one["_id"]: decision_of(one["decision"]) for one in decided}
 
     async def _redecide(self, replayed: Sequence[Document]) -> None:
-        """A mail that was quarantined after its decision and replayed: the decision stands again."""
-        if replayed:
-            query = {"_id": {"$in": [one["_id"] for one in replayed]}, "state": State.STORED.value}
-            await self._mails.update_all(query, changed({"state": State.DECIDED.value, **clock(self._clock.now())}))
+        """Mails that were quarantined after their decision and replayed: the decision stands again."""
+        now = self._clock.now()
+        await self._mails.update_each(
+            (
+                {"_id": one["_id"], "state": State.STORED.value},
+                changed({"state": State.DECIDED.value, **moving(now), **tally(one["decision"]["kind"])}),
+            )
+            for one in replayed
+        )
 
 
 def _undecided(mail_id: str) -> Document:
@@ -118,4 +140,4 @@ def _decided(write: DecisionWrite, now: datetime) -> Change:
         "decision": write.decision.model_dump(),
         "trace": [step.model_dump() for step in write.trace],
     }
-    return changed(fields | outbox_fields(write.outbox) | clock(now))
+    return changed(fields | outbox_fields(write.outbox, now) | moving(now) | tally(write.decision.kind.value))

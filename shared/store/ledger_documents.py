@@ -4,10 +4,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from shared.domain.decision import Decision
+from shared.domain.decision import Decision, Kind
 from shared.domain.ledger import LedgerEntry
 from shared.domain.ticket import OutboxEvent
-from shared.store.collection import Document
+from shared.store.collection import Document, milliseconds
+
+IN_FLIGHT = "in_flight"
+QUARANTINED = "quarantined"
+OUTCOMES = (*(kind.value for kind in Kind), QUARANTINED, IN_FLIGHT)
+"""Every way a mail can stand, for counting."""
 
 _PLAIN = ("origin", "raw_kind", "headline", "state", "decision", "trace", "attempts", "failure", "stored_at")
 
@@ -15,8 +20,8 @@ _PLAIN = ("origin", "raw_kind", "headline", "state", "decision", "trace", "attem
 def document_of(entry: LedgerEntry) -> Document:
     """The document of a new entry."""
     content = entry.model_dump(include=set(_PLAIN))
-    times = clock(entry.progress_at, entry.next_attempt_at)
-    return {"_id": entry.mail_id, **content, **outbox_fields(()), **times}
+    times = moving(entry.progress_at, entry.next_attempt_at)
+    return {"_id": entry.mail_id, **content, **times, **outbox_fields((), entry.progress_at), **tally(IN_FLIGHT)}
 
 
 def entry_of(document: Document) -> LedgerEntry:
@@ -36,11 +41,31 @@ def to_millisecond(decision: Decision) -> Decision:
     return decision.model_copy(update={"decided_at": at.replace(microsecond=at.microsecond // 1000 * 1000)})
 
 
-def clock(progress_at: datetime, next_attempt_at: datetime | None = None) -> dict[str, Any]:
-    """The field `clock`: when the mail last got on, and when to try again (None: not asked for)."""
+def moving(progress_at: datetime, next_attempt_at: datetime | None = None) -> dict[str, Any]:
+    """The times of a mail in flight: when it last got on, and when to try again (None: not asked for).
+
+    `retry_ms` and `stall_ms` say the same to a search: exactly one of them is set.
+    """
+    retry = None if next_attempt_at is None else milliseconds(next_attempt_at)
+    stall = milliseconds(progress_at) if retry is None else None
+    return _times(progress_at, next_attempt_at) | {"retry_ms": retry, "stall_ms": stall}
+
+
+def resting(progress_at: datetime) -> dict[str, Any]:
+    """The times of a mail that is not in flight: no search for due ones finds it."""
+    return _times(progress_at, None) | {"retry_ms": None, "stall_ms": None}
+
+
+def _times(progress_at: datetime, next_attempt_at: datetime | None) -> dict[str, Any]:
     return {"clock": {"progress_at": progress_at, "next_attempt_at": next_attempt_at}}
 
 
-def outbox_fields(outbox: Sequence[OutboxEvent]) -> dict[str, Any]:
-    """The events owed, and whether there are any."""
-    return {"outbox": [event.model_dump() for event in outbox], "outbox_pending": bool(outbox)}
+def outbox_fields(outbox: Sequence[OutboxEvent], since: datetime) -> dict[str, Any]:
+    """The events owed, and since when, for the search for them; None if there are none."""
+    owed = milliseconds(since) if outbox else None
+    return {"outbox": [event.model_dump() for event in outbox], "owed_ms": owed}
+
+
+def tally(outcome: str) -> dict[str, Any]:
+    """One mark under one of OUTCOMES: sums of these are the counts."""
+    return {"tally": {outcome: 1}}

@@ -1,16 +1,15 @@
 """What the ledger can be asked. Reads only."""
 
 import re
-from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from shared.domain.ledger import LedgerEntry, State
+from shared.domain.ledger import LedgerEntry
 from shared.domain.patterns import normalise_address
 from shared.domain.ticket import OutboxEvent
-from shared.store.collection import Collection, Document
-from shared.store.ledger_documents import entry_of
+from shared.store.collection import Collection, Document, milliseconds
+from shared.store.ledger_documents import OUTCOMES, entry_of
 
 _NEWEST_FIRST = (("stored_at", -1),)
 
@@ -34,17 +33,14 @@ class LedgerQueries:
 
     async def due(self, now: datetime, stalled_before: datetime, limit: int) -> tuple[LedgerEntry, ...]:
         """Up to `limit` mails in flight whose next attempt has come, or, with none set, that made no progress since."""
-        found: list[Document] = []
-        for state in (State.STORED.value, State.DECIDED.value):
-            for times in ({"clock.next_attempt_at": {"$lte": now}}, _stalled(stalled_before)):
-                if len(found) < limit:
-                    found += await self._mails.find({"state": state, **times}, limit=limit - len(found))
+        found = await self._before("retry_ms", now, limit)
+        if len(found) < limit:
+            found += await self._before("stall_ms", stalled_before, limit - len(found))
         return tuple(map(entry_of, found))
 
     async def pending_outbox(self, before: datetime, limit: int) -> tuple[tuple[str, OutboxEvent], ...]:
-        """The events, with their mail_id, still owed by up to `limit` mails that made no progress since an instant."""
-        query = {"outbox_pending": True, "clock.progress_at": {"$lte": before}}
-        found = await self._mails.find(query, only=("outbox",), limit=limit)
+        """The events, with their mail_id, still owed by up to `limit` mails since an instant or longer."""
+        found = await self._before("owed_ms", before, limit)
         return tuple((one["_id"], OutboxEvent.model_validate(event)) for one in found for event in one["outbox"])
 
     async def search(
@@ -77,10 +73,11 @@ class LedgerQueries:
 
     async def count_by_outcome(self) -> dict[str, dict[str, int]]:
         """How many mails of each mailbox came to which end: a decision's kind, `quarantined` or `in_flight`."""
-        counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        async for one in self._mails.stream({}, only=("origin", "state", "decision")):
-            counts[one["origin"]["mailbox"]][_outcome(one)] += 1
-        return {mailbox: dict(counter) for mailbox, counter in counts.items()}
+        sums = await self._mails.sums("origin.mailbox", {outcome: f"tally.{outcome}" for outcome in OUTCOMES})
+        return {mailbox: {outcome: n for outcome, n in counts.items() if n} for mailbox, counts in sums.items()}
+
+    async def _before(self, field: str, instant: datetime, limit: int) -> list[Document]:
+        return await self._mails.find({field: {"$lte": milliseconds(instant)}}, sort=((field, 1),), limit=limit)
 
     async def _of_number(self, number: str) -> dict[str, Any]:
         """A number by the ticket it names, which has an index; or by decisions, if that ticket is not there (yet)."""
@@ -90,17 +87,3 @@ class LedgerQueries:
     async def _newest(self, query: Document, limit: int) -> tuple[LedgerEntry, ...]:
         found = await self._mails.find(query, sort=_NEWEST_FIRST, limit=limit, without=("outbox",))
         return tuple(map(entry_of, found))
-
-
-def _stalled(before: datetime) -> Document:
-    return {"clock.next_attempt_at": None, "clock.progress_at": {"$lte": before}}
-
-
-def _outcome(document: Document) -> str:
-    match State(document["state"]):
-        case State.STORED:
-            return "in_flight"
-        case State.QUARANTINED:
-            return "quarantined"
-        case _:
-            return str(document["decision"]["kind"])

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from shared.domain.sighting import Sight, Sighting
 from shared.store.collection import Collection, Database, Document, changed
 
+_NOT_OF_SIGHTING = frozenset({"_id", "place"})
+
 
 class Sightings:
     """Which UIDs have been seen."""
@@ -44,7 +46,7 @@ class Sightings:
 
     async def holes(self, mailbox: str, folder: str, uid_validity: int) -> tuple[Sighting, ...]:
         """The UIDs that could not be fetched yet."""
-        query = _folder(mailbox, folder, uid_validity) | {"state": Sight.HOLE.value}
+        query = {"place": _place(mailbox, folder, uid_validity), "state": Sight.HOLE.value}
         return _sightings(await self._collection.find(query))
 
     async def by_content(
@@ -53,7 +55,8 @@ class Sightings:
         """The sightings of those contents in a folder, by UID."""
         if not content_ids:
             return ()
-        found = await self._collection.find({"content_id": {"$in": list(content_ids)}})
+        wanted = content_ids[0] if len(content_ids) == 1 else {"$in": list(content_ids)}
+        found = await self._collection.find({"content_id": wanted})
         here = (one for one in _sightings(found) if (one.mailbox, one.folder) == (mailbox, folder))
         return tuple(sorted((one for one in here if one.uid_validity == uid_validity), key=lambda one: one.uid))
 
@@ -64,7 +67,7 @@ class Sightings:
 
     async def max_uid(self, mailbox: str, folder: str, uid_validity: int) -> int:
         """The highest UID seen; 0 if none was."""
-        query = _folder(mailbox, folder, uid_validity)
+        query = {"place": _place(mailbox, folder, uid_validity)}
         found = await self._collection.find(query, only=("uid",), sort=(("uid", -1),), limit=1)
         return int(found[0]["uid"]) if found else 0
 
@@ -75,16 +78,19 @@ def key_of(sighting: Sighting) -> str:
 
 
 def _key(mailbox: str, folder: str, uid_validity: int, uid: int) -> str:
-    return f"{mailbox}/{uid_validity}/{uid}/{folder}"
+    return f"{uid}/{_place(mailbox, folder, uid_validity)}"
 
 
-def _folder(mailbox: str, folder: str, uid_validity: int) -> Document:
-    return {"mailbox": mailbox, "folder": folder, "uid_validity": uid_validity}
+def _place(mailbox: str, folder: str, uid_validity: int) -> str:
+    return f"{mailbox}/{uid_validity}/{folder}"
 
 
 def _document(sighting: Sighting) -> Document:
-    return {"_id": key_of(sighting), **sighting.model_dump()}
+    place = _place(sighting.mailbox, sighting.folder, sighting.uid_validity)
+    return {"_id": key_of(sighting), "place": place, **sighting.model_dump()}
 
 
 def _sightings(documents: Iterable[Document]) -> tuple[Sighting, ...]:
-    return tuple(Sighting.model_validate({key: one[key] for key in one if key != "_id"}) for one in documents)
+    return tuple(
+        Sighting.model_validate({key: one[key] for key in one if key not in _NOT_OF_SIGHTING}) for one in documents
+    )

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from shared.domain.mailbox import Module
 from shared.domain.ticket import OutboxEvent, Ticket
-from shared.store.collection import Collection, Database, Document, changed
+from shared.store.collection import Collection, Database, Document, changed, milliseconds
 from shared.store.failures import Conflict
 
-_NOT_OF_TICKET = frozenset({"_id", "outbox_pending"})
+_NOT_OF_TICKET = frozenset({"_id", "owed_ms"})
 
 
 class TicketOrigin(NamedTuple):
@@ -73,12 +73,12 @@ class Tickets:
     async def mark_published(self, ticket_ids: Iterable[str]) -> None:
         """Say that the events of tickets have been published."""
         query = {"_id": {"$in": list(ticket_ids)}}
-        await self._collection.update_all(query, changed({"outbox_pending": False, "outbox": []}))
+        await self._collection.update_all(query, changed({"owed_ms": None, "outbox": []}))
 
     async def pending_outbox(self, before: datetime, limit: int) -> tuple[tuple[str, OutboxEvent], ...]:
         """The events, with their ticket_id, still owed by up to `limit` tickets that were created before an instant."""
-        query = {"outbox_pending": True, "created_at": {"$lte": before}}
-        found = await self._collection.find(query, only=("outbox",), limit=limit)
+        query = {"owed_ms": {"$lte": milliseconds(before)}}
+        found = await self._collection.find(query, only=("outbox",), sort=(("owed_ms", 1),), limit=limit)
         return tuple((one["_id"], OutboxEvent.model_validate(event)) for one in found for event in one["outbox"])
 
     async def iter_origins(self) -> AsyncIterator[TicketOrigin]:
@@ -107,7 +107,7 @@ class Tickets:
 
 def _document(ticket: Ticket) -> Document:
     content = ticket.model_dump(exclude={"ticket_id"})
-    return {"_id": ticket.ticket_id, **content, "outbox_pending": bool(ticket.outbox)}
+    return {"_id": ticket.ticket_id, **content, "owed_ms": milliseconds(ticket.created_at) if ticket.outbox else None}
 
 
 def _ticket(document: Document) -> Ticket:
