@@ -1,0 +1,154 @@
+"""Backlog: mails that already lie in one Dovecot mailbox, until each is a stored ticket with a confirmed event.
+
+    python -m tests.bench.backlog [--mails 2000] [--json FILE]
+
+Everything runs on this machine: broker, store, mail server, services. The calibration (a pure parse of the same mails
+on one core, in the same run) makes figures of different machines comparable as ratios.
+"""
+
+import argparse
+import asyncio
+import json
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from pydantic import SecretStr
+from rich.console import Console
+from rich.table import Table
+
+from shared.broker import topology
+from shared.broker.client import Broker
+from shared.broker.settings import BrokerSettings
+from shared.mail.parse import parse
+from shared.observability.metrics import Metrics
+from tests.bench.cpu import Usage, difference, usage
+from tests.bench.generator import mails
+from tests.support.pipeline import Pipeline, pipeline
+
+STAGE_QUEUES = {"filter": topology.FILTER, "classifier": topology.CLASSIFIER, "ticket_writer": topology.TICKET_WRITER}
+
+
+def calibrate(sample: list[bytes]) -> float:
+    """Mails per second of a pure parse on one core."""
+    started = time.perf_counter()
+    for raw in sample:
+        parse(raw)
+    return len(sample) / (time.perf_counter() - started)
+
+
+def look(system: Pipeline) -> dict[str, Usage]:
+    """CPU and memory of everything, by process name."""
+    found = {name: usage(pids) for name, pids in system.system.processes.items()}
+    return found | {"dovecot": usage([system.dovecot.pid])}
+
+
+async def watch(system: Pipeline, count: int, depths: Counter[str]) -> float:
+    """Wait until every mail is done and no event is owed; returns seconds. Samples the queues on the way."""
+    settings = BrokerSettings(url=SecretStr(system.system.broker_url))
+    broker = await Broker.connect(settings, Metrics("bench", "0"))
+    started = time.perf_counter()
+    last = -1
+    try:
+        while True:
+            done = await system.store.tickets.count()
+            for stage, queue in STAGE_QUEUES.items():
+                depths[stage] = max(depths[stage], await broker.depth(queue.name))
+            if done >= count and done == last and not await _owed(system):
+                return time.perf_counter() - started
+            last = done
+            await asyncio.sleep(0.25)
+    finally:
+        await broker.close()
+
+
+async def _owed(system: Pipeline) -> bool:
+    now = await system.store.server_time()
+    outcomes = (await system.store.ledger.count_by_outcome()).get("support", {})
+    return bool(outcomes.get("in_flight")) or bool(await system.store.tickets.pending_outbox(now, 1))
+
+
+async def run(count: int) -> dict[str, object]:
+    """One backlog; returns the figures."""
+    raws = list(mails(count))
+    calibration = calibrate(raws[:500])
+    depths: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory(prefix="mail-automator-bench-") as folder:
+        Path(folder).chmod(0o755)
+        async with pipeline(Path(folder), {"support": "secret"}, environ={}) as system:
+            for raw in raws:
+                system.dovecot.deliver("support", raw)
+            before = look(system)
+            await system.add_mailbox("support", "support")
+            seconds = await watch(system, count, depths)
+            used = difference(look(system), before)
+            await system.balance()
+            metrics = await _stage_seconds(system)
+    return {
+        "mails": count,
+        "average_bytes": sum(map(len, raws)) // count,
+        "seconds": round(seconds, 2),
+        "mails_per_second": round(count / seconds, 1),
+        "calibration_parse_per_second_one_core": round(calibration, 1),
+        "ratio_to_parse": round(count / seconds / calibration, 3),
+        "cpu_ms_per_mail": {name: round(1000 * one.seconds / count, 3) for name, one in used.items()},
+        "peak_mib": {name: round(one.peak_mib) for name, one in used.items()},
+        "deepest_queue": dict(depths),
+        "stage_busy_seconds": metrics,
+        "slowest_stage": max(depths, key=lambda stage: depths[stage]) if any(depths.values()) else "fetcher",
+    }
+
+
+async def _stage_seconds(system: Pipeline) -> dict[str, float]:
+    """Seconds each stage spent on its batches, from its own metrics."""
+    found: dict[str, float] = {}
+    for stage in STAGE_QUEUES:
+        for url in system.system.admin_urls(stage):
+            host, _, port = url.removeprefix("http://").partition(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(f"GET /metrics HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+            text = (await reader.read()).decode()
+            writer.close()
+            sums = [line for line in text.splitlines() if line.startswith("mail_automator_stage_duration_seconds_sum")]
+            found[stage] = round(found.get(stage, 0) + sum(float(line.rpartition(" ")[2]) for line in sums), 2)
+    return found
+
+
+def show(result: dict[str, object]) -> None:
+    """For people."""
+    console = Console(width=110)
+    console.print(
+        f"[bold]{result['mails_per_second']} mails/s[/bold] end to end: {result['mails']} mails of "
+        f"{result['average_bytes']} bytes in {result['seconds']} s (parse alone, one core, same run: "
+        f"{result['calibration_parse_per_second_one_core']}/s; ratio {result['ratio_to_parse']})"
+    )
+    table = Table("process", "CPU ms per mail", "CPU seconds", "peak MiB", "deepest queue before it", "busy seconds")
+    cpu, memory = result["cpu_ms_per_mail"], result["peak_mib"]
+    depths, busy, count = result["deepest_queue"], result["stage_busy_seconds"], result["mails"]
+    assert isinstance(cpu, dict) and isinstance(memory, dict) and isinstance(depths, dict)
+    assert isinstance(busy, dict) and isinstance(count, int)
+    for name, milliseconds in cpu.items():
+        seconds = f"{milliseconds * count / 1000:.2f}"
+        table.add_row(
+            name, f"{milliseconds:.3f}", seconds, str(memory[name]), str(depths.get(name, "")), str(busy.get(name, ""))
+        )
+    table.add_row("sum", f"{sum(cpu.values()):.3f}", f"{sum(cpu.values()) * count / 1000:.2f}", "", "", "")
+    console.print(table)
+    console.print(f"slowest stage: {result['slowest_stage']} (the deepest queue lay before it)")
+
+
+def main() -> None:
+    """Entry of `make bench`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mails", type=int, default=2000)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    result = asyncio.run(run(options.mails))
+    show(result)
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
