@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from services.all_in_one.rabbitmq import RabbitMQ
 from shared.broker import topology
 from shared.broker.client import Broker
+from shared.broker.hints import configuration_changed
 from shared.broker.messages import Outgoing, owed
 from shared.broker.settings import BrokerSettings
 from shared.contracts.codec import Envelope
@@ -157,3 +158,13 @@ async def test_after_a_killed_broker_publishing_and_consuming_go_on(
                 seen.add(delivery.envelope.message_id)
                 await delivery.ack()
     await door.close()
+
+
+async def test_the_hint_that_the_configuration_changed_reaches_who_listens(
+    broker: Broker, broker_settings: BrokerSettings
+) -> None:
+    """It saves the two seconds until the next look."""
+    subscription = await broker.listen(topology.CONFIG)
+    assert await configuration_changed(broker_settings.url)
+    assert len(await subscription.batch(5, wait_seconds=10)) == 1
+    assert not await configuration_changed(SecretStr("amqp://nobody:x@127.0.0.1:1/"))
