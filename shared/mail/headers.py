@@ -29,7 +29,7 @@ _BEFORE_HEADERS = (b"From ", b">From ", b" ", b"\t")
 """Lines that may stand before the first field: an mbox separator, or a continuation of nothing."""
 _FOLD = re.compile(rb"\r*\n")
 _WORD = re.compile(r"=\?([^?\s]{1,100})\?([bBqQ])\?([^?]*)\?=(?:[ \t\r\n]+(?==\?[^?\s]{1,100}\?[bBqQ]\?))?")
-_MESSAGE_ID = re.compile(r"<([^<>\s]{1,998})>")
+_MESSAGE_ID = re.compile(r"<[^<>\s]{1,996}>")
 _BROKEN_ID = re.compile(r"[^<>\s\"',;]{1,998}")
 
 
@@ -174,7 +174,7 @@ def _word_bytes(encoding: str, payload: str) -> bytes:
 
 
 def message_ids(raw: bytes | str | None, limit: int = 100) -> tuple[str, ...]:
-    """The message ids of a field, without their angle brackets, in order, without repetition, at most `limit`."""
+    """The message ids of a field, in their angle brackets, in order, without repetition, at most `limit`."""
     if not raw:
         return ()
     found = (text.line(one, 998) for one in _MESSAGE_ID.findall(unicode(raw[:MAX_FIELD])))
@@ -182,7 +182,7 @@ def message_ids(raw: bytes | str | None, limit: int = 100) -> tuple[str, ...]:
 
 
 def message_id(raw: bytes | str | None) -> str | None:
-    """The message id of a Message-ID field, without its angle brackets; None if there is none.
+    """The message id of a Message-ID field, in its angle brackets; None if there is none.
 
     Seen in practice: ids without brackets. They are taken as they are, up to the first blank.
     """

@@ -1,0 +1,72 @@
+"""The filter's decision: may this mail become a ticket? Pure: no clock, driver, log or environment.
+
+Two beats, because a fingerprint may be claimed only for a mail that passed every rule before `duplicates`: `screen`
+asks all others, `settle` asks that one when the fingerprints are known. `decide` is both at once.
+"""
+
+from dataclasses import dataclass, replace
+
+from services.filter.rules import RULES
+from services.filter.rules.rule import Beat, Facts, Rule
+from shared.domain.decision import Reason, Step, Verdict
+from shared.domain.email import Email
+from shared.domain.mailbox import Mailbox
+
+
+@dataclass(frozen=True, slots=True)
+class FilterDecision:
+    """What the filter says. `rejected` is the reason of the first rule that rejected, None if the mail may pass;
+    `sentence` is for people; `duplicate_of` the mail_id that it repeats; `trace` each rule that was asked."""
+
+    rejected: Reason | None
+    sentence: str
+    duplicate_of: str | None
+    trace: tuple[Step, ...]
+
+
+_PASSED = "It passed every rule of the mailbox."
+
+
+def screen(mail: Email, mailbox: Mailbox, facts: Facts) -> FilterDecision:
+    """The first beat: every rule that needs no fingerprint, up to the first that rejects."""
+    return _ask(Beat.SCREEN, mail, mailbox, facts)
+
+
+def settle(screened: FilterDecision, mail: Email, mailbox: Mailbox, facts: Facts) -> FilterDecision:
+    """The second beat, for a mail that was not rejected: the rules that need `facts.duplicate_of`."""
+    if screened.rejected is not None:
+        return screened
+    settled = _ask(Beat.SETTLE, mail, mailbox, facts)
+    return replace(settled, trace=screened.trace + settled.trace)
+
+
+def decide(mail: Email, mailbox: Mailbox, facts: Facts) -> FilterDecision:
+    """Both beats: the decision where everything is known already (simulation, back-testing, tests)."""
+    return settle(screen(mail, mailbox, facts), mail, mailbox, facts)
+
+
+def explain(mail: Email, mailbox: Mailbox, facts: Facts) -> FilterDecision:
+    """The same decision, with the verdict of every rule in the trace, also of those after the first that rejects."""
+    steps = tuple(rule.check(mail, mailbox.spec, facts) for rule in RULES)
+    return _conclude(tuple(zip(RULES, steps, strict=True)))
+
+
+def _ask(beat: Beat, mail: Email, mailbox: Mailbox, facts: Facts) -> FilterDecision:
+    asked: list[tuple[Rule, Step]] = []
+    for rule in RULES:
+        if rule.beat is beat:
+            asked.append((rule, rule.check(mail, mailbox.spec, facts)))
+            if asked[-1][1].verdict is Verdict.REJECTED:
+                break
+    return _conclude(tuple(asked))
+
+
+def _conclude(asked: tuple[tuple[Rule, Step], ...]) -> FilterDecision:
+    trace = tuple(step for _, step in asked)
+    for rule, step in asked:
+        if step.verdict is Verdict.REJECTED:
+            return FilterDecision(rule.reason, step.sentence, None, trace)
+    diverted = next((step for step in trace if step.verdict is Verdict.DIVERTED), None)
+    if diverted is not None:
+        return FilterDecision(None, diverted.sentence, diverted.looked_at["duplicate_of"], trace)
+    return FilterDecision(None, _PASSED, None, trace)

@@ -1,0 +1,40 @@
+"""If email in To address.
+
+On: only mail that has this mailbox's address, or one of its aliases, in To; mail where it stands only in Cc, or in no
+header (Bcc), is rejected. Off: To, Cc and Bcc all count.
+"""
+
+from services.filter.rules.rule import Facts, Rule, step
+from shared.domain.decision import Reason, Step, Verdict
+from shared.domain.email import Email, Source
+from shared.domain.mailbox import MailboxSpec
+
+NAME = Reason.NOT_IN_TO
+CUT = frozenset(("too_many_addresses", "header_too_long", "headers_too_large", "too_many_headers"))
+"""Flags of a mail whose lists of recipients were not read to their end."""
+
+
+def check(mail: Email, config: MailboxSpec, facts: Facts) -> Step:
+    """Reject a mail that is not addressed to the mailbox in To."""
+    sources = [one.source for one in mail.recipients if one.address in config.addresses]
+    place = where(sources)
+    if not config.domains.only_if_in_to:
+        return step(NAME, Verdict.OFF, f"To, Cc and Bcc all count; the mailbox is in {place}.", found_in=place)
+    if Source.TO in sources:
+        return step(NAME, Verdict.PASSED, "The mailbox is in To.", found_in=place)
+    if CUT.intersection(mail.flags):
+        return step(
+            NAME, Verdict.PASSED, "Its recipients are too many to read, so this cannot be told.", found_in=place
+        )
+    return step(NAME, Verdict.REJECTED, f"The mailbox is not in To, but in {place}.", found_in=place)
+
+
+def where(sources: list[Source]) -> str:
+    """Where the mailbox's address stands, for people. In neither To nor Cc means that the mail came as Bcc."""
+    for source, name in ((Source.TO, "To"), (Source.CC, "Cc")):
+        if source in sources:
+            return name
+    return "Bcc"
+
+
+RULE = Rule(NAME, __doc__, check)
