@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from pydantic import SecretStr
 
 from shared.contracts.messages import EmailFetched
-from shared.domain.ledger import Failure, LedgerEntry
+from shared.domain.ledger import LedgerEntry
 from shared.domain.mailbox import Imap, Mailbox
 from shared.domain.mailbox_runtime import Cursor, Lease, MailboxStatus
 from shared.domain.sighting import Sighting
@@ -22,6 +22,15 @@ class Selected:
     exists: int
     uid_next: int
     read_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What a mail is like before it is fetched: bytes as the server announces them, and INTERNALDATE (UTC)."""
+
+    uid: int
+    size: int
+    internal_date: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +55,7 @@ class Marked:
 
 
 class ImapSession(Protocol):
-    """A logged-in connection. Every step has a deadline; after any error but MessageTrouble the session is dead.
+    """A logged-in connection. Steps take turns; each has a deadline. After any error but MessageTrouble it is dead.
 
     Raises the errors of `services.fetcher.errors`.
     """
@@ -80,8 +89,8 @@ class ImapSession(Protocol):
         """Those of these UIDs that are in the folder."""
         ...
 
-    async def sizes(self, uids: Sequence[int]) -> dict[int, int]:
-        """Sizes in bytes as the server announces them; a UID that is gone is missing."""
+    async def outlines(self, uids: Sequence[int]) -> list[Outline]:
+        """Size and date of each; a UID that is gone is missing."""
         ...
 
     async def fetch(self, uids: Sequence[int], size: int) -> list[FetchedMail]:
@@ -135,22 +144,10 @@ class Publisher(Protocol):
         ...
 
 
-class Mailboxes(Protocol):
-    """Repository of mailboxes."""
-
-    async def all(self) -> tuple[Mailbox, ...]: ...
-
-
 class Secrets(Protocol):
     """Where passwords are kept."""
 
     async def reveal(self, mailbox: Mailbox, field: str) -> SecretStr: ...
-
-
-class Config(Protocol):
-    """The configuration's generation."""
-
-    async def generation(self) -> int: ...
 
 
 class Ledger(Protocol):
@@ -158,7 +155,6 @@ class Ledger(Protocol):
 
     async def insert_many(self, entries: Sequence[LedgerEntry]) -> frozenset[str]: ...
     async def get_many(self, mail_ids: Sequence[str]) -> dict[str, LedgerEntry]: ...
-    async def quarantine(self, mail_id: str, failure: Failure) -> bool: ...
 
 
 class RawStore(Protocol):
@@ -172,6 +168,8 @@ class Sightings(Protocol):
     """Which UIDs have been dealt with."""
 
     async def insert_many(self, sightings: Sequence[Sighting]) -> None: ...
+    async def settle(self, sightings: Sequence[Sighting]) -> None: ...
+    async def holes(self, mailbox: str, folder: str, uid_validity: int) -> tuple[Sighting, ...]: ...
     async def known(self, mailbox: str, folder: str, uid_validity: int, uids: Sequence[int]) -> frozenset[int]: ...
     async def at(self, mailbox: str, folder: str, uid_validity: int, uids: Sequence[int]) -> tuple[Sighting, ...]: ...
     async def by_content(
@@ -198,11 +196,7 @@ class Books(Protocol):
     """The repositories of the store that the fetcher uses."""
 
     @property
-    def mailboxes(self) -> Mailboxes: ...
-    @property
     def secrets(self) -> Secrets: ...
-    @property
-    def config(self) -> Config: ...
     @property
     def ledger(self) -> Ledger: ...
     @property

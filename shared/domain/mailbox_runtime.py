@@ -13,7 +13,8 @@ class Cursor(Value):
     before the first connection and are not taken. `epoch` counts the UIDVALIDITY values seen so far.
 
     When UIDs are renumbered, `baseline_uid` means nothing any more: then mails that arrived before `baseline_at` are
-    the ones not taken (None: all are). `listed` is how many mails the folder held after the last complete pass.
+    the ones not taken (None: all are). `listed` is how many mails the folder held after the last complete pass; None
+    until there was one in this epoch.
     """
 
     folder: str
@@ -22,7 +23,7 @@ class Cursor(Value):
     low_water: int = 0
     baseline_uid: int = 0
     baseline_at: datetime | None = None
-    listed: int = 0
+    listed: int | None = None
 
 
 class Lease(Value):

@@ -18,7 +18,7 @@ from services.fetcher.imap.classify import refused
 from services.fetcher.imap.signin import sign_in
 from services.fetcher.imap.tls import open_wire
 from services.fetcher.imap.wire import Answer, Wire, shown
-from services.fetcher.ports import FetchedMail, Marked, Selected
+from services.fetcher.ports import FetchedMail, Marked, Outline, Selected
 from shared.domain.errors import AutomatorError
 from shared.domain.mailbox import Imap
 from shared.mail.headline import headline
@@ -67,6 +67,7 @@ class Session:
     def __init__(self, wire: Wire, offered: frozenset[str], patience: Patience) -> None:
         self._wire = wire
         self._patience = patience
+        self._turn = asyncio.Lock()
         self.capabilities = offered
 
     async def select(self, folder: str) -> Selected:
@@ -106,10 +107,15 @@ class Session:
             found.update(await self._search("UID", parse.uid_set(some)))
         return frozenset(found & set(uids))
 
-    async def sizes(self, uids: Sequence[int]) -> dict[int, int]:
-        """RFC822.SIZE of each."""
-        items = [item for some in _chunks(uids) for item in await self._items(some, "(UID RFC822.SIZE)")]
-        return {item.uid: item.size for item in items if item.size is not None}
+    async def outlines(self, uids: Sequence[int]) -> list[Outline]:
+        """RFC822.SIZE and INTERNALDATE of each."""
+        wanted = "(UID INTERNALDATE RFC822.SIZE)"
+        items = [item for some in _chunks(uids) for item in await self._items(some, wanted)]
+        return [
+            Outline(item.uid, item.size, item.internal_date)
+            for item in items
+            if item.size is not None and item.internal_date is not None
+        ]
 
     async def fetch(self, uids: Sequence[int], size: int) -> list[FetchedMail]:
         """BODY.PEEK[] of each, in UID order."""
@@ -142,7 +148,7 @@ class Session:
         """IDLE, renewed by the caller at least every nine minutes."""
         if self._wire.pushed.is_set():
             return True
-        async with self._step(seconds + 3 * self._patience.command, "IDLE"):
+        async with self._turn, self._step(seconds + 3 * self._patience.command, "IDLE"):
             return await self._wire.await_push(seconds, self._patience.command)
 
     async def noop(self) -> None:
@@ -234,7 +240,7 @@ class Session:
         return answer
 
     async def _run(self, name: str, *args: str, uid: bool = False, size: int = 0) -> Answer:
-        async with self._step(self._patience.command + size / SLOWEST, name):
+        async with self._turn, self._step(self._patience.command + size / SLOWEST, name):
             answer = await self._wire.run(name, *args, uid=uid)
         told = parse.codes(answer.untagged)
         if "UIDVALIDITY" in told and name != "SELECT":

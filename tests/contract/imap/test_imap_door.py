@@ -21,7 +21,6 @@ from services.fetcher.imap.signin import login_command
 from services.fetcher.imap.tls import open_wire
 from shared.domain.errors import AutomatorError, ConfigurationError
 from shared.domain.mailbox import Encryption
-from tests.support.dovecot import dovecot  # noqa: F401 - a fixture
 from tests.support.imap import PASSWORD, USER, imap_of, logged_in, mail
 
 BOTH = pytest.mark.parametrize("encryption", list(Encryption))
@@ -150,7 +149,7 @@ async def test_a_backlog_of_200_mails_comes_whole_and_byte_identical(dovecot: Do
     async with logged_in(imap_of(dovecot)) as session:
         await session.select("INBOX")
         uids = await session.search_all()
-        sizes = await session.sizes(uids)
+        sizes = {one.uid: one.size for one in await session.outlines(uids)}
         fetched = [one for at in range(0, 200, 50) for one in await session.fetch(uids[at : at + 50], 1_000_000)]
     assert [one.uid for one in fetched] == uids
     assert {one.raw for one in fetched} == sent
@@ -259,7 +258,7 @@ Script = list[tuple[bytes, bytes]]
 
 
 async def _scripted(greeting: bytes, script: Script) -> asyncio.Server:
-    """A clear-text server: says the greeting, and to a line that holds a word answers with its text (`TAG` replaced)."""
+    """A clear-text server: says the greeting, and to a line with a word answers with its text (`TAG` replaced)."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(greeting)

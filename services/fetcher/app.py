@@ -1,0 +1,75 @@
+"""Composes the fetcher: every mailbox in one process, any number of replicas."""
+
+import secrets
+import socket
+from datetime import timedelta
+
+import structlog
+
+from services.fetcher.follower import Follower
+from services.fetcher.handler import Limits
+from services.fetcher.imap.session import Opener, Patience
+from services.fetcher.intake import Intake
+from services.fetcher.publisher import MailPublisher
+from services.fetcher.settings import FetcherSettings
+from services.fetcher.watch import Tools, Watch
+from shared.domain.errors import Transient
+from shared.domain.mailbox import Mailbox
+from shared.domain.mailbox_runtime import Lease
+from shared.runtime.process import Process
+from shared.runtime.settings import read
+from shared.runtime.stage import Doors, doors
+
+log = structlog.get_logger(__name__)
+
+
+async def main(process: Process) -> None:
+    """Run until the process drains."""
+    settings = read(FetcherSettings, process.environ)
+    async with doors(process) as open_doors:
+        follower = compose(open_doors, settings)
+        try:
+            while not process.draining.is_set():
+                await _look(open_doors, follower)
+                process.beat()
+                await process.pause(settings.follow_seconds)
+        finally:
+            await follower.stop()
+
+
+def compose(open_doors: Doors, settings: FetcherSettings) -> Follower:
+    """The follower with everything under it."""
+    process, store = open_doors.process, open_doors.store
+    tools = _tools(open_doors, settings)
+
+    def start(mailbox: Mailbox, lease: Lease) -> Watch:
+        return Watch(tools, mailbox, lease)
+
+    name = settings.id or f"{socket.gethostname()}-{secrets.token_hex(4)}"
+    return Follower(name, store.runtime, process.clock, tools.ttl, start)
+
+
+def _tools(open_doors: Doors, settings: FetcherSettings) -> Tools:
+    process, store = open_doors.process, open_doors.store
+    largest = settings.mail_bytes_max + settings.batch_bytes
+    patience = Patience(connect=settings.connect_seconds, command=settings.command_seconds, max_literal=largest)
+    return Tools(
+        books=store,
+        connect=Opener(patience),
+        intake=Intake(store, MailPublisher(open_doors.broker), process.clock),
+        clock=process.clock,
+        metrics=process.metrics,
+        limits=Limits(settings.batch, settings.batch_bytes, settings.mail_bytes_max),
+        ttl=timedelta(seconds=settings.lease_seconds),
+        after_rejection=settings.rejected_seconds,
+        reconcile_seconds=settings.reconcile_seconds,
+    )
+
+
+async def _look(open_doors: Doors, follower: Follower) -> None:
+    try:
+        await follower.look(open_doors.configuration.snapshot.mailboxes)
+        open_doors.process.ready("store", True)
+    except Transient as error:
+        open_doors.process.ready("store", False)
+        log.warning("put_off", work="follow", error=error.line())

@@ -1,0 +1,184 @@
+"""What the fetcher decides: where to begin, in which batches, which copy is which, how long to wait. Pure."""
+
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+from services.fetcher.errors import AuthenticationRejected, Throttled
+from services.fetcher.ports import Outline, Selected
+from shared.domain import identity
+from shared.domain.mailbox import StartFrom
+from shared.domain.mailbox_runtime import Cursor
+
+LONGEST_THROTTLE = 3600.0
+
+
+def backoff(attempt: int, chance: float, longest: float = 300.0) -> float:
+    """Seconds to wait after that many failures in a row (0 is the first): full jitter under 1, 2, 4 ... `longest`.
+
+    `chance` is a random number in [0, 1). Never less than a tenth of a second.
+    """
+    return max(0.1, min(longest, 2.0 ** min(attempt, 30)) * chance)
+
+
+def pause(error: Exception, attempt: int, chance: float, after_rejection: float) -> float:
+    """Seconds until the next try. Only a proven rejection waits long at once; a throttling server says how long."""
+    match error:
+        case AuthenticationRejected():
+            return after_rejection
+        case Throttled(seconds=seconds):
+            return min(max(seconds, 1.0), LONGEST_THROTTLE)
+        case _:
+            return backoff(attempt, chance)
+
+
+def first_cursor(
+    folder: str,
+    selected: Selected,
+    start: StartFrom | date,
+    listed: Sequence[int],
+    matching: Sequence[int],
+    now: datetime,
+) -> Cursor:
+    """Where a folder begins when it is opened for the first time.
+
+    `listed` are all its UIDs, `matching` those since the date that `start` may be. Mails up to the baseline are left.
+    """
+    if start is StartFrom.ALL:
+        baseline, since = 0, None
+    elif isinstance(start, date):
+        baseline = min(matching) - 1 if matching else _newest(selected, listed)
+        since = datetime.combine(start, time.min, UTC) - timedelta(days=1)
+    else:
+        baseline, since = _newest(selected, listed), now
+    return Cursor(
+        folder=folder,
+        uid_validity=selected.uid_validity,
+        low_water=baseline,
+        baseline_uid=baseline,
+        baseline_at=since,
+    )
+
+
+def _newest(selected: Selected, listed: Sequence[int]) -> int:
+    """UIDNEXT - 1, or the highest UID where the server does not tell UIDNEXT."""
+    return selected.uid_next - 1 if selected.uid_next else max(listed, default=0)
+
+
+def next_epoch(cursor: Cursor, uid_validity: int) -> Cursor:
+    """The cursor when UIDVALIDITY has changed: no UID of the old one means anything."""
+    return cursor.model_copy(
+        update={
+            "uid_validity": uid_validity,
+            "epoch": cursor.epoch + 1,
+            "low_water": 0,
+            "baseline_uid": 0,
+            "listed": None,
+        }
+    )
+
+
+def renumbered(cursor: Cursor, listed: Sequence[int]) -> Cursor | None:
+    """The cursor of a new epoch if mails seem to have new UIDs under the same UIDVALIDITY; None if all is well.
+
+    A deleted uidlist does that: no UID that was there is there any more, and about as many mails have higher ones.
+    """
+    if not cursor.listed or not listed or min(listed) <= cursor.low_water or 2 * len(listed) < cursor.listed:
+        return None
+    return cursor.model_copy(update={"epoch": cursor.epoch + 1, "listed": None})
+
+
+def is_doubtful(cursor: Cursor) -> bool:
+    """Whether mails that are known may stand under new UIDs: until the first complete pass of a later epoch."""
+    return cursor.epoch > 0 and cursor.listed is None
+
+
+def is_earlier(cursor: Cursor, arrived: datetime) -> bool:
+    """Whether a mail under a new UID was there before the first connection."""
+    return cursor.baseline_at is not None and arrived < cursor.baseline_at
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """UIDs to fetch in one command, and their size together in bytes. `start_only`: one mail beyond the cap."""
+
+    uids: tuple[int, ...]
+    size: int
+    start_only: bool = False
+
+
+def plan(
+    outlines: Iterable[Outline], alone: Collection[int], *, most: int, most_bytes: int, cap: int
+) -> Iterator[Batch]:
+    """Batches of at most `most` mails and `most_bytes` (one mail may be more), in UID order.
+
+    Mails in `alone` come last, one by one: they failed before. A mail over `cap` bytes is fetched by its start.
+    """
+    waiting: list[Outline] = []
+    last: list[Batch] = []
+    for one in sorted(outlines, key=lambda outline: outline.uid):
+        if one.uid in alone or one.size > cap:
+            last.append(Batch((one.uid,), min(one.size, cap), one.size > cap))
+            continue
+        if waiting and (len(waiting) == most or sum(other.size for other in waiting) + one.size > most_bytes):
+            yield _batch(waiting)
+            waiting = []
+        waiting.append(one)
+    if waiting:
+        yield _batch(waiting)
+    yield from last
+
+
+def _batch(outlines: Sequence[Outline]) -> Batch:
+    return Batch(tuple(one.uid for one in outlines), sum(one.size for one in outlines))
+
+
+def copy_numbers(contents: Mapping[int, str], taken: Collection[str]) -> dict[int, int]:
+    """The copy number of each UID: the lowest that no copy which is there at the same time has.
+
+    `contents` are content ids by UID, `taken` the mail_ids of the other mails that are in the folder.
+    """
+    used = set(taken)
+    numbers: dict[int, int] = {}
+    for uid in sorted(contents):
+        number = 0
+        while (mail := identity.mail_id(contents[uid], number)) in used:
+            number += 1
+        used.add(mail)
+        numbers[uid] = number
+    return numbers
+
+
+class Progress:
+    """How far a pass has come: `low_water` is the highest UID up to which every listed one is settled."""
+
+    def __init__(self, low_water: int, outstanding: Sequence[int], top: int) -> None:
+        self._outstanding = sorted(outstanding)
+        self._settled: set[int] = set()
+        self._at = 0
+        self._top = max(low_water, top)
+        self._low_water = low_water
+
+    @property
+    def low_water(self) -> int:
+        """Never moves backwards."""
+        while self._at < len(self._outstanding) and self._outstanding[self._at] in self._settled:
+            self._at += 1
+        reached = self._top if self._at == len(self._outstanding) else self._outstanding[self._at] - 1
+        self._low_water = max(self._low_water, reached)
+        return self._low_water
+
+    @property
+    def left(self) -> int:
+        """How many are not settled yet."""
+        return len(self._outstanding) - len(self._settled)
+
+    def settle(self, uids: Iterable[int]) -> None:
+        """These have a durable sighting now."""
+        self._settled.update(uids)
+
+
+def fair_share(mailboxes: int, fetchers: int) -> int:
+    """How many mailboxes one of so many live fetchers should hold."""
+    return math.ceil(mailboxes / max(1, fetchers))

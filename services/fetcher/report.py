@@ -1,0 +1,96 @@
+"""Says how a mailbox is: to the store (for console and command line), to metrics, and to the log when it changes."""
+
+from collections.abc import Sequence
+
+import structlog
+
+from services.fetcher.errors import AuthenticationRejected
+from services.fetcher.ports import Clock, Runtime
+from shared.contracts.messages import EmailFetched
+from shared.domain.errors import AutomatorError, ConfigurationError, Permanent, Transient
+from shared.domain.mailbox_runtime import MailboxStatus, Phase
+from shared.observability.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+REFRESH_SECONDS = 15.0
+"""How old a status in the store may be whose only news is another successful pass."""
+
+
+class Report:
+    """The reports on one mailbox. None of them raises: work goes on when nobody can be told."""
+
+    def __init__(self, mailbox: str, runtime: Runtime, clock: Clock, metrics: Metrics) -> None:
+        self._mailbox = mailbox
+        self._runtime = runtime
+        self._clock = clock
+        self._metrics = metrics
+        self._status = MailboxStatus(state=Phase.CONNECTING, since=clock.now())
+        self._written_at = float("-inf")
+
+    async def connecting(self) -> None:
+        """A connection is being made; what was wrong before is shown until it stands."""
+        if self._status.state in (Phase.CONNECTING, Phase.STOPPED):
+            await self._now(Phase.CONNECTING)
+
+    async def connected(self, messages: int) -> None:
+        """Logged in, the folder is open and holds so many mails."""
+        self._metrics.mailbox_up.labels(self._mailbox).set(1)
+        log.info("mailbox_connected", mailbox=self._mailbox, messages=messages)
+        self._status = self._status.model_copy(update={"connected_at": self._clock.now(), "server_messages": messages})
+        await self._now(Phase.FETCHING)
+
+    async def passed(self, phase: Phase, seconds: float) -> None:
+        """A pass is complete; `phase` says how the next mail is waited for."""
+        now = self._clock.now()
+        self._metrics.mailbox_last_success.labels(self._mailbox).set(now.timestamp())
+        self._metrics.mailbox_pass_duration.observe(seconds)
+        self._metrics.mailbox_lag.labels(self._mailbox).set(0)
+        self._status = self._status.model_copy(update={"last_success_at": now})
+        await self._now(phase)
+
+    async def troubled(self, error: AutomatorError, seconds: float) -> None:
+        """The connection ended with this error; the next try is in so many seconds."""
+        metrics = self._metrics
+        metrics.mailbox_up.labels(self._mailbox).set(0)
+        metrics.imap_reconnects.labels(error.code).inc()
+        if isinstance(error, AuthenticationRejected):
+            metrics.mailbox_auth_failures.labels(self._mailbox).inc()
+        log.warning(
+            "mailbox_trouble", mailbox=self._mailbox, code=error.code, error=error.line(), next_try=round(seconds, 1)
+        )
+        needs = isinstance(error, Permanent | ConfigurationError)
+        await self._now(Phase.NEEDS_ATTENTION if needs else Phase.BACKOFF, error.code, error.line())
+
+    async def stopped(self, code: str, sentence: str) -> None:
+        """Nobody reads the mailbox now, and why."""
+        self._metrics.mailbox_up.labels(self._mailbox).set(0)
+        await self._now(Phase.STOPPED, code, sentence)
+
+    def lag(self, mails: int) -> None:
+        """So many mails are listed and not ours yet."""
+        self._metrics.mailbox_lag.labels(self._mailbox).set(mails)
+
+    def taken(self, messages: Sequence[EmailFetched]) -> None:
+        """These are ours now."""
+        now = self._clock.now()
+        self._metrics.mails_fetched.labels(self._mailbox).inc(len(messages))
+        self._metrics.messages.labels("fetcher", "fetched", "").inc(len(messages))
+        age = self._metrics.message_age.labels("fetcher")
+        for one in messages:
+            age.observe(max(0.0, (now - one.received_at).total_seconds()))
+            log.info("fetched", stage="fetcher", mail_id=one.mail_id, mailbox=self._mailbox)
+
+    async def _now(self, state: Phase, code: str = "", sentence: str = "") -> None:
+        old = self._status
+        changed = (old.state, old.code, old.sentence) != (state, code, sentence)
+        since = self._clock.now() if changed else old.since
+        self._status = old.model_copy(update={"state": state, "code": code, "sentence": sentence, "since": since})
+        monotonic = self._clock.monotonic()
+        if not changed and monotonic - self._written_at < REFRESH_SECONDS:
+            return
+        try:
+            await self._runtime.set_status(self._mailbox, self._status)
+            self._written_at = monotonic
+        except Transient as error:
+            log.warning("status_not_written", mailbox=self._mailbox, error=error.line())

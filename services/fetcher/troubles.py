@@ -1,0 +1,53 @@
+"""Mails that the server cannot give, or that break the connection: fetched alone, last, and after some tries a hole.
+
+Remembered from connection to connection, in this process only.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+MAX_TRIES = 3
+HOLE_RETRY_SECONDS = 3600.0
+
+
+@dataclass(slots=True)
+class Troubles:
+    """Which UIDs failed, how often alone, and when a hole gets its next chance (monotonic seconds)."""
+
+    mailbox: str
+    uid_validity: int = 0
+    tries: dict[int, int] = field(default_factory=dict[int, int])
+    hole_due: dict[int, float] = field(default_factory=dict[int, float])
+
+    def under(self, uid_validity: int) -> "Troubles":
+        """These troubles, forgotten if the UIDs mean something else by now."""
+        if self.uid_validity != uid_validity:
+            self.uid_validity = uid_validity
+            self.tries.clear()
+            self.hole_due.clear()
+        return self
+
+    def failed(self, uid: int, *, alone: bool) -> None:
+        """It was not fetched. Only a failure alone counts: in a batch it may be another one's fault."""
+        self.tries[uid] = self.tries.get(uid, 0) + alone
+
+    def is_hopeless(self, uid: int) -> bool:
+        """Whether it has failed alone too often."""
+        return self.tries.get(uid, 0) >= MAX_TRIES
+
+    def give_up(self, uids: Iterable[int], now: float) -> None:
+        """These are holes now."""
+        for uid in uids:
+            self.tries.pop(uid, None)
+            self.hole_due[uid] = now + HOLE_RETRY_SECONDS
+            log.error("mail_unfetchable", mailbox=self.mailbox, uid=uid, remedy="it is on the server, under this UID")
+
+    def due(self, holes: Sequence[int], now: float) -> list[int]:
+        """The holes that get another chance now, ascending; each gets one per hour."""
+        due = sorted(uid for uid in holes if self.hole_due.get(uid, now) <= now)
+        self.hole_due.update(dict.fromkeys(due, now + HOLE_RETRY_SECONDS))
+        return due

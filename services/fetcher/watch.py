@@ -1,0 +1,179 @@
+"""The life of one mailbox in this process: connect, read, wait for mail, and again after whatever goes wrong.
+
+One mailbox per connection and per watch, so that a failing one holds up no other. Runs until it is cancelled or the
+lease is lost.
+"""
+
+import asyncio
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from services.fetcher import decide
+from services.fetcher.aftermath import Aftermath
+from services.fetcher.cursor import open_cursor
+from services.fetcher.errors import LeaseLost
+from services.fetcher.handler import Folder, Limits
+from services.fetcher.intake import Intake
+from services.fetcher.leases import LeaseKeeper
+from services.fetcher.ports import Books, Clock, Connect, ImapSession, Selected
+from services.fetcher.report import Report
+from services.fetcher.troubles import Troubles
+from shared.domain.errors import AutomatorError, ConfigurationError
+from shared.domain.mailbox import BasicAuth, ExchangeAuth, Mailbox
+from shared.domain.mailbox_runtime import Lease, Phase
+from shared.observability.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+GOOD_SECONDS = 60.0
+"""A session that lasted as long starts the back-off anew."""
+IDLE_SECONDS = 9 * 60.0
+"""IDLE is renewed at least this often: network address translation and some servers forget sooner than 29 minutes."""
+PENDING_SECONDS = (1.0, 15.0)
+"""While an after-fetch action is owed, how soon to look again: at first, and at most."""
+SMALL = 5000
+"""Mails up to which every reconnect looks at the whole folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every watch of this process shares."""
+
+    books: Books
+    connect: Connect
+    intake: Intake
+    clock: Clock
+    metrics: Metrics
+    limits: Limits
+    ttl: timedelta
+    after_rejection: float
+    reconcile_seconds: float
+
+
+class Watch:
+    """One mailbox at one revision, under a lease."""
+
+    def __init__(self, tools: Tools, mailbox: Mailbox, lease: Lease) -> None:
+        self.mailbox = mailbox
+        self.report = Report(mailbox.name, tools.books.runtime, tools.clock, tools.metrics)
+        self._tools = tools
+        self._keeper = LeaseKeeper(tools.books.runtime, tools.clock, mailbox.name, lease, tools.ttl)
+        self._troubles = Troubles(mailbox.name)
+        self._aftermath = Aftermath(mailbox.spec.imap.after_fetch, tools.books, tools.limits.mail_bytes)
+        self._reconciled_at = float("-inf")
+        self._good_at = float("inf")
+
+    async def run(self) -> None:
+        """Until cancelled or until the lease is lost; the lease is given back at the end."""
+        keeping = asyncio.create_task(self._keeper.keep())
+        serving = asyncio.create_task(self._serve())
+        try:
+            await asyncio.wait({keeping, serving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            keeping.cancel()
+            serving.cancel()
+            ends = await asyncio.gather(keeping, serving, return_exceptions=True)
+            for end in ends:
+                if isinstance(end, AutomatorError):
+                    log.warning("mailbox_given_up", mailbox=self.mailbox.name, error=end.line())
+            await self._keeper.release()
+
+    async def _serve(self) -> None:
+        attempt = 0
+        clock = self._tools.clock
+        while True:
+            self._good_at = float("inf")
+            error = await self._connection()
+            attempt = 0 if clock.monotonic() - self._good_at > GOOD_SECONDS else attempt
+            chance = random.random()  # noqa: S311 - jitter
+            seconds = decide.pause(error, attempt, chance, self._tools.after_rejection)
+            await self.report.troubled(error, seconds)
+            await asyncio.sleep(seconds)
+            attempt += 1
+
+    async def _connection(self) -> AutomatorError:
+        """One connection, from its start to the error that ends it."""
+        try:
+            await self._connected()
+        except LeaseLost:
+            raise
+        except AutomatorError as error:
+            return error
+        except Exception as error:
+            log.exception("unexpected", mailbox=self.mailbox.name)
+            return AutomatorError(f"unexpected {type(error).__name__}", where=self.mailbox.name, code="unexpected")
+        return AutomatorError("the connection ended", where=self.mailbox.name)
+
+    async def _connected(self) -> None:
+        await self.report.connecting()
+        imap = self.mailbox.spec.imap
+        self._may_sign_in()
+        password = await self._tools.books.secrets.reveal(self.mailbox, "auth.password")
+        session = await self._tools.connect(imap, self.mailbox.spec.login, password)
+        try:
+            selected = await session.select(imap.folder)
+            self._good_at = self._tools.clock.monotonic()
+            await self.report.connected(selected.exists)
+            await self._read(session, selected)
+        finally:
+            await session.close()
+
+    def _may_sign_in(self) -> None:
+        if not isinstance(self.mailbox.spec.auth, BasicAuth | ExchangeAuth):
+            raise ConfigurationError(
+                "this version signs in with user name and password only",
+                where=f"mailbox {self.mailbox.name}, auth.type",
+                remedy="use auth.type basic, with an app password where the provider wants one",
+                code="auth_type_not_supported",
+            )
+
+    async def _read(self, session: ImapSession, selected: Selected) -> None:
+        folder = await self._folder(session, selected)
+        due = self._reconciled_at + self._tools.reconcile_seconds
+        full = selected.exists <= SMALL or self._tools.clock.monotonic() >= due
+        soon = PENDING_SECONDS[0]
+        while True:
+            pending = await self._pass(session, folder, full or decide.is_doubtful(folder.cursor))
+            soon = min(soon * 2, PENDING_SECONDS[1]) if pending else PENDING_SECONDS[0]
+            await self._wait(session, soon if pending else IDLE_SECONDS)
+            full = self._tools.clock.monotonic() - self._reconciled_at >= self._tools.reconcile_seconds
+
+    async def _folder(self, session: ImapSession, selected: Selected) -> Folder:
+        tools, name = self._tools, self.mailbox.name
+        imap, lease = self.mailbox.spec.imap, self._keeper.lease
+        cursor = await open_cursor(session, selected, tools.books, name, imap, lease, tools.clock.now)
+        return Folder(
+            mailbox=name,
+            books=tools.books,
+            intake=tools.intake,
+            limits=tools.limits,
+            lease=lambda: self._keeper.lease,
+            monotonic=tools.clock.monotonic,
+            cursor=cursor,
+            troubles=self._troubles.under(cursor.uid_validity),
+            report=self.report,
+        )
+
+    async def _pass(self, session: ImapSession, folder: Folder, full: bool) -> bool:
+        """Read what is new, then act on what is final; True if that is owed for some mails still."""
+        clock = self._tools.clock
+        started = clock.monotonic()
+        await folder.read(session, full=full)
+        pending = await self._aftermath.apply(session, folder.place, folder.cursor.baseline_uid)
+        if full:
+            self._reconciled_at = clock.monotonic()
+        phase = Phase.IDLE if "IDLE" in session.capabilities else Phase.POLLING
+        await self.report.passed(phase, clock.monotonic() - started)
+        return pending
+
+    async def _wait(self, session: ImapSession, longest: float) -> None:
+        """Until the server tells of mail, or it is time to look anyway."""
+        seconds = min(longest, self.mailbox.spec.imap.poll_seconds, IDLE_SECONDS)
+        if "IDLE" not in session.capabilities:
+            await asyncio.sleep(seconds)
+        elif await session.idle(seconds):
+            return
+        await session.noop()
