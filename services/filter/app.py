@@ -1,0 +1,36 @@
+"""Composes the filter: settings, doors, parser processes, handler, consume loop."""
+
+import os
+
+from services.filter.handler import Filter
+from services.filter.parser_pool import ParserPool
+from services.filter.settings import FilterSettings
+from shared.broker import topology
+from shared.contracts.messages import EmailFetched
+from shared.runtime.consume import Consumer, Lane
+from shared.runtime.process import Process
+from shared.runtime.settings import read
+from shared.runtime.stage import doors
+
+
+async def main(process: Process) -> None:
+    """Run until the process drains."""
+    settings = read(FilterSettings, process.environ)
+    parser = ParserPool(settings.parsers or os.cpu_count() or 1)
+    await parser.start()
+    try:
+        async with doors(process) as open_doors:
+            store = open_doors.store
+            handler = Filter(
+                parser,
+                store.raw,
+                store.ledger,
+                store.fingerprints,
+                open_doors.configuration,
+                process.clock,
+                settings.event_source,
+            )
+            lane = Lane("filter", topology.FILTER, settings.window, settings.batch)
+            await Consumer(process, open_doors.broker, lane, EmailFetched, handler, store.ledger).run()
+    finally:
+        await parser.close()

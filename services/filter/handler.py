@@ -1,0 +1,188 @@
+"""Parses a micro-batch, asks the rules, writes rejections, passes the rest on.
+
+Gather (raw, parse, configuration, fingerprints) -> decide (pure) -> apply (decisions by compare-and-set).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.filter import fingerprints
+from services.filter.decide import FilterDecision, screen, settle
+from services.filter.ports import Clock, Configuration, Fingerprints, Ledger, Parser, RawMails
+from services.filter.rules.rule import Facts
+from shared.broker.messages import Outgoing, owed
+from shared.broker.topology import MAIL
+from shared.contracts.codec import encode
+from shared.contracts.events import mail_rejected
+from shared.contracts.messages import EmailAccepted, EmailFetched
+from shared.domain.decision import Decision, Kind, Reason, Revisions, Step, Verdict
+from shared.domain.email import Email
+from shared.domain.errors import AutomatorError, Permanent
+from shared.domain.ledger import DecisionWrite
+from shared.domain.mailbox import Mailbox, Module
+from shared.runtime.consume import Outcome
+from shared.store.fingerprints import Claim
+
+Result = Outcome | AutomatorError
+
+
+@dataclass(slots=True)
+class Judged:
+    """A mail on its way through the rules. `mailbox` is None if it was deleted meanwhile."""
+
+    message: EmailFetched
+    email: Email
+    mailbox: Mailbox | None
+    decision: FilterDecision
+
+
+class Filter:
+    """The handler of email.fetched."""
+
+    def __init__(
+        self,
+        parser: Parser,
+        raw: RawMails,
+        ledger: Ledger,
+        claims: Fingerprints,
+        configuration: Configuration,
+        clock: Clock,
+        event_source: str,
+    ) -> None:
+        self._parser = parser
+        self._raw = raw
+        self._ledger = ledger
+        self._claims = claims
+        self._configuration = configuration
+        self._clock = clock
+        self._source = event_source
+
+    async def handle(self, messages: Sequence[EmailFetched]) -> Sequence[Result]:
+        """Judge each mail; rejections are written before this returns."""
+        unique = {one.mail_id: one for one in messages}
+        results: dict[str, Result] = {}
+        judged: list[Judged] = []
+        for message, email in await self._parse(list(unique.values())):
+            if isinstance(email, AutomatorError):
+                results[message.mail_id] = email
+            else:
+                judged.append(await self._screen(message, email))
+        await self._settle(judged)
+        results |= await self._apply(judged)
+        return [results[one.mail_id] for one in messages]
+
+    async def settle(self, messages: Sequence[EmailFetched], outcomes: Sequence[Result]) -> None:
+        """Note in the ledger that the events of rejections have been published."""
+        rejected = [
+            message.mail_id
+            for message, outcome in zip(messages, outcomes, strict=True)
+            if isinstance(outcome, Outcome) and outcome.label == Kind.REJECTED.value and outcome.publish
+        ]
+        if rejected:
+            await self._ledger.mark_done(rejected)
+
+    async def _parse(self, messages: Sequence[EmailFetched]) -> list[tuple[EmailFetched, Email | AutomatorError]]:
+        """Each mail with its normalised form; one without raw bytes, or that kills its parser, with its error."""
+        found: list[tuple[EmailFetched, Email | AutomatorError]] = []
+        readable: list[tuple[EmailFetched, bytes]] = []
+        for message in messages:
+            try:
+                readable.append(
+                    (message, message.raw if message.raw is not None else await self._raw.get(message.mail_id))
+                )
+            except Permanent as error:
+                found.append((message, error))
+        emails = await self._parser.parse([raw for _, raw in readable])
+        return [*found, *((message, email) for (message, _), email in zip(readable, emails, strict=True))]
+
+    async def _screen(self, message: EmailFetched, email: Email) -> Judged:
+        mailbox = await self._configuration.mailbox(message.mailbox)
+        if mailbox is None:
+            return Judged(message, email, None, _MAILBOX_DELETED)
+        facts = Facts(own_addresses=self._configuration.snapshot.own_addresses, duplicate_of=None)
+        return Judged(message, email, mailbox, screen(email, mailbox, facts))
+
+    async def _settle(self, judged: Sequence[Judged]) -> None:
+        """The second beat, for mail that was not rejected: claim its fingerprints where its mailbox asks for that."""
+        passed = [(one, one.mailbox) for one in judged if one.mailbox is not None and one.decision.rejected is None]
+        owners = await self._owners([(one, mailbox) for one, mailbox in passed if fingerprints.needed(mailbox)])
+        for one, mailbox in passed:
+            facts = Facts(
+                own_addresses=self._configuration.snapshot.own_addresses, duplicate_of=owners.get(one.message.mail_id)
+            )
+            one.decision = settle(one.decision, one.email, mailbox, facts)
+
+    async def _owners(self, mails: Sequence[tuple[Judged, Mailbox]]) -> dict[str, str]:
+        """Which mail each of these repeats, for those that repeat one."""
+        claims = [
+            Claim(key=key.key, mail_id=one.message.mail_id, at=one.message.received_at, window=key.window(mailbox))
+            for one, mailbox in mails
+            for key in fingerprints.keys(mailbox.name, one.email)
+        ]
+        owners = await self._claims.owners(claims) if claims else ()
+        return {claim.mail_id: owner for claim, owner in zip(claims, owners, strict=True) if owner != claim.mail_id}
+
+    async def _apply(self, judged: Sequence[Judged]) -> dict[str, Result]:
+        writes = {one.message.mail_id: self._rejection(one) for one in judged if one.decision.rejected is not None}
+        standing = await self._ledger.decide_many(list(writes.values())) if writes else {}
+        return {
+            one.message.mail_id: _result(one, standing.get(one.message.mail_id), writes.get(one.message.mail_id))
+            for one in judged
+        }
+
+    def _rejection(self, one: Judged) -> DecisionWrite:
+        message, judgement = one.message, one.decision
+        decision = Decision(
+            kind=Kind.REJECTED,
+            reason=judgement.rejected or Reason.MAILBOX_DELETED,
+            sentence=judgement.sentence,
+            revisions=Revisions(mailbox=one.mailbox.revision if one.mailbox else 0),
+            decided_at=self._clock.now(),
+        )
+        event = mail_rejected(
+            message.mail_id, message.mailbox, one.email.message_id, message.received_at, decision, self._source
+        )
+        return DecisionWrite(mail_id=message.mail_id, decision=decision, trace=judgement.trace, outbox=(event,))
+
+
+_MAILBOX_DELETED = FilterDecision(
+    rejected=Reason.MAILBOX_DELETED,
+    sentence="The mailbox was deleted while the mail was in flight.",
+    duplicate_of=None,
+    trace=(
+        Step(
+            stage="filter",
+            rule=Reason.MAILBOX_DELETED.value,
+            verdict=Verdict.REJECTED,
+            sentence="The mailbox was deleted while the mail was in flight.",
+        ),
+    ),
+)
+
+
+def _result(one: Judged, standing: Decision | None, written: DecisionWrite | None) -> Result:
+    """What becomes of a mail. A decision that was there before stands, whatever the rules say today.
+
+    The event of a rejection that somebody else wrote with another reason is left to the bookkeeper.
+    """
+    if written is not None and standing is None:
+        return Permanent("the ledger does not know this mail", code="unknown_mail")
+    if written is not None and standing is not None and standing.kind is Kind.REJECTED:
+        ours = written.outbox if standing.reason is written.decision.reason else ()
+        return Outcome(Kind.REJECTED.value, standing.reason.value, tuple(owed(event) for event in ours))
+    return Outcome("accepted", "", (Outgoing(MAIL, EmailAccepted.TYPE, encode(_accepted(one))),))
+
+
+def _accepted(one: Judged) -> EmailAccepted:
+    message = one.message
+    return EmailAccepted(
+        mail_id=message.mail_id,
+        mailbox=message.mailbox,
+        received_at=message.received_at,
+        fetched_at=message.fetched_at,
+        module=one.mailbox.spec.module if one.mailbox else Module.TICKET,
+        mailbox_revision=one.mailbox.revision if one.mailbox else 0,
+        email=one.email,
+        trace=one.decision.trace,
+        duplicate_of=one.decision.duplicate_of,
+    )
