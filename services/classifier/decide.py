@@ -1,4 +1,4 @@
-"""The classifier's decision: where in the catalogue does this mail belong? Pure: no clock, driver, log or environment."""
+"""The classifier's decision: where in the catalogue does a mail belong? Pure: no clock, driver, log or environment."""
 
 from services.classifier.rules import RULES
 from shared.domain.catalogue import Catalogue

@@ -1,0 +1,252 @@
+"""A pool of parser processes: raw mails in, normalised mails out, on every core.
+
+One hostile mail costs one worker, never this process: a worker that dies, hangs or eats memory is a result. The mail
+it was at is tried once more alone on a fresh worker, because the death may not have been its fault; a second death
+makes it a ParserDied. Must never parse in its own process.
+"""
+
+import asyncio
+import math
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from pydantic import ValidationError
+
+import services
+from services.filter.parser_worker import LENGTH, READY
+from shared.domain.email import Email
+from shared.domain.errors import Permanent, Transient
+
+START_SECONDS = 30.0
+CHUNKS_PER_WORKER = 2
+ENDED = "the process ended"
+
+
+class ParserDied(Permanent):
+    """The mail at `index` of the batch killed the worker that parsed it, twice. `why` says how, without mail text."""
+
+    code = "parser_died"
+
+    def __init__(self, index: int, why: str) -> None:
+        super().__init__(f"the mail kills its parser: {why}", where="parser", remedy="look at the raw mail; replay it")
+        self.index = index
+        self.why = why
+
+
+class ParserUnavailable(Transient):
+    """No parser process could be started."""
+
+    code = "parser_unavailable"
+
+
+ParseFailure = ParserDied | ParserUnavailable
+
+
+class ParserPool:
+    """Worker processes that parse. `size` of 0 means one per core; `seconds` is the wall-clock limit per mail."""
+
+    def __init__(self, size: int = 0, *, seconds: float = 30.0) -> None:
+        self._slots = [_Slot(seconds) for _ in range(size or len(os.sched_getaffinity(0)))]
+        self._idle: asyncio.Queue[_Slot] = asyncio.Queue()
+        for slot in self._slots:
+            self._idle.put_nowait(slot)
+
+    @property
+    def deaths(self) -> int:
+        """How many workers have died or been killed for a mail since the start."""
+        return sum(slot.deaths for slot in self._slots)
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The process ids of the running workers."""
+        return tuple(slot.pid for slot in self._slots if slot.pid is not None)
+
+    async def start(self) -> None:
+        """Start every worker. Raises ParserUnavailable if one does not come up."""
+        await asyncio.gather(*(slot.worker() for slot in self._slots))
+
+    async def parse(self, raws: Sequence[bytes]) -> list[Email | ParseFailure]:
+        """One result per mail, in order. Never raises for what a mail does; may be called concurrently.
+
+        Cancelling it is safe: workers in the middle of a mail are replaced.
+        """
+        results: dict[int, Email | ParseFailure] = {}
+        step = max(1, math.ceil(len(raws) / (len(self._slots) * CHUNKS_PER_WORKER)))
+        chunks = [range(at, min(at + step, len(raws))) for at in range(0, len(raws), step)]
+        async with asyncio.TaskGroup() as group:
+            for chunk in chunks:
+                group.create_task(self._chunk(raws, chunk, results))
+        return [results[index] for index in range(len(raws))]
+
+    async def close(self) -> None:
+        """End every worker; those that do not end by themselves within three seconds are killed."""
+        await asyncio.gather(*(slot.close() for slot in self._slots))
+
+    async def _chunk(self, raws: Sequence[bytes], chunk: range, results: dict[int, Email | ParseFailure]) -> None:
+        slot = await self._idle.get()
+        try:
+            await slot.run(raws, list(chunk), results)
+        finally:
+            self._idle.put_nowait(slot)
+
+
+class _Slot:
+    """The place of one worker, which is replaced when it dies."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._worker: _Worker | None = None
+        self.deaths = 0
+
+    @property
+    def pid(self) -> int | None:
+        return self._worker.pid if self._worker else None
+
+    async def worker(self) -> "_Worker":
+        """The worker of this place, started if there is none."""
+        if self._worker is None or self._worker.ended:
+            self._worker = await _Worker.start(self._seconds)
+        return self._worker
+
+    async def run(self, raws: Sequence[bytes], pending: list[int], results: dict[int, Email | ParseFailure]) -> None:
+        """Parse the pending mails into `results`, whatever they do to the worker."""
+        try:
+            while pending:
+                answered = await self._try(raws, pending, results)
+                pending = pending[answered:]
+                if pending:
+                    await self._alone(raws, pending.pop(0), results)
+        except ParserUnavailable as error:
+            results.update(dict.fromkeys(pending, error))
+
+    async def _try(self, raws: Sequence[bytes], pending: list[int], results: dict[int, Email | ParseFailure]) -> int:
+        """Parse until the worker dies; how many were answered."""
+        emails, why = await self._exchange([raws[index] for index in pending])
+        results.update(zip(pending, emails, strict=False))
+        return len(emails) if why else len(pending)
+
+    async def _alone(self, raws: Sequence[bytes], index: int, results: dict[int, Email | ParseFailure]) -> None:
+        """Try the mail at which a worker died once more, alone on a fresh one."""
+        results[index] = ParserUnavailable("no parser process could be started", where="parser")
+        emails, why = await self._exchange([raws[index]])
+        results[index] = emails[0] if emails else ParserDied(index, why)
+
+    async def _exchange(self, raws: Sequence[bytes]) -> tuple[list[Email], str]:
+        worker = await self.worker()
+        clean = False
+        try:
+            emails, why = await worker.exchange(raws)
+            clean = not why
+        finally:
+            if not clean:
+                self._worker = None
+                worker.kill()
+        if why:
+            self.deaths += 1
+            why = f"{why}{await worker.how_it_ended()}" if why == ENDED else why
+        return emails, why
+
+    async def close(self) -> None:
+        if self._worker is not None:
+            await self._worker.close()
+            self._worker = None
+
+
+class _Worker:
+    """One running process."""
+
+    def __init__(self, process: asyncio.subprocess.Process, seconds: float) -> None:
+        if process.stdin is None or process.stdout is None:
+            raise ParserUnavailable("a parser process has no pipes", where="parser")
+        self._process = process
+        self._stdin = process.stdin
+        self._stdout = process.stdout
+        self._seconds = seconds
+
+    @classmethod
+    async def start(cls, seconds: float) -> "_Worker":
+        """A process that has said it is ready. Raises ParserUnavailable if it does not."""
+        root = Path(services.__file__).parent.parent
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-B", "-m", "services.filter.parser_worker"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            cwd=root,
+        )
+        worker = cls(process, seconds)
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                if await worker._read() == READY:
+                    return worker
+        except (TimeoutError, asyncio.IncompleteReadError):
+            pass
+        except BaseException:
+            worker.kill()
+            raise
+        worker.kill()
+        raise ParserUnavailable(
+            "a parser process does not start", where="parser", remedy=f"run {Path(sys.executable).name} -m {__name__}"
+        )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        return self._process.returncode is not None
+
+    async def exchange(self, raws: Sequence[bytes]) -> tuple[list[Email], str]:
+        """The mails that were parsed, in order, and what went wrong with the next one (empty if nothing did)."""
+        emails: list[Email] = []
+        writing = asyncio.create_task(self._send(raws))
+        try:
+            for _ in raws:
+                async with asyncio.timeout(self._seconds):
+                    emails.append(Email.model_validate_json(await self._read()))
+        except TimeoutError:
+            return emails, f"no answer within {self._seconds:g} s"
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return emails, ENDED
+        except ValidationError:
+            return emails, "the process gave no email"
+        finally:
+            writing.cancel()
+            await asyncio.wait([writing])
+        return emails, ""
+
+    async def _send(self, raws: Sequence[bytes]) -> None:
+        with suppress(ConnectionError, RuntimeError):
+            for raw in raws:
+                self._stdin.write(LENGTH.pack(len(raw)))
+                self._stdin.write(raw)
+                await self._stdin.drain()
+
+    async def _read(self) -> bytes:
+        size = LENGTH.unpack(await self._stdout.readexactly(LENGTH.size))[0]
+        return await self._stdout.readexactly(size)
+
+    def kill(self) -> None:
+        """End the process now."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def how_it_ended(self) -> str:
+        """For people: the signal or the exit status."""
+        status = await self._process.wait()
+        return f" by {signal.Signals(-status).name}" if status < 0 else f" with status {status}"
+
+    async def close(self) -> None:
+        """Close the input, which ends the process; kill it after three seconds."""
+        self._stdin.close()
+        try:
+            async with asyncio.timeout(3):
+                await self._process.wait()
+        except TimeoutError:
+            self.kill()
+            await self._process.wait()
