@@ -1,5 +1,5 @@
 """Fixtures of the IMAP contract tests."""
 
-from tests.support.dovecot import dovecot
+from tests.support.embedded_store import clock, store, store_settings, store_url
 
-__all__ = ["dovecot"]
+__all__ = ["clock", "store", "store_settings", "store_url"]

@@ -1,0 +1,253 @@
+"""One pass over a folder: the real Dovecot, the real store."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from services.all_in_one.demo.dovecot import Dovecot
+from services.fetcher.errors import LeaseLost
+from services.fetcher.handler import Folder, Limits
+from shared.domain.errors import BrokerUnavailable
+from shared.domain.mailbox import Mailbox
+from shared.domain.sighting import Sight
+from shared.store.client import Store
+from tests.support.fetching import NAME, Published, open_folder, support_mailbox
+from tests.support.imap import USER, logged_in, mail
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+async def read(store: Store, mailbox: Mailbox, limits: Limits | None = None) -> tuple[Published, Folder]:
+    """Connect, read the whole folder once, disconnect."""
+    published = Published()
+    async with logged_in(mailbox.spec.imap) as session:
+        folder = await open_folder(session, store, mailbox, published, limits)
+        await folder.read(session, full=True)
+    return published, folder
+
+
+async def test_a_backlog_of_200_mails_is_stored_whole_and_published_once(dovecot: Dovecot, store: Store) -> None:
+    sent = {mail(number, "x" * 100 * (number % 40) + "\r\n") for number in range(200)}
+    for raw in sent:
+        dovecot.deliver(USER, raw)
+    published, folder = await read(store, support_mailbox(dovecot))
+    assert {one.raw for one in published.messages} == sent
+    assert {await store.raw.get(mail_id) for mail_id in published.mail_ids} == sent
+    assert len(await store.ledger.get_many(published.mail_ids)) == 200
+    assert folder.cursor.low_water == await store.sightings.max_uid(NAME, "INBOX", folder.cursor.uid_validity)
+    again, _ = await read(store, support_mailbox(dovecot))
+    assert again.messages == []
+
+
+async def test_the_ledger_entry_tells_where_the_mail_lay_and_what_it_is(dovecot: Dovecot, store: Store) -> None:
+    received = datetime(2026, 1, 5, 10, 0, 7, tzinfo=UTC)
+    dovecot.deliver(USER, mail(5), received=received)
+    published, folder = await read(store, support_mailbox(dovecot))
+    entry = await store.ledger.get(published.mail_ids[0])
+    assert entry is not None
+    assert entry.headline.message_id == "<5@people.example>"
+    assert entry.headline.sender == "ann@people.example"
+    assert (entry.origin.mailbox, entry.origin.folder, entry.origin.internal_date) == (NAME, "INBOX", received)
+    assert entry.origin.uid_validity == folder.cursor.uid_validity
+    assert published.messages[0].received_at == received
+
+
+@pytest.mark.parametrize("doomed", ["dovecot-uidlist", "dovecot*"])
+async def test_renumbered_mails_are_the_same_mails(dovecot: Dovecot, store: Store, doomed: str) -> None:
+    """Deleting the uidlist gives new UIDs under the same UIDVALIDITY; deleting the indexes too, a new UIDVALIDITY."""
+    for number in range(60):
+        dovecot.deliver(USER, mail(number), received=LONG_AGO + timedelta(minutes=number))
+    first, before = await read(store, support_mailbox(dovecot))
+    await dovecot.stop()
+    _forget(dovecot, doomed)
+    dovecot.deliver(USER, mail(99))
+    await dovecot.start()
+    second, after = await read(store, support_mailbox(dovecot))
+    renamed = after.cursor.uid_validity != before.cursor.uid_validity
+    assert renamed == (doomed == "dovecot*")
+    assert after.cursor.epoch == 1
+    assert [one.raw for one in second.messages] == [mail(99)]
+    assert len(first.messages) == 60
+    assert not set(first.mail_ids) & set(second.mail_ids)
+    assert len(await store.sightings.mail_ids(NAME)) == 61
+
+
+@pytest.mark.parametrize("doomed", ["dovecot-uidlist", "dovecot*"])
+async def test_old_mail_that_was_never_taken_stays_so_when_it_is_renumbered(
+    dovecot: Dovecot, store: Store, doomed: str
+) -> None:
+    for number in range(5):
+        dovecot.deliver(USER, mail(number), received=LONG_AGO)
+    mailbox = support_mailbox(dovecot, start_from="now")
+    first, _ = await read(store, mailbox)
+    dovecot.deliver(USER, mail(10), received=datetime.now(UTC) + timedelta(seconds=2))
+    second, _ = await read(store, mailbox)
+    await dovecot.stop()
+    _forget(dovecot, doomed)
+    await dovecot.start()
+    third, folder = await read(store, mailbox)
+    assert first.messages == []
+    assert [one.raw for one in second.messages] == [mail(10)]
+    assert third.messages == []
+    uids = range(1, 50)
+    seen = await store.sightings.at(NAME, "INBOX", folder.cursor.uid_validity, uids)
+    assert sum(one.state is Sight.EARLIER for one in seen) == 5
+
+
+def _forget(server: Dovecot, pattern: str) -> None:
+    doomed = list(server.maildir(USER).glob(pattern))
+    assert doomed
+    for file in doomed:
+        file.unlink()
+
+
+async def test_two_identical_copies_are_two_mails_and_stay_two(dovecot: Dovecot, store: Store) -> None:
+    for _ in range(2):
+        dovecot.deliver(USER, mail(1), received=LONG_AGO)
+    first, _ = await read(store, support_mailbox(dovecot))
+    dovecot.deliver(USER, mail(1), received=LONG_AGO)
+    second, _ = await read(store, support_mailbox(dovecot))
+    assert len(set(first.mail_ids)) == 2
+    assert len(set(first.mail_ids + second.mail_ids)) == 3
+    await dovecot.stop()
+    _forget(dovecot, "dovecot*")
+    await dovecot.start()
+    third, _ = await read(store, support_mailbox(dovecot))
+    assert third.messages == []
+
+
+async def test_a_mail_that_was_moved_out_and_back_is_the_same_mail(dovecot: Dovecot, store: Store) -> None:
+    dovecot.deliver(USER, mail(1), received=LONG_AGO)
+    mailbox = support_mailbox(dovecot)
+    first, _ = await read(store, mailbox)
+    async with logged_in(mailbox.spec.imap) as session:
+        await session.select("INBOX")
+        await session.move(await session.search_all(), "Elsewhere")
+        await session.select("Elsewhere")
+        await session.move(await session.search_all(), "INBOX")
+    second, _ = await read(store, mailbox)
+    assert len(first.messages) == 1
+    assert second.messages == []
+
+
+async def test_the_first_connection_from_now_takes_only_what_comes_later(dovecot: Dovecot, store: Store) -> None:
+    dovecot.deliver(USER, mail(1))
+    mailbox = support_mailbox(dovecot, start_from="now")
+    assert (await read(store, mailbox))[0].messages == []
+    dovecot.deliver(USER, mail(2))
+    assert [one.raw for one in (await read(store, mailbox))[0].messages] == [mail(2)]
+
+
+async def test_the_first_connection_since_a_date_takes_that_day_and_later(dovecot: Dovecot, store: Store) -> None:
+    for number, day in enumerate((1, 10, 20)):
+        dovecot.deliver(USER, mail(number), received=datetime(2026, 3, day, 12, tzinfo=UTC))
+        await _deliver_in_order(dovecot)
+    published, _ = await read(store, support_mailbox(dovecot, start_from="2026-03-10"))
+    assert {one.raw for one in published.messages} == {mail(1), mail(2)}
+
+
+async def _deliver_in_order(server: Dovecot) -> None:
+    """Let Dovecot number what lies there before the next mail comes."""
+    async with logged_in(support_mailbox(server).spec.imap) as session:
+        await session.select("INBOX")
+
+
+async def test_a_broker_that_is_away_loses_nothing_and_doubles_nothing(dovecot: Dovecot, store: Store) -> None:
+    for number in range(3):
+        dovecot.deliver(USER, mail(number))
+    mailbox, published = support_mailbox(dovecot), Published()
+    published.away = True
+    async with logged_in(mailbox.spec.imap) as session:
+        folder = await open_folder(session, store, mailbox, published)
+        with pytest.raises(BrokerUnavailable):
+            await folder.read(session, full=True)
+    assert len(await store.sightings.mail_ids(NAME)) == 3
+    published, _ = await read(store, mailbox)
+    assert published.messages == [], "the bookkeeper re-publishes what the ledger holds"
+    assert len(await store.ledger.recent(NAME, 10)) == 3
+
+
+async def test_a_cursor_is_not_saved_under_a_lost_lease(dovecot: Dovecot, store: Store) -> None:
+    dovecot.deliver(USER, mail(1))
+    mailbox = support_mailbox(dovecot)
+    async with logged_in(mailbox.spec.imap) as session:
+        folder = await open_folder(session, store, mailbox, Published())
+        await store.runtime.release(NAME, folder.lease())
+        assert await store.runtime.acquire(NAME, "another", timedelta(seconds=30)) is not None
+        with pytest.raises(LeaseLost):
+            await folder.read(session, full=True)
+
+
+async def test_of_a_mail_over_the_cap_the_start_is_taken(dovecot: Dovecot, store: Store) -> None:
+    large = mail(1, "x" * 600_000)
+    dovecot.deliver(USER, large)
+    dovecot.deliver(USER, mail(2))
+    published, _ = await read(store, support_mailbox(dovecot), Limits(mail_bytes=300_000))
+    raws = {one.size: await store.raw.get(one.mail_id) for one in published.messages}
+    assert raws == {len(large): large[: 256 * 1024], len(mail(2)): mail(2)}
+
+
+async def test_a_mail_over_256_kib_travels_by_reference(dovecot: Dovecot, store: Store) -> None:
+    large = mail(1, "x" * 300_000)
+    dovecot.deliver(USER, large)
+    published, _ = await read(store, support_mailbox(dovecot))
+    assert [one.raw for one in published.messages] == [None]
+    assert await store.raw.get(published.mail_ids[0]) == large
+
+
+async def test_a_mail_that_the_server_cannot_read_becomes_a_hole_and_blocks_nothing(
+    dovecot: Dovecot, store: Store
+) -> None:
+    """Dovecot lists a mail whose file it may not read, and answers its FETCH with an error."""
+    for number in range(3):
+        dovecot.deliver(USER, mail(number), received=LONG_AGO + timedelta(days=number))
+    mailbox, published = support_mailbox(dovecot), Published()
+    async with logged_in(mailbox.spec.imap) as session:
+        await session.select("INBOX")
+        await session.outlines(await session.search_all())
+        broken = _file_with(dovecot, mail(1))
+        text = broken.read_bytes()
+        broken.write_bytes(text[:-20])
+        folder = await open_folder(session, store, mailbox, published)
+    for _ in range(8):
+        try:
+            async with logged_in(mailbox.spec.imap) as session:
+                fresh = await open_folder(session, store, mailbox, published)
+                fresh.troubles = folder.troubles
+                await fresh.read(session, full=True)
+        except Exception as error:  # noqa: BLE001 - whatever the server does, the next connection goes on
+            print(type(error).__name__, error)
+    assert {mail(0), mail(2)} <= {one.raw for one in published.messages}
+    assert fresh.cursor.low_water == max((await _uids(mailbox)))
+
+
+def _file_with(server: Dovecot, raw: bytes) -> Path:
+    files = [*server.maildir(USER).glob("cur/*"), *server.maildir(USER).glob("new/*")]
+    return next(file for file in files if file.read_bytes() == raw)
+
+
+async def _uids(mailbox: Mailbox) -> list[int]:
+    async with logged_in(mailbox.spec.imap) as session:
+        await session.select("INBOX")
+        return await session.search_all()
+
+
+async def test_a_read_that_is_cancelled_goes_on_where_it_was(dovecot: Dovecot, store: Store) -> None:
+    for number in range(100):
+        dovecot.deliver(USER, mail(number))
+    mailbox, published = support_mailbox(dovecot), Published()
+    async with logged_in(mailbox.spec.imap) as session:
+        folder = await open_folder(session, store, mailbox, published, Limits(batch=5))
+        reading = asyncio.create_task(folder.read(session, full=True))
+        while not published.messages:
+            await asyncio.sleep(0.01)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    taken = len(published.messages)
+    rest, _ = await read(store, mailbox)
+    assert 0 < taken < 100
+    assert len({*published.mail_ids, *rest.mail_ids}) == 100
+    assert taken + len(rest.messages) == 100

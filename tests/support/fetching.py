@@ -1,0 +1,108 @@
+"""A fetcher without a broker, for tests: the real store, the real door, and a publisher that keeps what it is given."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+
+from services.all_in_one.demo.dovecot import Dovecot
+from services.fetcher.cursor import open_cursor
+from services.fetcher.handler import Folder, Limits
+from services.fetcher.imap.session import Opener, Patience, Session
+from services.fetcher.intake import Intake
+from services.fetcher.report import Report
+from services.fetcher.troubles import Troubles
+from services.fetcher.watch import Tools
+from shared.contracts.messages import EmailFetched
+from shared.domain.errors import BrokerUnavailable
+from shared.domain.mailbox import Mailbox
+from shared.domain.mailbox_runtime import Lease
+from shared.observability.metrics import Metrics
+from shared.runtime.clock import Clock
+from shared.store.client import Store
+from tests.support.imap import USER, imap_of
+
+TTL = timedelta(seconds=30)
+NAME = "support"
+
+
+class Published:
+    """The port `Publisher`: keeps messages, or is away."""
+
+    def __init__(self) -> None:
+        self.messages: list[EmailFetched] = []
+        self.away = False
+
+    async def publish_fetched(self, messages: Sequence[EmailFetched]) -> None:
+        if self.away and messages:
+            raise BrokerUnavailable("the broker is away")
+        self.messages.extend(messages)
+
+    @property
+    def mail_ids(self) -> list[str]:
+        return [one.mail_id for one in self.messages]
+
+
+def support_mailbox(server: Dovecot, name: str = NAME, user: str = USER, **imap: object) -> Mailbox:
+    """A mailbox of this server, everything from its start; `imap` replaces fields."""
+    fields = {"start_from": "all", **imap}
+    document = {
+        "name": name,
+        "spec": {
+            "module": "ticket",
+            "email": user,
+            "imap": imap_of(server, **fields).model_dump(mode="json"),
+            "auth": {"type": "basic", "passwordFrom": {"env": "SUPPORT_PASSWORD"}},
+            "acknowledgements": {"enabled": False},
+        },
+    }
+    return Mailbox.model_validate(document)
+
+
+def tools(store: Store, published: Published, limits: Limits | None = None) -> Tools:
+    """What watches need, with short patience."""
+    return Tools(
+        books=store,
+        connect=Opener(Patience(connect=10, command=10)),
+        intake=Intake(store, published, Clock()),
+        clock=Clock(),
+        metrics=Metrics("fetcher", "test"),
+        limits=limits or Limits(),
+        ttl=TTL,
+        after_rejection=900,
+        reconcile_seconds=6 * 3600,
+    )
+
+
+async def lease_of(store: Store, name: str = NAME) -> Lease:
+    """A lease for the test."""
+    lease = await store.runtime.acquire(name, "test", TTL)
+    assert lease is not None
+    return lease
+
+
+async def open_folder(
+    session: Session, store: Store, mailbox: Mailbox, published: Published, limits: Limits | None = None
+) -> Folder:
+    """The mailbox's folder, selected, with its cursor."""
+    kit, lease = tools(store, published, limits), await lease_of(store, mailbox.name)
+    imap = mailbox.spec.imap
+    selected = await session.select(imap.folder)
+    cursor = await open_cursor(session, selected, store, mailbox.name, imap, lease, kit.clock.now)
+    return Folder(
+        mailbox=mailbox.name,
+        books=store,
+        intake=kit.intake,
+        limits=kit.limits,
+        lease=lambda: lease,
+        monotonic=kit.clock.monotonic,
+        cursor=cursor,
+        troubles=Troubles(mailbox.name).under(cursor.uid_validity),
+        report=Report(mailbox.name, store.runtime, kit.clock, kit.metrics),
+    )
+
+
+async def eventually(ready: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
+    """Wait until it is so."""
+    async with asyncio.timeout(seconds):
+        while not await ready():
+            await asyncio.sleep(0.05)
