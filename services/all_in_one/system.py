@@ -131,6 +131,7 @@ class System:
         for result in await asyncio.gather(*servers, return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
+        self._write_endpoints()
 
     async def start_services(self) -> None:
         """Start the services and wait until each /readyz answers 200."""

@@ -188,6 +188,13 @@ SUPPORT: tuple[Letter, ...] = (
         sender="Support <{mailbox}>",
         late=True,
     ),
+    Letter(
+        "loop-marker",
+        "marker of our own mails",
+        "Re: Ticket received",
+        rejected(Reason.OWN_LOOP),
+        headers=("X-Ticket-Loop: mail-automator",),
+    ),
     Letter("copies", "identical copies, allowed", "Sent twice by accident", ticket(DESK), copy=ticket(DESK)),
     Letter("repeat-allowed", "repeat, allowed", "Laptop does not start", ticket(DESK), body_of="plain", late=True),
 )
