@@ -29,6 +29,7 @@ from shared.store.settings import StoreSettings
 from shared.store.sightings import Sightings
 from shared.store.tickets import Tickets
 
+_SCHEMES = ("mongodb://", "mongodb+srv://")
 _NO_ENVIRONMENT: Mapping[str, str] = MappingProxyType({})
 
 
@@ -90,9 +91,12 @@ class Store:
 
 def _client(settings: StoreSettings) -> Client:
     milliseconds = int(settings.timeout_seconds * 1000)
+    url = settings.url.get_secret_value()
     try:
+        if not url.startswith(_SCHEMES):
+            raise ValueError(url)
         return AsyncIOMotorClient(
-            settings.url.get_secret_value(),
+            url,
             w="majority",
             journal=True,
             tz_aware=True,

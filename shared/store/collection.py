@@ -133,7 +133,7 @@ class Collection:
         totals = {name: {"$sum": f"${path}"} for name, path in fields.items()}
         with speaking(self.name):
             found = await self._driver.aggregate([{"$group": {"_id": f"${by}", **totals}}]).to_list(None)
-        return {str(one["_id"]): {name: int(one[name]) for name in fields} for one in found}
+        return {str(one["_id"]): {name: int(one[name] or 0) for name in fields} for one in found}
 
     async def size(self) -> int:
         """About how many documents there are."""

@@ -4,12 +4,15 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from bson.errors import BSONError
-from pymongo.errors import DocumentTooLarge, OperationFailure, PyMongoError
+from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure, PyMongoError
 
 from shared.domain.errors import Permanent, StoreUnavailable
 
 _REFUSED = frozenset({13, 18, 8000})
 """Unauthorized, AuthenticationFailed, AtlasError (MongoDB error codes)."""
+
+_OVERSIZE = frozenset({10334, 17280, 17419, 17420})
+"""BSONObjectTooLarge, KeyTooLong, and what an update that grows too much gets (MongoDB error codes)."""
 
 
 class Conflict(Permanent):
@@ -27,12 +30,22 @@ def speaking(where: str) -> Generator[None]:
     try:
         yield
     except DocumentTooLarge:
-        raise Permanent("a document is larger than the store takes (16 MiB)", where=where, code="too_large") from None
+        raise _too_large(where) from None
     except (BSONError, UnicodeError, OverflowError) as error:
         what = f"a value cannot be stored ({type(error).__name__})"
         raise Permanent(what, where=where, code="not_storable") from None
     except PyMongoError as error:
-        raise _unavailable(error, where) from None
+        raise (_too_large(where) if _codes(error) & _OVERSIZE else _unavailable(error, where)) from None
+
+
+def _codes(error: PyMongoError) -> frozenset[int]:
+    if isinstance(error, BulkWriteError):
+        return frozenset(int(one.get("code", 0)) for one in error.details.get("writeErrors", []))
+    return frozenset({error.code}) if isinstance(error, OperationFailure) and error.code else frozenset()
+
+
+def _too_large(where: str) -> Permanent:
+    return Permanent("a document is larger than the store takes (16 MiB)", where=where, code="too_large")
 
 
 def _unavailable(error: PyMongoError, where: str) -> StoreUnavailable:

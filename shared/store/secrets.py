@@ -65,13 +65,19 @@ class Secrets:
 
 def _from_file(path: Path, where: str) -> SecretStr:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes().decode()
     except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ConfigurationError(
-            f"the secret file {path} cannot be read ({reason})",
-            where=where,
-            remedy="mount it, or let this user read it",
-            code="secret_missing",
-        ) from None
-    return SecretStr(text.removesuffix("\n").removesuffix("\r"))
+        raise _unreadable(path, where, str(getattr(error, "strerror", None) or "not UTF-8 text")) from None
+    secret = text.removesuffix("\r\n") if text.endswith("\r\n") else text.removesuffix("\n")
+    if not secret:
+        raise _unreadable(path, where, "it is empty")
+    return SecretStr(secret)
+
+
+def _unreadable(path: Path, where: str, reason: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"the secret file {path} cannot be read ({reason})",
+        where=where,
+        remedy="mount it, or let this user read it",
+        code="secret_missing",
+    )

@@ -1,0 +1,252 @@
+"""Law of the ledger: one final decision per mail, whoever races for it, and every move from a legal state only."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.decision import Decision, Kind, Reason, Step, Verdict
+from shared.domain.email import Headline
+from shared.domain.ledger import DecisionWrite, Failure, State
+from shared.domain.ticket import OutboxEvent
+from shared.store.client import Store
+from tests.support.builders import AT, decision, entry
+from tests.support.embedded_store import FakeClock
+
+STEP = Step(stage="filter", rule="blocked_sender", verdict=Verdict.REJECTED, sentence="No.", looked_at={"a.b": "$c"})
+FAILURE = Failure(stage="filter", code="parser_died", what="the parser died", at=AT)
+EVENT = OutboxEvent(event_id="e1", type="t.v1", routing_key="mail.rejected.x", event={"id": "e1", "data": {"n": None}})
+
+
+def ticket(number: str) -> Decision:
+    return decision(kind=Kind.TICKET, reason=Reason.TICKET_CREATED, ticket_id=f"t-{number}", number=number)
+
+
+def write(mail_id: str, verdict: Decision | None = None, *, events: tuple[OutboxEvent, ...] = ()) -> DecisionWrite:
+    return DecisionWrite(mail_id=mail_id, decision=verdict or decision(), trace=(STEP,), outbox=events)
+
+
+async def test_an_entry_comes_back_as_it_was_entered(store: Store) -> None:
+    given = entry("m1", headline=Headline(message_id="a@b", sender="x@y.example", subject="Grüße \x00 ✓"))
+    assert await store.ledger.insert_many([given]) == {"m1"}
+    assert await store.ledger.get("m1") == given
+
+
+async def test_entering_a_mail_again_changes_nothing_and_names_only_the_new_ones(store: Store) -> None:
+    await store.ledger.insert_many([entry("m1")])
+    await store.ledger.decide_many([write("m1")])
+    assert await store.ledger.insert_many([entry("m1"), entry("m2"), entry("m3")]) == {"m2", "m3"}
+    found = await store.ledger.get_many(["m1", "m2", "m3", "nowhere"])
+    assert {key: one.state for key, one in found.items()} == {
+        "m1": State.DECIDED,
+        "m2": State.STORED,
+        "m3": State.STORED,
+    }
+
+
+async def test_two_fetchers_entering_the_same_mails_each_get_a_share_and_together_all(store: Store) -> None:
+    batch = [entry(f"m{n}") for n in range(60)]
+    shares = await asyncio.gather(*(store.ledger.insert_many(batch) for _ in range(4)))
+    assert sorted(mail_id for share in shares for mail_id in share) == sorted(one.mail_id for one in batch)
+
+
+async def test_of_many_writers_that_decide_the_same_mails_one_wins_each_and_all_are_told_who(store: Store) -> None:
+    ids = [f"m{n}" for n in range(30)]
+    await store.ledger.insert_many([entry(one) for one in ids])
+    results = await asyncio.gather(
+        *(store.ledger.decide_many([write(one, ticket(f"{writer}-{one}")) for one in ids]) for writer in range(6))
+    )
+    stored = await store.ledger.get_many(ids)
+    for mail_id in ids:
+        told = {result[mail_id].number for result in results}
+        assert len(told) == 1
+        winner = stored[mail_id].decision
+        assert winner is not None and told == {winner.number}
+        assert stored[mail_id].state is State.DECIDED
+
+
+async def test_a_decision_keeps_its_trace_and_is_returned_as_it_will_be_read(store: Store) -> None:
+    await store.ledger.insert_many([entry("m1")])
+    wanted = ticket("INC-000001").model_copy(update={"decided_at": AT.replace(microsecond=123_456)})
+    told = (await store.ledger.decide_many([write("m1", wanted)]))["m1"]
+    found = await store.ledger.get("m1")
+    assert found is not None and found.decision == told and found.trace == (STEP,)
+    assert told.decided_at == AT.replace(microsecond=123_000)
+
+
+async def test_deciding_an_unknown_or_quarantined_mail_decides_nothing(store: Store) -> None:
+    await store.ledger.insert_many([entry("m1"), entry("m2")])
+    assert await store.ledger.quarantine("m1", FAILURE)
+    told = await store.ledger.decide_many([write("m1"), write("nowhere"), write("m2")])
+    assert set(told) == {"m2"}
+    found = await store.ledger.get("m1")
+    assert found is not None and found.state is State.QUARANTINED and found.decision is None
+
+
+async def test_only_a_decided_mail_can_be_done(store: Store) -> None:
+    await store.ledger.insert_many([entry("m1"), entry("m2")])
+    await store.ledger.decide_many([write("m1")])
+    await store.ledger.mark_done(["m1", "m2", "nowhere"])
+    found = await store.ledger.get_many(["m1", "m2"])
+    assert (found["m1"].state, found["m2"].state) == (State.DONE, State.STORED)
+
+
+async def test_a_done_mail_can_be_neither_deferred_nor_quarantined_nor_replayed(store: Store, clock: FakeClock) -> None:
+    await store.ledger.insert_many([entry("m1")])
+    await store.ledger.decide_many([write("m1")])
+    await store.ledger.mark_done(["m1"])
+    before = await store.ledger.get("m1")
+    assert await store.ledger.defer("m1", FAILURE, clock.now()) == 0
+    assert not await store.ledger.quarantine("m1", FAILURE)
+    assert not await store.ledger.replay("m1")
+    assert await store.ledger.get("m1") == before
+
+
+async def test_a_deferred_mail_counts_its_attempts_and_is_due_when_its_time_comes(
+    store: Store, clock: FakeClock
+) -> None:
+    await store.ledger.insert_many([entry("m1")])
+    later = clock.now() + timedelta(seconds=30)
+    assert [await store.ledger.defer("m1", FAILURE, later) for _ in range(3)] == [1, 2, 3]
+    found = await store.ledger.get("m1")
+    assert found is not None
+    assert (found.failure, found.next_attempt_at, found.state) == (FAILURE, later, State.STORED)
+    long_after = clock.now() + timedelta(days=1)
+    assert await store.ledger.due(later - timedelta(milliseconds=1), long_after, 10) == ()
+    assert [one.mail_id for one in await store.ledger.due(later, long_after, 10)] == ["m1"]
+
+
+async def test_due_is_what_is_in_flight_and_made_no_progress_and_nothing_else(store: Store, clock: FakeClock) -> None:
+    await store.ledger.insert_many([entry(one) for one in ("stored", "decided", "done", "sick")])
+    await store.ledger.decide_many([write("decided"), write("done")])
+    await store.ledger.mark_done(["done"])
+    await store.ledger.quarantine("sick", FAILURE)
+    now = clock.now()
+    due = await store.ledger.due(now, now, 10)
+    assert {one.mail_id for one in due} == {"stored", "decided"}
+    assert await store.ledger.due(now, now - timedelta(milliseconds=1), 10) == ()
+    assert len(await store.ledger.due(now, now, 1)) == 1
+
+
+async def test_a_due_mail_is_claimed_by_exactly_one_of_many(store: Store, clock: FakeClock) -> None:
+    await store.ledger.insert_many([entry("m1")])
+    (due,) = await store.ledger.due(clock.now(), clock.now(), 10)
+    now = clock.advance(seconds=60)
+    claims = await asyncio.gather(*(store.ledger.claim(due, now) for _ in range(8)))
+    assert sum(claims) == 1
+    found = await store.ledger.get("m1")
+    assert found is not None and found.progress_at == now
+
+
+async def test_a_mail_that_moved_on_cannot_be_claimed(store: Store, clock: FakeClock) -> None:
+    await store.ledger.insert_many([entry("m1")])
+    (due,) = await store.ledger.due(clock.now(), clock.now(), 10)
+    await store.ledger.decide_many([write("m1")])
+    await store.ledger.mark_done(["m1"])
+    assert not await store.ledger.claim(due, clock.now())
+    assert await store.ledger.due(clock.now(), clock.now(), 10) == ()
+
+
+async def test_a_replayed_mail_starts_over_and_is_due_at_once(store: Store, clock: FakeClock) -> None:
+    await store.ledger.insert_many([entry("m1")])
+    await store.ledger.defer("m1", FAILURE, clock.now())
+    await store.ledger.quarantine("m1", FAILURE)
+    assert await store.ledger.due(clock.now(), clock.now(), 10) == ()
+    assert await store.ledger.replay("m1")
+    found = await store.ledger.get("m1")
+    assert found is not None and (found.state, found.attempts, found.failure) == (State.STORED, 0, None)
+    long_ago = clock.now() - timedelta(days=1)
+    assert [one.mail_id for one in await store.ledger.due(clock.now(), long_ago, 10)] == ["m1"]
+
+
+async def test_a_mail_quarantined_after_its_decision_keeps_it_through_a_replay(store: Store) -> None:
+    await store.ledger.insert_many([entry("m1")])
+    await store.ledger.decide_many([write("m1", ticket("INC-000001"))])
+    await store.ledger.quarantine("m1", FAILURE)
+    await store.ledger.replay("m1")
+    told = await store.ledger.decide_many([write("m1", ticket("INC-000002"))])
+    assert told["m1"].number == "INC-000001"
+    await store.ledger.mark_done(["m1"])
+    found = await store.ledger.get("m1")
+    assert found is not None and found.state is State.DONE
+
+
+async def test_events_are_owed_until_the_mail_is_done(store: Store, clock: FakeClock) -> None:
+    await store.ledger.insert_many([entry("m1"), entry("m2")])
+    await store.ledger.decide_many([write("m1", events=(EVENT,)), write("m2")])
+    assert await store.ledger.pending_outbox(clock.now(), 10) == (("m1", EVENT),)
+    assert await store.ledger.pending_outbox(clock.now() - timedelta(milliseconds=1), 10) == ()
+    await store.ledger.mark_done(["m1", "m2"])
+    assert await store.ledger.pending_outbox(clock.now(), 10) == ()
+
+
+async def test_the_event_of_a_quarantined_mail_is_owed_until_it_is_published(store: Store, clock: FakeClock) -> None:
+    await store.ledger.insert_many([entry("m1")])
+    await store.ledger.quarantine("m1", FAILURE, (EVENT,))
+    assert await store.ledger.pending_outbox(clock.now(), 10) == (("m1", EVENT),)
+    await store.ledger.mark_done(["m1"])
+    found = await store.ledger.get("m1")
+    assert await store.ledger.pending_outbox(clock.now(), 10) == ()
+    assert found is not None and found.state is State.QUARANTINED
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"message_id": "two@b"},
+        {"sender": "Bob@B.example"},
+        {"ticket_id": "t-INC-000002"},
+        {"number": "INC-000002"},
+        {"mail_id": "m2"},
+        {"subject": "printer (2nd"},
+        {"subject": "PRINTER", "sender": "bob@b.example"},
+    ],
+)
+async def test_a_mail_is_found_by(store: Store, wanted: dict[str, str]) -> None:
+    one = Headline(message_id="one@b", sender="amy@b.example", subject="Printer on fire")
+    two = Headline(message_id="two@b", sender="bob@b.example", subject="The Printer (2nd floor)")
+    await store.ledger.insert_many([entry("m1", headline=one), entry("m2", headline=two)])
+    await store.ledger.decide_many([write("m1", ticket("INC-000001")), write("m2", ticket("INC-000002"))])
+    assert [found.mail_id for found in await store.ledger.search(**wanted)] == ["m2"]  # type: ignore[arg-type]
+
+
+async def test_the_newest_mails_come_first_and_only_as_many_as_asked_for(store: Store) -> None:
+    await store.ledger.insert_many(
+        [
+            entry(f"m{n}", mailbox_name="even" if n % 2 == 0 else "odd", stored_at=AT + timedelta(milliseconds=n))
+            for n in (3, 0, 2, 4, 1)
+        ]
+    )
+    assert [one.mail_id for one in await store.ledger.recent(None, 3)] == ["m4", "m3", "m2"]
+    assert [one.mail_id for one in await store.ledger.recent("odd", 3)] == ["m3", "m1"]
+    assert [one.mail_id for one in await store.ledger.search(limit=2)] == ["m4", "m3"]
+
+
+async def test_the_outcomes_are_counted_by_mailbox(store: Store) -> None:
+    assert await store.ledger.count_by_outcome() == {}
+    await store.ledger.insert_many([entry(f"a{n}", mailbox_name="a") for n in range(6)])
+    await store.ledger.insert_many([entry(f"b{n}", mailbox_name="b") for n in range(2)])
+    await store.ledger.decide_many(
+        [write("a0", ticket("1")), write("a1", ticket("2")), write("a2"), write("b0", ticket("3"))]
+    )
+    await store.ledger.mark_done(["a0", "a2"])
+    await store.ledger.quarantine("a3", FAILURE)
+    await store.ledger.quarantine("a4", FAILURE)
+    await store.ledger.replay("a4")
+    assert await store.ledger.count_by_outcome() == {
+        "a": {"ticket": 2, "rejected": 1, "quarantined": 1, "in_flight": 2},
+        "b": {"ticket": 1, "in_flight": 1},
+    }
+
+
+async def test_the_audit_sees_every_mail_once(store: Store) -> None:
+    ids = [f"m{n}" for n in range(2500)]
+    for start in range(0, 2500, 500):
+        await store.ledger.insert_many([entry(one) for one in ids[start : start + 500]])
+    await store.ledger.insert_many([entry("other", mailbox_name="other")])
+    await store.ledger.decide_many([write("m7", ticket("INC-000007"))])
+    rows = [row async for row in store.ledger.iter_all("support")]
+    assert sorted(row.mail_id for row in rows) == sorted(ids)
+    (seventh,) = [row for row in rows if row.mail_id == "m7"]
+    assert (seventh.state, seventh.kind, seventh.ticket_id) == (State.DECIDED, Kind.TICKET, "t-INC-000007")
+    assert len([row async for row in store.ledger.iter_all()]) == 2501

@@ -1,0 +1,124 @@
+"""Leases exclude, tokens fence, and a cursor is never moved by one who lost the lease."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from shared.domain.mailbox_runtime import Cursor, MailboxStatus, Phase
+from shared.store.client import Store
+from tests.support.builders import AT
+
+TTL = timedelta(seconds=30)
+MOMENT = timedelta(milliseconds=30)
+T = TypeVar("T")
+
+
+async def eventually(ask: Callable[[], Awaitable[T | None]], seconds: float = 5) -> T:
+    """The first answer that is not None; asks the server again, because only its clock counts here."""
+    async with asyncio.timeout(seconds):
+        while (answer := await ask()) is None:
+            await asyncio.sleep(0.005)
+    return answer
+
+
+async def test_of_many_fetchers_exactly_one_gets_the_lease(store: Store) -> None:
+    leases = await asyncio.gather(*(store.runtime.acquire("support", f"f{n}", TTL) for n in range(8)))
+    (lease,) = [one for one in leases if one is not None]
+    assert lease.token == 1
+    assert await store.runtime.leases() == {"support": lease}
+
+
+async def test_a_lease_ends_by_the_clock_of_the_server(store: Store) -> None:
+    before = await store.server_time()
+    lease = await store.runtime.acquire("support", "one", TTL)
+    assert lease is not None
+    assert before + TTL <= lease.expires_at <= await store.server_time() + TTL
+    assert abs(before - datetime.now(UTC)) < timedelta(seconds=60)
+
+
+async def test_the_holder_keeps_its_token_when_it_asks_again_or_renews(store: Store) -> None:
+    first = await store.runtime.acquire("support", "one", TTL)
+    again = await store.runtime.acquire("support", "one", TTL)
+    assert first is not None and again is not None and again.token == first.token
+    renewed = await store.runtime.renew("support", first, 2 * TTL)
+    assert renewed is not None and renewed.token == first.token and renewed.expires_at > again.expires_at
+
+
+async def test_an_expired_lease_goes_to_another_with_a_higher_token_and_cannot_be_renewed(store: Store) -> None:
+    old = await store.runtime.acquire("support", "one", MOMENT)
+    assert old is not None
+    new = await eventually(lambda: store.runtime.acquire("support", "two", TTL))
+    assert new.token == old.token + 1
+    assert await store.runtime.renew("support", old, TTL) is None
+    assert await store.runtime.acquire("support", "one", TTL) is None
+
+
+async def test_tokens_only_grow_while_many_take_and_release(store: Store) -> None:
+    tokens: list[int] = []
+
+    async def work(name: str) -> None:
+        for _ in range(5):
+            lease = await eventually(lambda: store.runtime.acquire("support", name, TTL), 30)
+            tokens.append(lease.token)
+            await store.runtime.release("support", lease)
+
+    await asyncio.gather(*(work(f"f{n}") for n in range(4)))
+    assert len(tokens) == 20
+    assert tokens == sorted(set(tokens))
+
+
+async def test_a_released_lease_is_free_at_once_and_a_late_release_harms_nobody(store: Store) -> None:
+    old = await store.runtime.acquire("support", "one", TTL)
+    assert old is not None
+    await store.runtime.release("support", old)
+    assert await store.runtime.leases() == {}
+    new = await store.runtime.acquire("support", "two", TTL)
+    assert new is not None
+    await store.runtime.release("support", old)
+    assert await store.runtime.leases() == {"support": new}
+
+
+async def test_a_cursor_is_saved_under_the_lease_and_refused_without_it(store: Store) -> None:
+    cursor = Cursor(folder="INBOX.Süd $x", uid_validity=7, epoch=1, low_water=41, baseline_uid=3, baseline_at=AT)
+    old = await store.runtime.acquire("support", "one", MOMENT)
+    assert old is not None
+    assert await store.runtime.cursor("support", cursor.folder) is None
+    assert await store.runtime.save_cursor("support", old, cursor)
+    assert await store.runtime.cursor("support", cursor.folder) == cursor
+    await eventually(lambda: store.runtime.acquire("support", "two", TTL))
+    assert not await store.runtime.save_cursor("support", old, cursor.model_copy(update={"low_water": 99}))
+    assert await store.runtime.cursor("support", cursor.folder) == cursor
+
+
+async def test_each_folder_has_a_cursor_of_its_own(store: Store) -> None:
+    lease = await store.runtime.acquire("support", "one", TTL)
+    assert lease is not None
+    cursors = [Cursor(folder=name, uid_validity=1, low_water=n) for n, name in enumerate(("A", "A.B", "a"), 1)]
+    for cursor in cursors:
+        assert await store.runtime.save_cursor("support", lease, cursor)
+    assert [await store.runtime.cursor("support", one.folder) for one in cursors] == cursors
+
+
+async def test_the_status_of_a_mailbox_comes_back_and_leaves_lease_and_cursor_alone(store: Store) -> None:
+    lease = await store.runtime.acquire("support", "one", TTL)
+    status = MailboxStatus(state=Phase.IDLE, code="ok", sentence="Waiting.", since=AT, connected_at=AT)
+    await store.runtime.set_status("support", status)
+    await store.runtime.set_status("fresh", status)
+    assert await store.runtime.statuses() == {"support": status, "fresh": status}
+    assert await store.runtime.leases() == {"support": lease}
+
+
+async def test_live_fetchers_are_those_that_announced_themselves_lately(store: Store) -> None:
+    await store.runtime.announce("short", MOMENT)
+    await store.runtime.announce("b", MOMENT)
+    await store.runtime.announce("b", TTL)
+    await store.runtime.announce("a", TTL)
+
+    async def settled() -> tuple[str, ...] | None:
+        live = await store.runtime.live_fetchers()
+        return None if "short" in live else live
+
+    assert await eventually(settled) == ("a", "b")
+    await store.runtime.retire("a")
+    assert await store.runtime.live_fetchers() == ("b",)

@@ -1,0 +1,64 @@
+"""A UID is seen once and stays what it was; only a hole can turn out to be something."""
+
+from typing import Any
+
+from shared.domain.sighting import Sight, Sighting
+from shared.store.client import Store
+from tests.support.builders import AT
+
+PLACE = ("support", "INBOX", 7)
+
+
+def sighting(uid: int, **changes: Any) -> Sighting:
+    fields: dict[str, Any] = {
+        "mailbox": "support",
+        "folder": "INBOX",
+        "uid_validity": 7,
+        "uid": uid,
+        "content_id": f"c{uid}",
+        "mail_id": f"m{uid}",
+        "seen_at": AT,
+    }
+    return Sighting(**{**fields, **changes})
+
+
+async def test_what_was_seen_is_known_in_its_folder_and_epoch_only(store: Store) -> None:
+    await store.sightings.insert_many([sighting(1), sighting(5), sighting(9, state=Sight.VANISHED)])
+    assert await store.sightings.known(*PLACE, [1, 2, 9]) == {1, 9}
+    assert await store.sightings.known("support", "INBOX", 8, [1, 5]) == frozenset()
+    assert await store.sightings.known("support", "Sent", 7, [1, 5]) == frozenset()
+    assert await store.sightings.known(*PLACE, []) == frozenset()
+    assert await store.sightings.at(*PLACE, [5, 1, 4]) == (sighting(1), sighting(5))
+
+
+async def test_a_sighting_told_again_changes_nothing(store: Store) -> None:
+    await store.sightings.insert_many([sighting(1)])
+    await store.sightings.insert_many([sighting(1, mail_id="other"), sighting(2)])
+    assert await store.sightings.at(*PLACE, [1, 2]) == (sighting(1), sighting(2))
+
+
+async def test_only_a_hole_can_be_settled(store: Store) -> None:
+    hole = sighting(3, state=Sight.HOLE, content_id=None, mail_id=None)
+    await store.sightings.insert_many([sighting(1), hole])
+    assert await store.sightings.holes(*PLACE) == (hole,)
+    await store.sightings.settle([sighting(1, mail_id="other"), sighting(3)])
+    assert await store.sightings.holes(*PLACE) == ()
+    assert await store.sightings.at(*PLACE, [1, 3]) == (sighting(1), sighting(3))
+
+
+async def test_copies_are_found_by_content_in_their_folder_in_uid_order(store: Store) -> None:
+    copies = [sighting(uid, content_id="same") for uid in (12, 3)]
+    elsewhere = [sighting(4, content_id="same", folder="Sent"), sighting(6, content_id="same", uid_validity=8)]
+    await store.sightings.insert_many([*copies, *elsewhere, sighting(5)])
+    assert [one.uid for one in await store.sightings.by_content(*PLACE, ["same"])] == [3, 12]
+    assert [one.uid for one in await store.sightings.by_content(*PLACE, ["same", "c5", "none"])] == [3, 5, 12]
+    assert await store.sightings.by_content(*PLACE, []) == ()
+
+
+async def test_the_mails_and_the_highest_uid_of_a_mailbox_are_known(store: Store) -> None:
+    hole = sighting(30, state=Sight.HOLE, content_id=None, mail_id=None)
+    others = [sighting(99, uid_validity=8), sighting(77, mailbox="hr", mail_id="hr-mail")]
+    await store.sightings.insert_many([sighting(4), sighting(21), hole, *others])
+    assert await store.sightings.mail_ids("support") == {"m4", "m21", "m99"}
+    assert await store.sightings.max_uid(*PLACE) == 30
+    assert await store.sightings.max_uid("nobody", "INBOX", 1) == 0

@@ -1,0 +1,121 @@
+"""A ticket exists once, with its events, whoever inserts it how often."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.contracts.events import ticket_created
+from shared.domain.decision import Classification, Priority
+from shared.domain.email import Address
+from shared.domain.errors import Permanent
+from shared.domain.mailbox import Module
+from shared.domain.ticket import Article, Ticket
+from shared.store.client import Store
+from shared.store.failures import Conflict
+from tests.support.builders import AT, attachment
+
+
+def ticket(n: int = 1, *, text: str = "It burns.\x00", owing: bool = False, **changes: Any) -> Ticket:
+    sender = Address(address="a@b.example", display="Ä")
+    article = Article(
+        mail_id=f"m{n}",
+        message_id=None,
+        sender=sender,
+        text=text,
+        html=None,
+        attachments=(attachment(),),
+        received_at=AT,
+    )
+    fields: dict[str, Any] = {
+        "ticket_id": f"t{n}",
+        "number": f"INC-{n:06d}",
+        "module": Module.TICKET,
+        "mailbox": "support",
+        "origin_mail_id": f"m{n}",
+        "subject": "Fire",
+        "requester": sender,
+        "classification": Classification(priority=Priority.HIGH),
+        "articles": (article,),
+        "created_at": AT + timedelta(seconds=n),
+        "received_at": AT,
+    }
+    made = Ticket(**{**fields, **changes})
+    return made.model_copy(update={"outbox": (ticket_created(made),)}) if owing else made
+
+
+async def test_a_ticket_comes_back_as_it_was_inserted_by_id_and_by_number(store: Store) -> None:
+    given = [ticket(1, owing=True), ticket(2)]
+    await store.tickets.insert_many(given)
+    assert await store.tickets.get("t1") == given[0]
+    assert await store.tickets.by_number("INC-000002") == given[1]
+    assert await store.tickets.get_many(["t1", "t2", "t3"]) == {"t1": given[0], "t2": given[1]}
+    assert await store.tickets.get("t3") is None and await store.tickets.by_number("INC-000003") is None
+
+
+async def test_inserting_a_ticket_again_is_success_and_changes_nothing(store: Store) -> None:
+    await store.tickets.insert_many([ticket(1)])
+    await store.tickets.count_duplicates([("t1", "m9")])
+    await asyncio.gather(*(store.tickets.insert_many([ticket(1), ticket(2)]) for _ in range(4)))
+    found = await store.tickets.get("t1")
+    assert found is not None and found.duplicates == ("m9",)
+    assert await store.tickets.count() == 2
+
+
+@pytest.mark.parametrize("stolen", [{"number": "INC-000001"}, {"origin_mail_id": "m1"}])
+async def test_a_number_or_a_mail_cannot_belong_to_two_tickets(store: Store, stolen: dict[str, str]) -> None:
+    await store.tickets.insert_many([ticket(1)])
+    with pytest.raises(Conflict):
+        await store.tickets.insert_many([ticket(2, **stolen), ticket(3)])
+    assert await store.tickets.get("t2") is None
+    assert await store.tickets.get("t3") is not None
+
+
+async def test_a_duplicate_is_counted_once_however_often_it_is_told(store: Store) -> None:
+    await store.tickets.insert_many([ticket(1)])
+    for _ in range(2):
+        assert await store.tickets.count_duplicates([("t1", "m8"), ("t1", "m9"), ("gone", "m7")]) == {"m7"}
+    found = await store.tickets.get("t1")
+    assert found is not None and sorted(found.duplicates) == ["m8", "m9"]
+    assert await store.tickets.count_duplicates([]) == frozenset()
+
+
+async def test_events_are_owed_until_they_are_published(store: Store) -> None:
+    given = ticket(1, owing=True)
+    await store.tickets.insert_many([given, ticket(2), ticket(3, owing=True)])
+    assert await store.tickets.pending_outbox(given.created_at, 10) == (("t1", given.outbox[0]),)
+    assert len(await store.tickets.pending_outbox(AT + timedelta(hours=1), 10)) == 2
+    assert len(await store.tickets.pending_outbox(AT + timedelta(hours=1), 1)) == 1
+    await store.tickets.mark_published(["t1"])
+    assert [key for key, _ in await store.tickets.pending_outbox(AT + timedelta(hours=1), 10)] == ["t3"]
+
+
+async def test_tickets_are_listed_newest_first_by_mailbox_and_module(store: Store) -> None:
+    await store.tickets.insert_many([ticket(1), ticket(3, mailbox="hr"), ticket(2, module=Module.REQUEST), ticket(4)])
+
+    async def listed(**wanted: Any) -> list[str]:
+        return [one.ticket_id for one in await store.tickets.list(**wanted)]
+
+    assert await listed() == ["t4", "t3", "t2", "t1"]
+    assert await listed(limit=2) == ["t4", "t3"]
+    assert await listed(mailbox="support") == ["t4", "t2", "t1"]
+    assert await listed(mailbox="support", module=Module.REQUEST) == ["t2"]
+
+
+async def test_the_audit_sees_the_origin_of_every_ticket(store: Store) -> None:
+    await store.tickets.insert_many([ticket(1), ticket(2)])
+    await store.tickets.count_duplicates([("t2", "m9")])
+    origins = {one.ticket_id: one async for one in store.tickets.iter_origins()}
+    assert origins["t2"] == ("t2", "m2", "INC-000002", "support", ("m9",))
+    assert set(origins) == {"t1", "t2"}
+
+
+async def test_a_ticket_that_the_store_cannot_hold_is_a_permanent_error_without_its_text(store: Store) -> None:
+    """52 MB is more than one message of the protocol may hold, whatever a server takes as a document."""
+    with pytest.raises(Permanent) as caught:
+        await store.tickets.insert_many([ticket(1, text="confidential " * 4_000_000)])
+    assert caught.value.code == "too_large" and "confidential" not in caught.value.line()
+    with pytest.raises(Permanent) as caught:
+        await store.tickets.insert_many([ticket(2, subject="confidential \ud800")])
+    assert caught.value.code == "not_storable" and "confidential" not in caught.value.line()
