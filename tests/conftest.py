@@ -3,6 +3,6 @@
 pytest_plugins = (
     "tests.support.broker",
     "tests.support.dovecot",
-    # "tests.support.embedded_store",
+    "tests.support.embedded_store",
     "tests.support.rabbitmq",
 )

@@ -43,9 +43,7 @@ class Pipeline:
     async def command(self, *arguments: str) -> tuple[int, str, str]:
         """Run `mail-automator` on this system: exit code, output, errors."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "services.console.cli.main",
+            Path(sys.executable).parent / "mail-automator",
             "--data",
             str(self.system.data),
             *arguments,

@@ -3,6 +3,7 @@
 Write it anew with `python -m tests.unit.runtime.test_settings_page`.
 """
 
+import inspect
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -50,13 +51,13 @@ def _section(title: str, settings: type[BaseSettings]) -> str:
         f"| `{prefix}{name.upper()}` | {_default(field.get_default(call_default_factory=True))} |"
         for name, field in settings.model_fields.items()
     ]
-    return "\n".join([f"## {title}", "", settings.__doc__ or "", "", "| variable | default |", "|---|---|", *rows, ""])
+    return "\n".join([f"## {title}", "", inspect.getdoc(settings) or "", "", "| variable | default |", "|---|---|", *rows, ""])
 
 
 def _default(value: object) -> str:
     if isinstance(value, SecretStr):
         return f"`{value.get_secret_value()}`"
-    return "none" if value is None else f"`{value}`"
+    return "none" if value in (None, "") else f"`{value}`"
 
 
 def test_the_settings_page_is_what_the_code_says() -> None:
