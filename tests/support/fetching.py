@@ -1,17 +1,19 @@
 """A fetcher without a broker, for tests: the real store, the real door, and a publisher that keeps what it is given."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from services.all_in_one.demo.dovecot import Dovecot
 from services.fetcher.cursor import open_cursor
+from services.fetcher.follower import Follower
 from services.fetcher.handler import Folder, Limits
 from services.fetcher.imap.session import Opener, Patience, Session
 from services.fetcher.intake import Intake
 from services.fetcher.report import Report
 from services.fetcher.troubles import Troubles
-from services.fetcher.watch import Tools
+from services.fetcher.watch import Tools, Watch
 from shared.contracts.messages import EmailFetched
 from shared.domain.errors import BrokerUnavailable
 from shared.domain.mailbox import Mailbox
@@ -19,7 +21,7 @@ from shared.domain.mailbox_runtime import Lease
 from shared.observability.metrics import Metrics
 from shared.runtime.clock import Clock
 from shared.store.client import Store
-from tests.support.imap import USER, imap_of
+from tests.support.imap import PASSWORD, USER, imap_of
 
 TTL = timedelta(seconds=30)
 NAME = "support"
@@ -42,16 +44,20 @@ class Published:
         return [one.mail_id for one in self.messages]
 
 
-def support_mailbox(server: Dovecot, name: str = NAME, user: str = USER, **imap: object) -> Mailbox:
+def support_mailbox(
+    server: Dovecot, name: str = NAME, user: str = USER, password: str = PASSWORD, **imap: object
+) -> Mailbox:
     """A mailbox of this server, everything from its start; `imap` replaces fields."""
     fields = {"start_from": "all", **imap}
+    secret = server.folder / f"{name}.password"
+    secret.write_text(password)
     document = {
         "name": name,
         "spec": {
             "module": "ticket",
             "email": user,
             "imap": imap_of(server, **fields).model_dump(mode="json"),
-            "auth": {"type": "basic", "passwordFrom": {"env": "SUPPORT_PASSWORD"}},
+            "auth": {"type": "basic", "passwordFrom": {"file": str(secret)}},
             "acknowledgements": {"enabled": False},
         },
     }
@@ -73,6 +79,30 @@ def tools(store: Store, published: Published, limits: Limits | None = None) -> T
     )
 
 
+@asynccontextmanager
+async def following(
+    store: Store,
+    kit: Tools,
+    name: str = "fetcher-1",
+    mailboxes: Callable[[], Awaitable[Sequence[Mailbox]]] | None = None,
+) -> AsyncIterator[Follower]:
+    """A follower that looks at the store's mailboxes ten times a second, stopped at the end."""
+    follower = Follower(name, store.runtime, kit.clock, kit.ttl, lambda mailbox, lease: Watch(kit, mailbox, lease))
+
+    async def look_on() -> None:
+        while True:
+            await follower.look({one.name: one for one in await (mailboxes or store.mailboxes.all)()})
+            await asyncio.sleep(0.1)
+
+    looking = asyncio.create_task(look_on())
+    try:
+        yield follower
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+        await follower.stop()
+
+
 async def lease_of(store: Store, name: str = NAME) -> Lease:
     """A lease for the test."""
     lease = await store.runtime.acquire(name, "test", TTL)
@@ -81,7 +111,12 @@ async def lease_of(store: Store, name: str = NAME) -> Lease:
 
 
 async def open_folder(
-    session: Session, store: Store, mailbox: Mailbox, published: Published, limits: Limits | None = None
+    session: Session,
+    store: Store,
+    mailbox: Mailbox,
+    published: Published,
+    limits: Limits | None = None,
+    troubles: Troubles | None = None,
 ) -> Folder:
     """The mailbox's folder, selected, with its cursor."""
     kit, lease = tools(store, published, limits), await lease_of(store, mailbox.name)
@@ -96,7 +131,7 @@ async def open_folder(
         lease=lambda: lease,
         monotonic=kit.clock.monotonic,
         cursor=cursor,
-        troubles=Troubles(mailbox.name).under(cursor.uid_validity),
+        troubles=(troubles or Troubles(mailbox.name)).under(cursor.uid_validity),
         report=Report(mailbox.name, store.runtime, kit.clock, kit.metrics),
     )
 

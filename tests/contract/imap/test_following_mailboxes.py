@@ -1,0 +1,184 @@
+"""Whole watches under a follower: the real Dovecot, the real store, real time."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from services.all_in_one.demo.dovecot import Dovecot
+from shared.domain.decision import Decision, Kind, Reason, Revisions
+from shared.domain.ledger import DecisionWrite
+from shared.domain.mailbox_runtime import Phase
+from shared.store.client import Store
+from tests.support.dovecot import USERS
+from tests.support.fetching import NAME, Published, eventually, following, support_mailbox, tools
+from tests.support.imap import USER, logged_in, mail
+
+OTHER = "requests@desk.example"
+
+
+async def phase(store: Store, name: str = NAME) -> Phase | None:
+    """What the status in the store says."""
+    status = (await store.runtime.statuses()).get(name)
+    return status.state if status else None
+
+
+def is_in(store: Store, wanted: Phase, name: str = NAME):
+    async def ready() -> bool:
+        return await phase(store, name) is wanted
+
+    return ready
+
+
+def has(published: Published, count: int):
+    async def ready() -> bool:
+        return len(published.messages) >= count
+
+    return ready
+
+
+async def test_mail_is_taken_as_it_arrives(dovecot: Dovecot, store: Store) -> None:
+    dovecot.deliver(USER, mail(1))
+    published = Published()
+    await store.mailboxes.put(support_mailbox(dovecot), {})
+    async with following(store, tools(store, published)):
+        await eventually(has(published, 1))
+        await eventually(is_in(store, Phase.IDLE))
+        dovecot.deliver(USER, mail(2))
+        await eventually(has(published, 2), 5)
+    assert {one.raw for one in published.messages} == {mail(1), mail(2)}
+    assert await store.runtime.leases() == {}
+    assert await store.runtime.live_fetchers() == ()
+
+
+async def test_a_wrong_password_needs_attention_and_stops_no_other_mailbox(dovecot: Dovecot, store: Store) -> None:
+    published = Published()
+    await store.mailboxes.put(support_mailbox(dovecot, "wrong", password="wrong-secret"), {})
+    await store.mailboxes.put(support_mailbox(dovecot, "right", OTHER, USERS[OTHER]), {})
+    dovecot.deliver(OTHER, mail(1))
+    async with following(store, tools(store, published)) as follower:
+        await eventually(is_in(store, Phase.NEEDS_ATTENTION, "wrong"))
+        await eventually(is_in(store, Phase.IDLE, "right"))
+        status = (await store.runtime.statuses())["wrong"]
+        assert status.code == "authentication_rejected"
+        assert "wrong-secret" not in status.sentence
+        assert follower.mailboxes == ("right", "wrong")
+        mended = await store.mailboxes.get("wrong")
+        assert mended is not None
+        support_mailbox(dovecot, "wrong")
+        await store.mailboxes.put(mended, {})
+        await eventually(is_in(store, Phase.IDLE, "wrong"), 10)
+    assert [one.mailbox for one in published.messages] == ["right"]
+
+
+async def test_an_unknown_folder_needs_attention_and_the_known_ones_are_named(dovecot: Dovecot, store: Store) -> None:
+    dovecot.maildir(USER, "Archive")
+    await store.mailboxes.put(support_mailbox(dovecot, folder="Nowhere"), {})
+    async with following(store, tools(store, Published())):
+        await eventually(is_in(store, Phase.NEEDS_ATTENTION))
+    status = (await store.runtime.statuses())[NAME]
+    assert status.code == "folder_missing"
+    assert "Archive" in status.sentence
+
+
+async def test_a_server_that_comes_back_is_read_again(dovecot: Dovecot, store: Store) -> None:
+    published = Published()
+    await store.mailboxes.put(support_mailbox(dovecot), {})
+    async with following(store, tools(store, published)):
+        await eventually(is_in(store, Phase.IDLE))
+        await dovecot.kill()
+        await eventually(is_in(store, Phase.BACKOFF), 5)
+        dovecot.deliver(USER, mail(1))
+        await dovecot.start()
+        await eventually(has(published, 1))
+        await eventually(is_in(store, Phase.IDLE))
+
+
+async def test_a_paused_mailbox_is_left_and_a_resumed_one_read(dovecot: Dovecot, store: Store) -> None:
+    published = Published()
+    await store.mailboxes.put(support_mailbox(dovecot), {})
+    async with following(store, tools(store, published)) as follower:
+        await eventually(is_in(store, Phase.IDLE))
+        await store.mailboxes.set_paused(NAME, True)
+        await eventually(is_in(store, Phase.STOPPED), 5)
+        assert follower.mailboxes == ()
+        dovecot.deliver(USER, mail(1))
+        await store.mailboxes.set_paused(NAME, False)
+        await eventually(has(published, 1), 10)
+        await store.mailboxes.delete(NAME)
+        await eventually(is_in(store, Phase.STOPPED), 5)
+    assert (await store.runtime.statuses())[NAME].code == "deleted"
+
+
+async def test_two_fetchers_share_the_mailboxes_and_one_takes_over_from_the_other(
+    dovecot: Dovecot, store: Store
+) -> None:
+    names = ["a", "b", "c"]
+    for name in names:
+        await store.mailboxes.put(support_mailbox(dovecot, name), {})
+    kit = tools(store, Published())
+    async with following(store, kit, "fetcher-1") as first:
+        await eventually(_holds(first, 3))
+        async with following(store, kit, "fetcher-2") as second:
+            await eventually(_holds(second, 1))
+            await eventually(_holds(first, 2))
+            held = {lease.holder for lease in (await store.runtime.leases()).values()}
+            assert held == {"fetcher-1", "fetcher-2"}
+            assert not set(first.mailboxes) & set(second.mailboxes)
+        await eventually(_holds(first, 3))
+
+
+def _holds(follower, count: int):
+    async def ready() -> bool:
+        return len(follower.mailboxes) == count
+
+    return ready
+
+
+async def finish(store: Store, mail_id: str) -> None:
+    """Make a mail's decision final, as the later stages would."""
+    decision = Decision(
+        kind=Kind.REJECTED,
+        reason=Reason.BLOCKED_SENDER,
+        sentence="Blocked.",
+        revisions=Revisions(mailbox=1),
+        decided_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    await store.ledger.decide_many([DecisionWrite(mail_id=mail_id, decision=decision, trace=())])
+    await store.ledger.mark_done([mail_id])
+
+
+ACTIONS = [
+    ({"action": "mark_seen"}, "seen"),
+    ({"action": "flag"}, "flagged"),
+    ({"action": "move", "folder": "Processed"}, None),
+    ({"action": "delete"}, None),
+]
+
+
+@pytest.mark.parametrize(("action", "mark"), ACTIONS)
+async def test_the_after_fetch_action_waits_for_the_final_decision(
+    dovecot: Dovecot, store: Store, action: dict[str, str], mark: str | None
+) -> None:
+    published = Published()
+    mailbox = support_mailbox(dovecot, after_fetch=action)
+    for number in (1, 2):
+        dovecot.deliver(USER, mail(number))
+    await store.mailboxes.put(mailbox, {})
+    async with following(store, tools(store, published)), logged_in(mailbox.spec.imap) as session:
+        await eventually(has(published, 2))
+        await session.select("INBOX")
+        assert len(await session.search_all()) == 2
+        await finish(store, published.messages[0].mail_id)
+        left = [published.messages[1].raw]
+
+        async def acted() -> bool:
+            await session.noop()
+            uids = await (session.search_unmarked(mark) if mark else session.search_all())  # type: ignore[arg-type]
+            return [one.raw for one in await session.fetch(uids, 1000)] == left
+
+        await eventually(acted)
+        await asyncio.sleep(1)
+        assert await acted(), "the mail in flight stays as it is"
+        if action["action"] == "move":
+            assert (await session.select("Processed")).exists == 1
