@@ -11,7 +11,7 @@ import structlog
 import typer
 from typer.exceptions import TyperException
 
-from services.console.cli import audit, configuration, mailbox, quarantine, services, store, tickets, trace
+from services.console.cli import audit, configuration, mailbox, quarantine, services, simulate, store, tickets, trace
 from services.console.cli.arguments import hoist
 from services.console.cli.exits import Exit, NotFound
 from services.console.cli.output import Format, complain
@@ -41,6 +41,7 @@ COMMANDS: tuple[tuple[str, Command], ...] = (
     ("export", configuration.export),
     ("trace", trace.trace),
     ("audit", audit.audit),
+    ("simulate", simulate.simulate),
     ("version", version),
 )
 """Every command that stands alone."""

@@ -1,0 +1,82 @@
+"""The real command as a process of its own, against a real private store."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from pydantic import SecretStr
+
+from shared.runtime.clock import Clock
+from shared.store.client import Store
+from shared.store.encryption import create_key_file
+from shared.store.settings import StoreSettings
+
+T = TypeVar("T")
+COMMAND = Path(sys.executable).with_name("mail-automator")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said."""
+
+    code: int
+    out: str
+    errors: list[str]
+
+
+@dataclass(frozen=True)
+class Line:
+    """The command line of a person with a store of their own."""
+
+    settings: StoreSettings
+    home: Path
+
+    def __call__(self, *arguments: str, stdin: str = "", **environ: str) -> Answer:
+        url, key = self.settings.url.get_secret_value(), str(self.settings.key_file)
+        env = {
+            "PATH": os.defpath,
+            "LANG": "C.UTF-8",
+            "HOME": str(self.home),
+            "MAIL_AUTOMATOR_STORE_URL": url,
+            "MAIL_AUTOMATOR_STORE_DATABASE": self.settings.database,
+            "MAIL_AUTOMATOR_STORE_KEY_FILE": key,
+            **environ,
+        }
+        command = [COMMAND, *arguments]
+        ran = subprocess.run(command, check=False, input=stdin, env=env, capture_output=True, text=True, timeout=60)
+        assert "Traceback" not in ran.stdout + ran.stderr
+        return Answer(ran.returncode, ran.stdout, ran.stderr.splitlines())
+
+    def store(self, work: Callable[[Store], Awaitable[T]]) -> T:
+        """Do something with the store directly: `work` is an async function of it."""
+
+        async def opened() -> T:
+            store = await Store.open(self.settings, clock=Clock())
+            try:
+                return await work(store)
+            finally:
+                await store.close()
+
+        return asyncio.run(opened())
+
+    def file(self, text: str, name: str = "config.yaml") -> str:
+        """A file with that text; returns its path."""
+        path = self.home / name
+        path.write_text(text)
+        return str(path)
+
+
+@pytest.fixture
+def cli(store_url: str, tmp_path: Path) -> Line:
+    """The command line over an empty database of this test alone, with a key for secrets."""
+    key = tmp_path / "key"
+    create_key_file(key)
+    settings = StoreSettings(url=SecretStr(store_url), database=f"cli_{uuid.uuid4().hex[:12]}", key_file=key)
+    return Line(settings, tmp_path)
