@@ -92,6 +92,7 @@ async def _demo(data: Path | None, stop: Stop) -> int:
         await system.start_servers()
         premises = prepare(folder)
         await stack.enter_async_context(premises.dovecot)
+        stack.push_async_callback(system.stop)  # before the mail server stops; the first one is for a start that fails
         await _apply(folder, premises.write_configuration(), environ, screen)
         store = await Store.open(_store_settings(system), clock=clock)
         stack.push_async_callback(store.close)

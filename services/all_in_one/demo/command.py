@@ -6,6 +6,10 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+PROGRAM: Final = Path(sys.executable).with_name("mail-automator")
+"""Installed beside the Python that runs us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +23,8 @@ class Answer:
 
 async def mail_automator(data: Path, *arguments: str, environ: Mapping[str, str], seconds: float = 60) -> Answer:
     """`mail-automator --data DIR ...`. Raises TimeoutError (the command is killed) after `seconds`."""
-    program = Path(sys.executable).with_name("mail-automator")
     process = await asyncio.create_subprocess_exec(
-        program, "--data", str(data), *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(environ)
+        PROGRAM, "--data", str(data), *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(environ)
     )
     try:
         async with asyncio.timeout(seconds):

@@ -34,7 +34,7 @@ class Premises:
     def mails(self) -> int:
         """How many mails lie in all mailboxes, seen or unseen."""
         folders = (self.dovecot.maildir(login) / part for login in LOGINS.values() for part in ("new", "cur"))
-        return sum(1 for folder in folders for _ in folder.iterdir())
+        return len({file.name.partition(":")[0] for folder in folders for file in folder.iterdir()})
 
     def write_configuration(self) -> Path:
         """Fill ports, certificate and password files into the YAML documents. Returns their folder."""

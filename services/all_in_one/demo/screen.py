@@ -1,5 +1,6 @@
 """What the demo shows: steps, each mail as it ends, the table, what to try next. In colour on a terminal only."""
 
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
+from services.all_in_one.demo.command import PROGRAM
 from services.all_in_one.demo.outcome import Ended, complaint
 from services.all_in_one.demo.preparation import LOGINS, Premises
 from services.all_in_one.system import System
@@ -86,13 +88,14 @@ class Screen:
 
     def next_steps(self, system: System, premises: Premises, ends: Sequence[Ended]) -> None:
         """What a person can do with the running system."""
-        command = f"mail-automator --data {_short(system.data)}"
+        program = "mail-automator" if shutil.which("mail-automator") else _short(PROGRAM)
+        command = f"{program} --data {_short(system.data)}"
         numbers = [one.entry.decision.number for one in ends if one.entry and one.entry.decision]
         maildir = premises.dovecot.maildir(LOGINS["support"]) / "new"
         mail = r"From: you@customer.example\nTo: support@desk.example\nSubject: Payroll question\n\nHello\n"
         lines = [
             "",
-            "It goes on running. In another terminal (in .venv/bin, where that is not on your PATH):",
+            "It goes on running. In another terminal:",
             f"  {command} trace {next(filter(None, numbers), 'ada@customer.example')}",
             f"  {command} tickets list",
             f"  {command} mailbox list",
