@@ -14,6 +14,7 @@ from services.console.configuration.diff import summary, unified
 from services.console.configuration.documents import Documents, parse
 from services.console.configuration.export import export as export_text
 from services.console.configuration.plan import Plan
+from services.console.configuration.reference import markdown
 from services.console.configuration.schema import json_schema
 from services.console.configuration.source import read
 from shared.store.client import Store
@@ -84,8 +85,13 @@ def export(context: typer.Context) -> int:
 
 def schema(context: typer.Context) -> int:
     """Print the JSON Schema of the documents, for editors and other programs."""
-    printer = session_of(context).printer
-    (Printer(printer.format) if not printer.for_people else Printer()).data(json_schema())
+    session_of(context).printer.data(json_schema())
+    return Exit.OK
+
+
+def reference(context: typer.Context) -> int:
+    """Print the reference of the documents (Markdown): every field, its values, its default, its meaning."""
+    sys.stdout.write(markdown())
     return Exit.OK
 
 

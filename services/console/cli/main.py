@@ -69,7 +69,11 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, Command], ...]], ...] = (
         "The store's indexes, and the key of its secrets.",
         (("init", store.init), ("check", store.check), ("key", store.key)),
     ),
-    ("config", "The documents that `apply` reads.", (("schema", configuration.schema),)),
+    (
+        "config",
+        "The documents that `apply` reads.",
+        (("schema", configuration.schema), ("reference", configuration.reference)),
+    ),
 )
 """Every group of commands: its name, what it is for, and its commands."""
 
