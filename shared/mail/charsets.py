@@ -91,7 +91,7 @@ def codec(name: str) -> str | None:
 
 def decode(data: bytes, declared: str | None) -> tuple[str, tuple[Flag, ...]]:
     """The text of `data`, and what was odd about its charset. `declared` is the name in the mail, if it has one."""
-    if data.isascii() and (declared is None or not _has_state(declared)) and b"\x00" not in data:
+    if data.isascii() and (declared is None or not _has_state(declared)) and not _half_zeros(data):
         return data.decode("ascii"), _NO_FLAGS
     for mark, name in _MARKS:
         if data.startswith(mark):
@@ -106,6 +106,11 @@ def decode(data: bytes, declared: str | None) -> tuple[str, tuple[Flag, ...]]:
     return _undeclared(data, name)
 
 
+def _half_zeros(data: bytes) -> bool:
+    """Whether so many bytes are zero that this is UTF-16, not text with a stray NUL."""
+    return b"\x00" in data and data.count(0) * 4 > len(data)
+
+
 def _is_ascii_by_name(declared: str | None) -> bool:
     return declared is not None and declared.strip().strip("\"'").lower() in ("us-ascii", "ascii")
 
@@ -118,7 +123,7 @@ def _has_state(declared: str) -> bool:
 
 def _undeclared(data: bytes, name: str | None) -> tuple[str, tuple[Flag, ...]]:
     text = _strict(data, "utf-8")
-    if text is not None and "\x00" not in text:
+    if text is not None and not _half_zeros(data):
         return text, (Flag.CHARSET_GUESSED,)
     nearly = _nearly(data, name or "utf-8")
     if nearly is not None:
@@ -161,8 +166,7 @@ def _with_order(data: bytes, name: str) -> str:
 def _detected(data: bytes) -> str | None:
     """The most likely codec of undeclared bytes."""
     sample = data[:DETECTION_LIMIT]
-    zeros = sample.count(0)
-    if zeros * 4 > len(sample):
+    if _half_zeros(sample):
         return _with_order(sample, "utf-16")
     best = charset_normalizer.from_bytes(sample).best()
     return codec(best.encoding) if best is not None else None

@@ -28,7 +28,7 @@ _EXTENSIONS = {
 def clean(name: str, fallback: str) -> str:
     """The base name of `name`, at most 150 bytes of UTF-8 with its extension kept; `fallback` if nothing is left."""
     base = re.split(r"[/\\]", name[:4096])[-1]
-    base = _FORBIDDEN.sub("_", text.line(base, 255)).strip(". ")
+    base = _FORBIDDEN.sub("_", text.line(base, 4096)).strip(". ")
     if not base:
         return fallback
     if _DEVICE.match(base):

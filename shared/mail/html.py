@@ -5,6 +5,7 @@ What is shown must load nothing by itself: no remote image, no style, no script,
 """
 
 import re
+from dataclasses import dataclass, field
 from html import unescape
 
 import nh3
@@ -96,11 +97,10 @@ def strip_tags(html: str) -> str:
 def to_text(clean: str) -> str:
     """The text of sanitised HTML: blocks on lines of their own, list items with a hyphen, cells apart by a tab."""
     body = LexborHTMLParser(clean).body
-    if body is None:
-        return ""
-    pieces: list[str] = []
-    _walk(body, pieces)
-    return tidy("".join(pieces))
+    flow = _Flow()
+    if body is not None:
+        _walk(body, flow)
+    return tidy("".join(flow.pieces))
 
 
 def tidy(flowing: str) -> str:
@@ -109,45 +109,60 @@ def tidy(flowing: str) -> str:
     return _MANY_LINES.sub("\n\n", "\n".join(lines)).strip()
 
 
-def _walk(body: LexborNode, pieces: list[str]) -> None:
+@dataclass(slots=True)
+class _Flow:
+    """Text as it flows: line breaks and the mark of a list item are owed until the next words come."""
+
+    pieces: list[str] = field(default_factory=list[str])
+    breaks: int = 0
+    mark: str = ""
+    preformatted: int = 0
+
+    def words(self, content: str) -> None:
+        if not self.preformatted:
+            content = _BLANKS.sub(" ", content)
+            if content == " " and (self.breaks or not self.pieces):
+                return
+        if self.pieces and self.breaks:
+            self.pieces.append("\n" * self.breaks)
+        self.pieces.append(self.mark + content)
+        self.breaks, self.mark = 0, ""
+
+    def enter(self, name: str) -> None:
+        self.gap(name)
+        if name == "li":
+            self.mark = "- "
+        self.preformatted += name == "pre"
+
+    def leave(self, name: str) -> None:
+        self.gap(name)
+        if name in ("td", "th") and self.pieces:
+            self.pieces.append("\t")
+        self.preformatted -= name == "pre"
+
+    def gap(self, name: str) -> None:
+        if name in _BLOCK:
+            self.breaks = max(self.breaks, 2 if name in _SPACED else 1)
+
+
+def _walk(body: LexborNode, flow: _Flow) -> None:
     """Depth first without recursion; each element is entered and left."""
-    ancestors: list[str] = []
+    open_elements: list[tuple[LexborNode, str]] = []
     node: LexborNode | None = body.first_child
-    stack: list[LexborNode] = []
-    while node is not None or stack:
+    while node is not None or open_elements:
         if node is None:
-            node = stack.pop()
-            _leave(ancestors.pop(), pieces)
+            node, name = open_elements.pop()
+            flow.leave(name)
             node = node.next
             continue
         name = node.tag or ""
         if name == "-text":
-            pieces.append(_words(node, ancestors))
+            flow.words(node.text_content or "")
         elif (child := node.first_child) is not None:
-            _enter(name, pieces)
-            stack.append(node)
-            ancestors.append(name)
+            flow.enter(name)
+            open_elements.append((node, name))
             node = child
             continue
         elif name in ("br", "hr"):
-            pieces.append("\n")
+            flow.breaks += 1
         node = node.next
-
-
-def _words(node: LexborNode, ancestors: list[str]) -> str:
-    content = node.text_content or ""
-    return content if "pre" in ancestors else _BLANKS.sub(" ", content)
-
-
-def _enter(name: str, pieces: list[str]) -> None:
-    if name in _BLOCK:
-        pieces.append("\n\n" if name in _SPACED else "\n")
-    if name == "li":
-        pieces.append("- ")
-
-
-def _leave(name: str, pieces: list[str]) -> None:
-    if name in _BLOCK:
-        pieces.append("\n\n" if name in _SPACED else "\n")
-    elif name in ("td", "th"):
-        pieces.append("\t")
