@@ -47,12 +47,15 @@ class EmbeddedStore:
         """Whether the process is there."""
         return self._process is not None and self._process.poll() is None
 
-    async def start(self) -> None:
-        """Start and wait until the port answers, about 0.3 s. Raises Transient, or ConfigurationError if in use."""
+    async def start(self, *, patience: float = 5) -> None:
+        """Start and wait until the port answers, about 0.3 s.
+
+        Waits up to `patience` seconds for another store on this folder to end. Raises ConfigurationError or Transient.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
         (self.folder / "pid").unlink(missing_ok=True)
-        lock = await hold(self.folder / "lock", "a store already runs on this folder", "stop it first", seconds=5)
+        lock = await hold(self.folder / "lock", "a store already runs on this folder", "stop it first", patience)
         try:
             with self._complaints().open("wb") as complaints:
                 self._process = spawn(self._command(), env=self._environment(), output=complaints, keep=(lock,))

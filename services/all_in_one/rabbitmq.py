@@ -65,10 +65,11 @@ class RabbitMQ:
         """Whether node and epmd are there."""
         return all(one is not None and one.poll() is None for one in (self._node, self._epmd))
 
-    async def start(self) -> None:
+    async def start(self, *, patience: float = 20) -> None:
         """Start the node and wait until it answers AMQP, about 7 s. A second start keeps the port of the first.
 
-        Raises ConfigurationError if RabbitMQ is not installed, Transient with its last log lines if it does not come.
+        Waits up to `patience` seconds for another node on this folder to end. Raises ConfigurationError if it does
+        not, or if RabbitMQ is not installed; Transient with its last log lines if it does not come up.
         """
         if not BINARY.exists():
             raise ConfigurationError(
@@ -76,7 +77,7 @@ class RabbitMQ:
             )
         self._write_files()
         # A node whose starter was killed takes a moment to close its files: until then it holds the lock.
-        lock = await hold(self.folder / "lock", "a RabbitMQ already runs on this folder", "stop it first", seconds=20)
+        lock = await hold(self.folder / "lock", "a RabbitMQ already runs on this folder", "stop it first", patience)
         try:
             await self._spawn(lock)
         finally:

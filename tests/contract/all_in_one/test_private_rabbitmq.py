@@ -8,13 +8,15 @@ import sys
 from pathlib import Path
 
 import aio_pika
+import pytest
 
-from services.all_in_one.process import wait_until
+from services.all_in_one.process import wait_for, wait_until
 from services.all_in_one.rabbitmq import RabbitMQ
+from shared.domain.errors import ConfigurationError
 from tests.support.processes import alive, session_of
-from tests.support.rabbitmq import private_rabbitmq
+from tests.support.rabbitmq import rabbitmq_url
 
-__all__ = ["private_rabbitmq"]
+__all__ = ["rabbitmq_url"]
 
 QUORUM = {"x-queue-type": "quorum"}
 
@@ -27,50 +29,43 @@ async def _publish(url: str) -> None:
         await channel.default_exchange.publish(mail, "kept", mandatory=True)
 
 
-async def _count(url: str) -> int:
+async def _is_kept(url: str) -> bool:
+    """Whether the message is there; a queue of a node that just started takes a moment to lead itself again."""
     async with await aio_pika.connect(url) as connection:
         channel = await connection.channel()
         queue = await channel.declare_queue("kept", durable=True, arguments=QUORUM, passive=True)
-        return queue.declaration_result.message_count or 0
+
+        async def got() -> bool:
+            message = await queue.get(fail=False)
+            return message is not None and message.body == b"kept"
+
+        return await wait_for(got, 10)
 
 
-async def test_a_confirmed_message_is_there_after_a_stop_and_after_a_kill(private_rabbitmq: RabbitMQ) -> None:
-    """Ports change between starts, the node's name does not: the data is found again."""
-    await _publish(private_rabbitmq.url)
-    await private_rabbitmq.stop()
-    await private_rabbitmq.start()
-    assert await _count(private_rabbitmq.url) == 1
-    await private_rabbitmq.kill()
-    await private_rabbitmq.start()
-    assert await _count(private_rabbitmq.url) == 1
-
-
-async def test_two_nodes_run_beside_each_other_and_leave_no_process_behind(
-    private_rabbitmq: RabbitMQ, tmp_path: Path
+async def test_a_node_runs_beside_another_with_secrets_of_its_own_and_keeps_what_it_confirmed_when_killed(
+    tmp_path: Path, rabbitmq_url: str
 ) -> None:
-    async with RabbitMQ(tmp_path / "second") as second:
-        assert second.node_name != private_rabbitmq.node_name
-        await _publish(private_rabbitmq.url)
-        await _publish(second.url)
-        sessions = [session_of(pid) for pid in second.pids]
-        assert len(sessions) == 2
+    """Its name comes from its folder: another object (another run, other ports) has the same data."""
+    async with RabbitMQ(tmp_path / "node") as node:
+        sessions = [session_of(pid) for pid in node.pids]
+        await _publish(node.url)
+        async with await aio_pika.connect(rabbitmq_url) as connection:
+            assert not connection.is_closed
+        for name in ("password", "rabbitmq.conf", "home/.erlang.cookie"):
+            assert (node.folder / name).stat().st_mode & 0o077 == 0, name
+        with pytest.raises(aio_pika.exceptions.AMQPConnectionError, match="ACCESS_REFUSED"):
+            await aio_pika.connect(f"amqp://guest:guest@127.0.0.1:{node.port}/")
+        await node.kill()
+        assert await wait_until(lambda: not alive(*sessions), 10)
+    async with RabbitMQ(tmp_path / "node") as later:
+        assert later.port != node.port
+        assert await _is_kept(later.url)
+        sessions = [session_of(pid) for pid in later.pids]
     assert await wait_until(lambda: not alive(*sessions), 10)
-    assert await _count(private_rabbitmq.url) == 1
 
 
-async def test_the_guest_user_is_not_there_and_secrets_are_private(private_rabbitmq: RabbitMQ) -> None:
-    guest = f"amqp://guest:guest@127.0.0.1:{private_rabbitmq.port}/"
-    try:
-        await aio_pika.connect(guest)
-    except aio_pika.exceptions.AMQPConnectionError as refusal:
-        assert "ACCESS_REFUSED" in str(refusal)
-    else:
-        raise AssertionError("guest could log in")
-    for name in ("password", "rabbitmq.conf", "home/.erlang.cookie"):
-        assert (private_rabbitmq.folder / name).stat().st_mode & 0o077 == 0, name
-
-
-async def test_node_and_epmd_die_with_a_starter_that_is_killed(tmp_path: Path) -> None:
+async def test_a_node_whose_starter_is_killed_ends_and_its_folder_can_be_used_at_once(tmp_path: Path) -> None:
+    """Two nodes on one folder would ruin it: the second waits until the first has let go."""
     code = (
         "import asyncio, sys\nfrom pathlib import Path\nfrom services.all_in_one.rabbitmq import RabbitMQ\n"
         "async def main():\n"
@@ -80,14 +75,19 @@ async def test_node_and_epmd_die_with_a_starter_that_is_killed(tmp_path: Path) -
         "    await asyncio.sleep(3600)\n"
         "asyncio.run(main())\n"
     )
-    starter = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "node")], stdout=subprocess.PIPE)
+    folder = tmp_path / "node"
+    starter = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE)
     assert starter.stdout is not None
     try:
         pids = [int(pid) for pid in (await asyncio.to_thread(starter.stdout.readline)).split()]
-        assert len(pids) == 2
         sessions = [session_of(pid) for pid in pids]
-        assert alive(*sessions)
+        assert len(sessions) == 2 and alive(*sessions)
     finally:
         os.kill(starter.pid, signal.SIGKILL)
         starter.wait()
-    assert await wait_until(lambda: not alive(*sessions), 20)
+    async with RabbitMQ(folder) as later:
+        assert not alive(*sessions)
+        await _publish(later.url)
+        with pytest.raises(ConfigurationError, match="already runs on this folder"):
+            await RabbitMQ(folder).start(patience=0.5)
+        assert await _is_kept(later.url)
