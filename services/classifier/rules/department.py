@@ -14,7 +14,8 @@ NAME = "department"
 
 def choose(mail: Email, domains: Domains, catalogue: Catalogue, chosen: Classification) -> tuple[Classification, Step]:
     """The first department that the process, the service or the mailbox names."""
-    process, service = catalogue.process(chosen.process), catalogue.service(chosen.service)
+    process = catalogue.process(chosen.process) if chosen.process else None
+    service = catalogue.service(chosen.service) if chosen.service else None
     for kind, owner in (("process", process), ("service", service)):
         if owner is not None and owner.department is not None:
             sentence = f"The {kind} {owner.name} belongs to the department {owner.department}."
