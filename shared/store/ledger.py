@@ -140,4 +140,5 @@ def _decided(write: DecisionWrite, now: datetime) -> Change:
         "decision": write.decision.model_dump(),
         "trace": [step.model_dump() for step in write.trace],
     }
-    return changed(fields | outbox_fields(write.outbox, now) | moving(now) | tally(write.decision.kind.value))
+    owed = outbox_fields(write.outbox, now) if write.outbox else {}
+    return changed(fields | owed | moving(now) | tally(write.decision.kind.value))

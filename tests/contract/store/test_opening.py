@@ -12,7 +12,8 @@ from pydantic import SecretStr
 from services.all_in_one.embedded_store import EmbeddedStore
 from shared.domain.errors import ConfigurationError, StoreUnavailable
 from shared.store.client import Store
-from shared.store.indexes import INDEXES, ensure_indexes, verify_indexes
+from shared.store.collection import Collection
+from shared.store.indexes import INDEXES, PROBE, ensure_indexes, verify_indexes
 from shared.store.settings import StoreSettings
 from tests.support.embedded_store import FakeClock
 
@@ -113,3 +114,25 @@ async def test_an_index_that_is_there_but_not_unique_is_noticed(store: Store, st
     client.close()
     with pytest.raises(ConfigurationError, match=r"tickets\(number\) unique"):
         await verify_indexes(store)
+
+
+class Forgetful(Store):
+    """A store that claims to have the unique index of the probe, and does not keep it."""
+
+    def collection(self, name: str) -> Collection:
+        real = super().collection(name)
+        if name != PROBE.collection:
+            return real
+        loose = super().collection("loose")
+        loose.indexes = real.indexes
+        return loose
+
+
+async def test_a_server_that_lists_a_unique_index_but_does_not_keep_it_is_refused(
+    store: Store, store_settings: StoreSettings, clock: FakeClock
+) -> None:
+    await verify_indexes(store)
+    forgetful = await Forgetful.open(store_settings, clock=clock)
+    with pytest.raises(ConfigurationError, match="does not keep a unique index"):
+        await verify_indexes(forgetful)
+    await forgetful.close()
