@@ -115,8 +115,9 @@ class Wire(IMAP4ClientProtocol):
         try:
             status, lines = cast(tuple[str, list[bytes]], await self.execute(step))
         finally:
+            untagged, self._untagged = tuple(self._untagged), []
             self._step = None
-        return Answer(status, lines[-1], tuple(self._untagged))
+        return Answer(status, lines[-1], untagged)
 
     def abort(self) -> None:
         """Drop the connection at once."""
@@ -188,6 +189,8 @@ class Wire(IMAP4ClientProtocol):
             self.pushed.set()
         elif line[:5].upper() == b"* BYE":
             self._farewell = line[5:]
+            if self._step is None or self._step.name != "LOGOUT":
+                self._break(self._gone())
         self._untagged.append(response)
 
     def _go_on(self) -> None:

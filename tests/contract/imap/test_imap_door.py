@@ -20,7 +20,7 @@ from services.fetcher.imap.session import Opener, Patience
 from services.fetcher.imap.signin import login_command
 from services.fetcher.imap.tls import open_wire
 from shared.domain.errors import AutomatorError, ConfigurationError
-from shared.domain.mailbox import Encryption
+from shared.domain.mailbox import Encryption, Imap
 from tests.support.imap import PASSWORD, USER, imap_of, logged_in, mail
 
 BOTH = pytest.mark.parametrize("encryption", list(Encryption))
@@ -282,12 +282,10 @@ async def _scripted(greeting: bytes, script: Script) -> asyncio.Server:
         (b"* OK hi\r\n", b"* BYE no\r\n", NetworkTrouble),
     ],
 )
-async def test_starttls_never_goes_on_in_clear_text(
-    dovecot: Dovecot, greeting: bytes, answer: bytes, kind: type[AutomatorError]
-) -> None:
+async def test_starttls_never_goes_on_in_clear_text(greeting: bytes, answer: bytes, kind: type[AutomatorError]) -> None:
     server = await _scripted(greeting, [(b"STARTTLS", answer)])
     async with server:
         port = server.sockets[0].getsockname()[1]
-        impatient = Opener(Patience(connect=2))
+        imap = Imap(host="localhost", port=port, encryption=Encryption.STARTTLS)
         with pytest.raises(kind):
-            await impatient(imap_of(dovecot, Encryption.STARTTLS, port=port), USER, SecretStr(PASSWORD))
+            await opener(imap, USER, SecretStr(PASSWORD))
