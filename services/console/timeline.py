@@ -73,7 +73,9 @@ def _end(entry: LedgerEntry, ticket: Ticket | None, event_owed: bool) -> Iterato
     decision = entry.decision
     if decision is None:
         return
-    yield Moment("ledger", decision.reason.value, decision.kind.value, decision.sentence, decision.decided_at)
+    under = f"revision {decision.revisions.mailbox} of the mailbox and {decision.revisions.catalogue} of the catalogue"
+    sentence = f"The decision was written once and for all, under {under}."
+    yield Moment("ledger", decision.reason.value, decision.kind.value, sentence, decision.decided_at)
     if decision.ticket_id is not None:
         yield _ticket(decision, ticket)
     if decision.kind in (Kind.TICKET, Kind.REJECTED):

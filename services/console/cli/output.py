@@ -9,6 +9,7 @@ import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -33,11 +34,13 @@ class Format(StrEnum):
 
 
 def plain(value: object) -> str:
-    """A value as one safe line: None is a dash, control and direction characters are shown as escapes."""
+    """A value as one safe line: None is a dash, a time is UTC, control and direction characters are escapes."""
     if value is None or value == "":
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
     return "".join(one if _harmless(one) else one.encode("unicode_escape").decode("ascii") for one in str(value))
 
 
@@ -67,22 +70,27 @@ class Printer:
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """A table for people. Column names are field names; underscores become spaces."""
-        table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+        table = Table(header_style="bold")
         for name in columns:
             numeric = all(isinstance(row[len(table.columns)], int) for row in rows)
             table.add_column(name.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
         for row in rows:
             table.add_row(*(Text(plain(cell)) for cell in row))
-        _console().print(table)
+        console = _console()
+        if title:
+            console.print(Text(title, style="bold"))
+        console.print(table)
 
     def pairs(self, title: str, pairs: Mapping[str, object]) -> None:
         """One thing for people: a field per line."""
-        table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None)
+        table = Table(show_header=False, box=None)
         table.add_column(style="bold")
         table.add_column(overflow="fold")
         for name, value in pairs.items():
             table.add_row(Text(name.replace("_", " ")), Text(plain(value)))
-        _console().print(table)
+        console = _console()
+        console.print(Text(plain(title), style="bold"))
+        console.print(table)
 
     def data(self, value: object) -> None:
         """JSON or YAML, with stable field names."""

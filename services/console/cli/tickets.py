@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from services.console.cli.exits import Exit, NotFound
-from services.console.cli.output import Printer
+from services.console.cli.output import Printer, plain
 from services.console.cli.session import session_of
 from shared.domain.mailbox import Module
 from shared.domain.ticket import Ticket
@@ -88,7 +88,7 @@ def _for_people(printer: Printer, ticket: Ticket) -> None:
     for article in ticket.articles:
         printer.line()
         sender = article.sender.address if article.sender else "no sender"
-        printer.line(f"{article.received_at.isoformat()} from {sender}")
+        printer.line(f"{plain(article.received_at)} from {sender}")
         for one in article.attachments:
             printer.line(f"attachment {one.part}: {one.filename} ({one.content_type}, {one.size} bytes)")
         printer.block(article.text)

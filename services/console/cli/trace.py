@@ -90,7 +90,7 @@ async def why_not(store: Store) -> tuple[str, ...]:
         word = status_word(one, status)
         if word not in ("idle", "polling", "fetching"):
             sentence = f": {status.sentence}" if status and status.sentence else ""
-            reasons.append(f"mailbox {one.name} ({one.spec.email}) is not being fetched now, it is {word}{sentence}")
+            reasons.append(f"mailbox {one.name} ({one.spec.email}) is not being fetched now ({word}){sentence}")
     return tuple(reasons)
 
 
@@ -111,7 +111,7 @@ def _for_people(printer: Printer, entry: LedgerEntry, moments: Sequence[Moment])
         "state": entry.state.value,
     }
     printer.pairs(f"Mail {entry.mail_id}", fields)
-    rows = [(_time(one), one.stage, one.step, one.verdict, one.sentence, _looked_at(one)) for one in moments]
+    rows = [(one.at, one.stage, one.step, one.verdict, one.sentence, _looked_at(one)) for one in moments]
     printer.table("", ("time", "stage", "step", "verdict", "sentence", "looked_at"), rows)
     printer.line(summary(entry))
     printer.line()
@@ -130,10 +130,6 @@ def _record(entry: LedgerEntry, moments: Sequence[Moment]) -> dict[str, Any]:
         "summary": summary(entry),
         "timeline": [asdict(one) for one in moments],
     }
-
-
-def _time(moment: Moment) -> str:
-    return moment.at.strftime("%Y-%m-%d %H:%M:%S") if moment.at else ""
 
 
 def _looked_at(moment: Moment) -> str:

@@ -1,18 +1,22 @@
 """The real command as a process of its own, against a real private store."""
 
 import asyncio
+import io
 import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+from unittest.mock import patch
 
 import pytest
 from pydantic import SecretStr
 
+from services.console.cli.main import main
 from shared.runtime.clock import Clock
 from shared.store.client import Store
 from shared.store.encryption import create_key_file
@@ -39,20 +43,34 @@ class Line:
     home: Path
 
     def __call__(self, *arguments: str, stdin: str = "", **environ: str) -> Answer:
-        url, key = self.settings.url.get_secret_value(), str(self.settings.key_file)
-        env = {
-            "PATH": os.defpath,
-            "LANG": "C.UTF-8",
-            "HOME": str(self.home),
-            "MAIL_AUTOMATOR_STORE_URL": url,
-            "MAIL_AUTOMATOR_STORE_DATABASE": self.settings.database,
-            "MAIL_AUTOMATOR_STORE_KEY_FILE": key,
-            **environ,
-        }
-        command = [COMMAND, *arguments]
+        """Run the installed command as a process of its own."""
+        env, command = self._environment(environ), [COMMAND, *arguments]
         ran = subprocess.run(command, check=False, input=stdin, env=env, capture_output=True, text=True, timeout=60)
         assert "Traceback" not in ran.stdout + ran.stderr
         return Answer(ran.returncode, ran.stdout, ran.stderr.splitlines())
+
+    def here(self, *arguments: str, stdin: str = "", **environ: str) -> Answer:
+        """The same without the process, which takes most of the time: for what another test ran as a process."""
+        out, err, given = io.StringIO(), io.StringIO(), io.TextIOWrapper(io.BytesIO(stdin.encode()))
+        with (
+            patch.dict(os.environ, self._environment(environ), clear=True),
+            patch.object(sys, "stdin", given),
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
+            code = main(arguments)
+        return Answer(code, out.getvalue(), err.getvalue().splitlines())
+
+    def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
+        return {
+            "PATH": os.defpath,
+            "LANG": "C.UTF-8",
+            "HOME": str(self.home),
+            "MAIL_AUTOMATOR_STORE_URL": self.settings.url.get_secret_value(),
+            "MAIL_AUTOMATOR_STORE_DATABASE": self.settings.database,
+            "MAIL_AUTOMATOR_STORE_KEY_FILE": str(self.settings.key_file),
+            **more,
+        }
 
     def store(self, work: Callable[[Store], Awaitable[T]]) -> T:
         """Do something with the store directly: `work` is an async function of it."""

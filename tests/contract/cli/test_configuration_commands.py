@@ -46,11 +46,11 @@ def test_apply_creates_then_finds_nothing_to_do_and_never_shows_the_secret(cli):
 
 
 def test_export_applied_again_changes_nothing(cli):
-    assert cli("apply", "-f", "-", stdin=ALL).code == 0
+    assert cli.here("apply", "-f", "-", stdin=ALL).code == 0
     exported = cli("export")
     assert "hunter2" not in exported.out
     assert [one["kind"] for one in yaml.safe_load_all(exported.out)] == ["Department", "Service", "Mailbox"]
-    again = cli("apply", "-f", "-", "--prune", "--detailed-exitcode", stdin=exported.out)
+    again = cli.here("apply", "-f", "-", "--prune", "--detailed-exitcode", stdin=exported.out)
     assert (again.code, again.errors) == (0, [])
 
 
@@ -71,16 +71,16 @@ def test_diff_and_dry_run_show_a_change_and_write_nothing(cli):
 
 
 def test_a_changed_password_alone_is_applied(cli):
-    cli("apply", "-f", "-", stdin=ALL)
-    assert cli("apply", "-f", "-", "--detailed-exitcode", stdin=ALL.replace("hunter2", "hunter3")).code == 2
+    cli.here("apply", "-f", "-", stdin=ALL)
+    assert cli.here("apply", "-f", "-", "--detailed-exitcode", stdin=ALL.replace("hunter2", "hunter3")).code == 2
     mailbox = cli.store(lambda store: store.mailboxes.get("support"))
     secret = cli.store(lambda store: store.secrets.reveal(mailbox, "auth.password"))
     assert (mailbox.revision, secret.get_secret_value()) == (2, "hunter3")
 
 
 def test_prune_deletes_what_is_no_longer_written(cli):
-    cli("apply", "-f", "-", stdin=f"{ALL}---\n{MAILBOX.replace('{name: support}', '{name: old}')}")
-    pruned = cli("apply", "-f", "-", "--prune", stdin=ALL)
+    cli.here("apply", "-f", "-", stdin=f"{ALL}---\n{MAILBOX.replace('{name: support}', '{name: old}')}")
+    pruned = cli.here("apply", "-f", "-", "--prune", stdin=ALL)
     assert "1 to delete" in pruned.out
     assert [one.name for one in cli.store(lambda store: store.mailboxes.all())] == ["support"]
 
@@ -105,28 +105,28 @@ def test_a_wrong_document_is_one_line_and_nothing_is_written(cli, old: str, new:
 
 
 def test_without_a_key_file_a_secret_is_refused_in_one_line(cli):
-    answer = cli("apply", "-f", "-", stdin=ALL, MAIL_AUTOMATOR_STORE_KEY_FILE="/nowhere/key")
+    answer = cli.here("apply", "-f", "-", stdin=ALL, MAIL_AUTOMATOR_STORE_KEY_FILE="/nowhere/key")
     assert answer.code == 1
     assert "/nowhere/key" in answer.errors[-1]
     assert answer.errors[-1].startswith("error: ")
 
 
 def test_a_mailbox_is_paused_resumed_shown_and_deleted(cli):
-    cli("apply", "-f", "-", stdin=ALL)
+    cli.here("apply", "-f", "-", stdin=ALL)
     assert cli("mailbox", "pause", "support").out == "mailbox support paused\n"
-    assert json.loads(cli("mailbox", "list", "-o", "json").out)[0]["status"] == "paused"
-    assert cli("mailbox", "resume", "support").code == 0
-    shown = json.loads(cli("mailbox", "show", "support", "-o", "json").out)
+    assert json.loads(cli.here("mailbox", "list", "-o", "json").out)[0]["status"] == "paused"
+    assert cli.here("mailbox", "resume", "support").code == 0
+    shown = json.loads(cli.here("mailbox", "show", "support", "-o", "json").out)
     assert (shown["status"], shown["document"]["spec"]["imap"]) == ("never_connected", {"host": "imap.example.com"})
-    refused = cli("mailbox", "delete", "support")
+    refused = cli.here("mailbox", "delete", "support")
     assert (refused.code, refused.errors[0].endswith("-> add --yes")) == (1, True)
-    assert cli("mailbox", "delete", "support", "--yes").code == 0
-    assert cli("mailbox", "show", "support").code == 3
+    assert cli.here("mailbox", "delete", "support", "--yes").code == 0
+    assert cli.here("mailbox", "show", "support").code == 3
 
 
 def test_an_unknown_mailbox_is_not_found_and_the_closest_is_named(cli):
-    cli("apply", "-f", "-", stdin=ALL)
-    answer = cli("mailbox", "pause", "suport")
+    cli.here("apply", "-f", "-", stdin=ALL)
+    answer = cli.here("mailbox", "pause", "suport")
     assert (answer.code, answer.errors) == (3, ['error: there is no mailbox suport -> did you mean "support"?'])
 
 
@@ -144,12 +144,12 @@ def test_store_init_makes_what_store_check_asks_for(cli):
     before = cli("store", "check")
     assert before.code == 1
     assert "mail-automator store init" in before.errors[0]
-    assert cli("store", "init").code == 0
-    assert cli("store", "check").code == 0
+    assert cli.here("store", "init").code == 0
+    assert cli.here("store", "check").code == 0
 
 
 def test_a_misspelt_setting_is_named(cli):
-    answer = cli("audit", MAIL_AUTOMATOR_STORE_URI="x")
+    answer = cli.here("audit", MAIL_AUTOMATOR_STORE_URI="x")
     assert answer.code == 1
     assert "MAIL_AUTOMATOR_STORE_URI is not a setting (did you mean MAIL_AUTOMATOR_STORE_URL?)" in answer.errors[0]
 
@@ -178,7 +178,7 @@ def test_a_service_is_run_by_its_name_with_its_own_arguments(cli):
 
 
 def test_the_schema_knows_every_kind_and_the_version_is_printed(cli):
-    schema = json.loads(cli("config", "schema").out)
+    schema = json.loads(cli.here("config", "schema").out)
     assert {one["$ref"].rpartition("/")[2] for one in schema["oneOf"]} == {
         "DepartmentDocument",
         "ServiceDocument",
@@ -186,4 +186,4 @@ def test_the_schema_knows_every_kind_and_the_version_is_printed(cli):
         "MailboxDocument",
     }
     assert "onlyIfInTo" in schema["$defs"]["Domains"]["properties"]
-    assert cli("version").out.startswith("mail-automator ")
+    assert cli.here("version").out.startswith("mail-automator ")

@@ -105,7 +105,7 @@ def books(cli):
     "what", ["<one@example.org>", "one@example.org", "Alice@Example.org", TICKETED, TICKETED.upper()]
 )
 def test_trace_finds_a_mail_by_message_id_sender_and_mail_id(books, what: str):
-    (found,) = json.loads(books("trace", what, "--output", "json").out)
+    (found,) = json.loads(books.here("trace", what, "--output", "json").out)
     assert found["mail_id"] == TICKETED
     steps = [(one["stage"], one["step"], one["verdict"]) for one in found["timeline"]]
     assert steps == [
@@ -119,7 +119,7 @@ def test_trace_finds_a_mail_by_message_id_sender_and_mail_id(books, what: str):
 
 
 def test_trace_by_ticket_number_shows_the_mail_and_its_repeats(books):
-    found = json.loads(books("trace", NUMBER.lower(), "-o", "json").out)
+    found = json.loads(books.here("trace", NUMBER.lower(), "-o", "json").out)
     assert {one["mail_id"] for one in found} == {TICKETED, REPEAT}
 
 
@@ -127,12 +127,12 @@ def test_trace_for_people_says_each_step_and_the_end_and_obeys_no_mail(books):
     answer = books("trace", "eve@spam.example")
     assert answer.code == 0
     assert "Not blocked." in answer.out
-    assert "The sender is blocked." in answer.out
+    assert answer.out.strip().endswith("The sender is blocked.")
     assert "\x1b" not in answer.out
 
 
 def test_trace_by_subject(books):
-    (found,) = json.loads(books("trace", "on FIRE", "--subject", "-o", "json").out)
+    (found,) = json.loads(books.here("trace", "on FIRE", "--subject", "-o", "json").out)
     assert found["mail_id"] == TICKETED
 
 
@@ -176,7 +176,7 @@ def test_a_ticket_without_a_decision_unbalances_the_books(books):
         await store.collection("mails").delete({"_id": TICKETED})
 
     books.store(damage)
-    answer = books("audit")
+    answer = books.here("audit")
     assert answer.code == 1
     assert any("ticket_without_decision" in line and NUMBER in line for line in answer.errors)
 
@@ -194,10 +194,10 @@ def test_an_event_that_is_owed_is_reported_and_does_not_unbalance(books):
         await store.ledger.mark_done([late])
 
     books.store(owe)
-    answer = books("audit")
+    answer = books.here("audit")
     assert answer.code == 0
     assert "1 event(s) are written and not published yet" in answer.out
-    (found,) = json.loads(books("trace", late, "-o", "json").out)
+    (found,) = json.loads(books.here("trace", late, "-o", "json").out)
     assert found["timeline"][-1]["verdict"] == "owed"
 
 
@@ -212,10 +212,10 @@ def test_tickets_are_listed_and_shown_by_number(books):
 
 
 def test_a_quarantined_mail_is_listed_and_replayed_once(books):
-    (one,) = json.loads(books("quarantine", "list", "-o", "json").out)
+    (one,) = json.loads(books.here("quarantine", "list", "-o", "json").out)
     assert (one["mail_id"], one["what"]) == (STUCK, "the parser was killed")
-    assert books("quarantine", "replay", STUCK).code == 0
+    assert books.here("quarantine", "replay", STUCK).code == 0
     assert books.store(lambda store: store.ledger.get(STUCK)).state is State.STORED
-    again = books("quarantine", "replay", STUCK)
+    again = books.here("quarantine", "replay", STUCK)
     assert again.code == 3
     assert again.errors[0].startswith("error: not in quarantine")

@@ -52,7 +52,7 @@ def config(cli) -> str:
 
 
 def outcome(cli, mail: str, *more: str) -> dict:
-    answer = cli("simulate", "-", "--mailbox", "support", "--output", "json", *more, stdin=mail)
+    answer = cli.here("simulate", "-", "--mailbox", "support", "--output", "json", *more, stdin=mail)
     assert (answer.code, answer.errors) == (0, [])
     return json.loads(answer.out)
 
@@ -82,7 +82,7 @@ def test_a_table_for_people_ends_with_what_would_happen(cli, config: str):
 
 
 def test_with_a_store_a_repeat_is_told_and_nothing_is_claimed(cli):
-    assert cli("apply", "-f", "-", stdin=CONFIG).code == 0
+    assert cli.here("apply", "-f", "-", stdin=CONFIG).code == 0
     email = parse(MAIL.encode())
     assert outcome(cli, MAIL)["kind"] == "ticket"
     assert outcome(cli, MAIL)["kind"] == "ticket"
@@ -115,7 +115,7 @@ def test_with_a_store_a_repeat_is_told_and_nothing_is_claimed(cli):
 def test_a_mail_or_mailbox_that_is_not_there_is_one_line(
     cli, config: str, arguments: tuple[str, ...], code: int, told: str
 ):
-    answer = cli("simulate", *arguments, "-f", config, stdin=MAIL)
+    answer = cli.here("simulate", *arguments, "-f", config, stdin=MAIL)
     (line,) = answer.errors
     assert answer.code == code
     assert told in line
@@ -124,5 +124,5 @@ def test_a_mail_or_mailbox_that_is_not_there_is_one_line(
 def test_any_bytes_are_a_mail(cli, config: str):
     rubbish = cli.home / "rubbish.eml"
     rubbish.write_bytes(bytes(range(256)) * 20)
-    answer = cli("simulate", str(rubbish), "-m", "support", "-f", config)
+    answer = cli.here("simulate", str(rubbish), "-m", "support", "-f", config)
     assert (answer.code, answer.errors) == (0, [])
