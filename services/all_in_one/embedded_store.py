@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from services.all_in_one.launch import SOURCE
 from services.all_in_one.locks import hold
 from services.all_in_one.process import LOOPBACK, free_ports, kill, port_answers, spawn, terminate, wait_until
 from shared.domain.errors import Transient
@@ -17,8 +18,6 @@ from shared.domain.errors import Transient
 START_SECONDS: Final = 20.0
 STOP_SECONDS: Final = 3.0
 """nx-27017 does not end reliably on SIGTERM. What it acknowledged is on disk, so it is killed after this."""
-
-_PROGRAM: Final = "import logging; logging.disable(logging.CRITICAL); from nx_27017.nx_27017 import main; main()"
 
 
 class EmbeddedStore:
@@ -91,8 +90,8 @@ class EmbeddedStore:
         files = ["--data-dir", str(self.folder / "data"), "--pid-file", str(self.folder / "pid")]
         return [
             sys.executable,
-            "-c",
-            _PROGRAM,
+            "-m",
+            "services.all_in_one.embedded_server",
             *files,
             "--log-file",
             os.devnull,
@@ -103,7 +102,7 @@ class EmbeddedStore:
         ]
 
     def _environment(self) -> dict[str, str]:
-        return {"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": str(self.folder)}
+        return {"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": str(self.folder), "PYTHONPATH": str(SOURCE)}
 
     def _complaints(self) -> Path:
         """Where it says why it could not start; its log proper is off."""
