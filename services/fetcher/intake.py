@@ -103,10 +103,13 @@ class Intake:
         ]
 
     async def _taken(self, session: ImapSession, place: Place, contents: Mapping[int, str]) -> frozenset[str]:
-        """The mail_ids of other copies of these contents that are in the folder at this moment."""
-        known = await self.books.sightings.by_content(
-            place.mailbox, place.folder, place.uid_validity, tuple(set(contents.values()))
-        )
+        """The mail_ids of other copies of these contents that are in the folder at this moment.
+
+        Only a content whose first copy is in the ledger can have others, so new mail costs one look-up by key.
+        """
+        firsts = {identity.mail_id(content, 0): content for content in contents.values()}
+        repeated = tuple(firsts[mail] for mail in await self.books.ledger.get_many(tuple(firsts)))
+        known = await self.books.sightings.by_content(place.mailbox, place.folder, place.uid_validity, repeated)
         others = {one.uid: one.mail_id for one in known if one.uid not in contents and one.mail_id is not None}
         if not others:
             return frozenset()
