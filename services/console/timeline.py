@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from shared.domain.decision import Decision, Kind
+from shared.domain.decision import Decision, Kind, Revisions
 from shared.domain.ledger import LedgerEntry, State
 from shared.domain.ticket import Ticket
 
@@ -73,13 +73,18 @@ def _end(entry: LedgerEntry, ticket: Ticket | None, event_owed: bool) -> Iterato
     decision = entry.decision
     if decision is None:
         return
-    under = f"revision {decision.revisions.mailbox} of the mailbox and {decision.revisions.catalogue} of the catalogue"
-    sentence = f"The decision was written once and for all, under {under}."
+    sentence = f"The decision was written, under {_revisions(decision.revisions)}."
     yield Moment("ledger", decision.reason.value, decision.kind.value, sentence, decision.decided_at)
     if decision.ticket_id is not None:
         yield _ticket(decision, ticket)
     if decision.kind in (Kind.TICKET, Kind.REJECTED):
         yield _event(entry, decision, event_owed)
+
+
+def _revisions(under: Revisions) -> str:
+    """Under which configuration; a rejection never looked at the catalogue."""
+    mailbox = f"revision {under.mailbox} of the mailbox"
+    return f"{mailbox} and {under.catalogue} of the catalogue" if under.catalogue else mailbox
 
 
 def _ticket(decision: Decision, ticket: Ticket | None) -> Moment:
