@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from services.all_in_one import debian, readiness
+from services.all_in_one import debian, first_moments, readiness
 from services.all_in_one.embedded_store import EmbeddedStore
 from services.all_in_one.guard import Guard
 from services.all_in_one.launch import Launch
@@ -179,9 +179,11 @@ class System:
             allow_install=self.launch.allow_install,
             say=self.supervisor.say,
         )
+        first_moments.forget_unsettled(self._rabbitmq.folder)
         guard = Guard("rabbitmq", self._rabbitmq, self.supervisor.say)
         self._guards.append(guard)
         await guard.start()
+        await first_moments.settle(self._rabbitmq.folder, self.broker_url)
 
     def _program(self, name: str, index: int, admin_port: int) -> Program:
         env = self.launch.environment(self._environ, self.broker_url, self.store_url, self.key_file, admin_port)
