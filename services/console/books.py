@@ -49,18 +49,20 @@ class TicketFact:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that is compared. `sighted` holds the mail_ids that each mailbox's folder showed."""
+    """All that is compared. `sighted` holds the mail_ids that each mailbox's folder showed, `holes` how many UIDs it
+    lists that could not be fetched yet."""
 
     mailboxes: tuple[str, ...] = ()
     sighted: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     ledger: tuple[LedgerFact, ...] = ()
     tickets: tuple[TicketFact, ...] = ()
     outbox_pending: int = 0
+    holes: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The balance of one mailbox, in mails."""
+    """The balance of one mailbox, in mails. `holes` still lie on the server and are no mail of ours yet."""
 
     mailbox: str
     sightings: int = 0
@@ -71,6 +73,7 @@ class Row:
     quarantined: int = 0
     in_flight: int = 0
     unaccounted: int = 0
+    holes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +196,10 @@ def _rows(facts: Facts, placed: Mapping[str, tuple[LedgerFact, Column]], finding
             counts[one.mailbox][Column.UNACCOUNTED] += 1
     for name in sorted({*facts.mailboxes, *facts.sighted, *counts}):
         columns = {column.value: counts[name][column] for column in Column}
-        yield Row(name, sightings=len(facts.sighted.get(name, ())), ledger=ledger.get(name, 0), **columns)
+        seen = {"sightings": len(facts.sighted.get(name, ())), "holes": facts.holes.get(name, 0)}
+        yield Row(name, ledger=ledger.get(name, 0), **seen, **columns)
 
 
 def _sum(rows: tuple[Row, ...]) -> Row:
-    names = ("sightings", "ledger", *(column.value for column in Column))
+    names = ("sightings", "ledger", *(column.value for column in Column), "holes")
     return Row("total", **{name: sum(getattr(row, name) for row in rows) for name in names})

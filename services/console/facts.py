@@ -23,13 +23,21 @@ async def read_facts(store: Store) -> Facts:
     ledger = {one.mail_id: one for name in names for one in [fact async for fact in _ledger(store, name)]}
     tickets = tuple([_ticket(one) async for one in store.tickets.iter_origins()])
     ledger |= await _again(store, ledger, tickets)
-    return Facts(names, sighted, tuple(ledger.values()), tickets, await _owed(store))
+    holes = {name: count for name in names if (count := await _holes(store, name))}
+    return Facts(names, sighted, tuple(ledger.values()), tickets, await _owed(store), holes)
 
 
 async def _mailboxes(store: Store) -> tuple[str, ...]:
     """Every mailbox that is or was: deleted ones still have their books."""
     configured = [one.name for one in await store.mailboxes.all()]
     return tuple(sorted({*configured, *await store.runtime.statuses(), *await store.ledger.count_by_outcome()}))
+
+
+async def _holes(store: Store, name: str) -> int:
+    """How many UIDs of the folder that is read now could not be fetched yet."""
+    mailbox = await store.mailboxes.get(name)
+    cursor = await store.runtime.cursor(name, mailbox.spec.imap.folder) if mailbox else None
+    return len(await store.sightings.holes(name, cursor.folder, cursor.uid_validity)) if cursor else 0
 
 
 async def _ledger(store: Store, mailbox: str) -> AsyncIterator[LedgerFact]:

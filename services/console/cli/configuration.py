@@ -8,7 +8,7 @@ import yaml
 
 from services.console.cli.exits import Exit
 from services.console.cli.output import Printer, complain
-from services.console.cli.session import session_of
+from services.console.cli.session import Session, session_of
 from services.console.configuration import apply as applying
 from services.console.configuration.diff import summary, unified
 from services.console.configuration.documents import Documents, parse
@@ -18,6 +18,7 @@ from services.console.configuration.reference import markdown
 from services.console.configuration.schema import json_schema
 from services.console.configuration.source import read
 from shared.store.client import Store
+from shared.store.encryption import Vault
 
 Files = Annotated[
     list[str],
@@ -43,6 +44,7 @@ def apply(
     async def work(store: Store) -> Plan:
         todo = await applying.plan(store, documents, prune=prune)
         if not dry_run:
+            _need_key(session, todo)
             await applying.apply(store, todo)
         return todo
 
@@ -101,6 +103,12 @@ def load(paths: list[str]) -> Documents:
     for warning in documents.warnings:
         complain("warning", warning)
     return documents
+
+
+def _need_key(session: Session, todo: Plan) -> None:
+    """Refuse before anything is written if there are secrets and no key to seal them with."""
+    if any(write.secrets for write in todo.writes):
+        Vault(session.settings().key_file).box()
 
 
 def _report(printer: Printer, todo: Plan, *, dry_run: bool, with_diff: bool) -> None:

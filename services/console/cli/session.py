@@ -51,7 +51,7 @@ class Session:
         folder = self._folder()
         if folder is not None:
             ends = read_endpoints(folder)
-            given |= {"url": ends.store_url, "key_file": found.key_file or ends.key_file}
+            given |= {"url": ends.store_url, "key_file": ends.key_file or found.key_file}
             given["database"] = ends.store_database or found.database
         if self.store_url is not None:
             given["url"] = self.store_url

@@ -109,6 +109,7 @@ def test_without_a_key_file_a_secret_is_refused_in_one_line(cli):
     assert answer.code == 1
     assert "/nowhere/key" in answer.errors[-1]
     assert answer.errors[-1].startswith("error: ")
+    assert cli.store(lambda store: store.catalogue.load()).revision == 0
 
 
 def test_a_mailbox_is_paused_resumed_shown_and_deleted(cli):

@@ -152,7 +152,7 @@ def test_the_books_balance(books):
         name: row[name] for name in ("ticketed", "duplicates", "rejected", "quarantined", "in_flight", "unaccounted")
     }
     assert ends == {"ticketed": 1, "duplicates": 1, "rejected": 1, "quarantined": 1, "in_flight": 1, "unaccounted": 0}
-    assert (row["sightings"], row["ledger"]) == (5, 5)
+    assert (row["sightings"], row["ledger"], row["holes"]) == (5, 5, 0)
 
 
 def test_a_lost_ticket_and_a_sighting_without_ledger_unbalance_the_books(books):

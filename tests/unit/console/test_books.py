@@ -101,6 +101,11 @@ def test_events_that_are_owed_are_reported_and_do_not_unbalance():
     assert (result.balanced, result.outbox_pending) == (True, 3)
 
 
+def test_what_a_server_did_not_give_yet_is_shown_and_does_not_unbalance():
+    result = balance(Facts(("support",), holes={"support": 2}))
+    assert (result.balanced, result.total.holes, result.total.in_flight) == (True, 2, 0)
+
+
 def test_the_columns_of_each_row_add_up_to_its_mails():
     entry, ticket = ticketed("a")
     lost = LedgerFact("b", "other", State.DONE, Kind.TICKET, "gone")
