@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import io
 import logging
 import secrets
 import signal
@@ -50,6 +51,8 @@ def run(arguments: Sequence[str]) -> int:
         "--data", type=Path, metavar="DIR", help="folder of all data (default: MAIL_AUTOMATOR_DATA/demo)"
     )
     given = parser.parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     try:
         return asyncio.run(_until_signalled(given.data))
     except asyncio.CancelledError:

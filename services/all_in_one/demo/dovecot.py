@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from services.all_in_one.demo.certificates import ensure_certificates
+from services.all_in_one.demo.mail_root import mail_owner, mail_root
 from services.all_in_one.demo.maildir import Maildir
 from services.all_in_one.process import (
     LOOPBACK,
@@ -36,7 +37,6 @@ from shared.domain.errors import ConfigurationError, Transient
 from shared.runtime.clock import Clock
 
 BINARY: Final = Path("/usr/sbin/dovecot")
-MAIL_USER: Final = "mail"
 START_SECONDS: Final = 15.0
 
 
@@ -59,8 +59,8 @@ class Dovecot:
         self._certificates = ensure_certificates(self.folder / "tls", (clock or Clock()).now())
         self.ca_file = self._certificates.ca_file
         self.log_file = self.folder / "dovecot.log"
-        self._owner = _mail_owner()
-        self._mail_root = _mail_root(self.folder, self._owner)
+        self._owner = mail_owner()
+        self._mail_root = mail_root(self.folder, self._owner)
         self.tls_port, self.starttls_port = self._ports()
         self._run = self.folder / "run"
         self._process: subprocess.Popen[bytes] | None = None
@@ -184,33 +184,6 @@ class Dovecot:
         if os.geteuid() != 0:
             text += _UNPRIVILEGED.format(user=pwd.getpwuid(uid).pw_name)
         return f"{text}{self.extra}\n"
-
-
-def _mail_owner() -> tuple[int, int]:
-    """Who owns the mail: ourselves, or `mail` where we are root (Dovecot never serves mail as root)."""
-    if os.geteuid() != 0:
-        return os.geteuid(), os.getegid()
-    entry = pwd.getpwnam(MAIL_USER)
-    return entry.pw_uid, entry.pw_gid
-
-
-def _mail_root(folder: Path, owner: tuple[int, int]) -> Path:
-    """`folder/mail`; where its owner cannot reach it (a home of mode 0700), a link from there to a place it can."""
-    link = folder / "mail"
-    if os.geteuid() != 0 or _reachable(folder):
-        link.mkdir(exist_ok=True)
-    elif not link.exists():
-        link.unlink(missing_ok=True)
-        link.symlink_to(tempfile.mkdtemp(prefix="mail-automator-mail-", dir="/var/tmp"))
-    root = link.resolve()
-    if root.stat().st_uid != owner[0]:
-        os.chown(root, *owner)
-    return root
-
-
-def _reachable(folder: Path) -> bool:
-    """Whether everybody may pass through this folder and all above it."""
-    return all(one.stat().st_mode & 0o001 for one in (folder, *folder.parents))
 
 
 def _reachable_copy(users: Path, run: Path) -> Path:
