@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final, TextIO, cast
 
 import structlog
 from pydantic import SecretStr
@@ -51,8 +51,7 @@ def run(arguments: Sequence[str]) -> int:
         "--data", type=Path, metavar="DIR", help="folder of all data (default: MAIL_AUTOMATOR_DATA/demo)"
     )
     given = parser.parse_args(arguments)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
+    cast("io.TextIOWrapper", sys.stdout).reconfigure(errors="replace")
     try:
         return asyncio.run(_until_signalled(given.data))
     except asyncio.CancelledError:
