@@ -7,7 +7,9 @@ it did not start, other than to use one it was given by URL.
 import asyncio
 import json
 import os
+import secrets
 import signal
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +26,7 @@ from services.all_in_one.settings import ONE_EACH, PIPELINE, environment
 from services.all_in_one.supervisor import Kept, Log, Program, Supervisor
 from shared.domain.errors import ConfigurationError, Fatal, Transient
 from shared.runtime.process import EXIT_CONFIGURATION
+from shared.runtime.settings import PREFIX
 from shared.store.encryption import create_key_file
 
 ENDPOINTS: Final = "endpoints.json"
@@ -64,6 +67,7 @@ class System:
         self._store = EmbeddedStore(self.data / "store")
         self._guards: list[Guard] = []
         self._lock: int | None = None
+        self._identity = secrets.token_hex(3)
 
     @property
     def broker_url(self) -> str:
@@ -187,6 +191,9 @@ class System:
 
     def _program(self, name: str, index: int, admin_port: int) -> Program:
         env = self.launch.environment(self._environ, self.broker_url, self.store_url, self.key_file, admin_port)
+        if name == "fetcher":
+            # The same name after a restart gets the same mailboxes back at once, not when the old leases run out.
+            env[f"{PREFIX}FETCHER_ID"] = f"{socket.gethostname()}-{self._identity}-{index}"
         return Program(name, self.launch.command(name), env, index, admin_port)
 
     def _write_endpoints(self) -> None:

@@ -5,12 +5,12 @@ Every move is idempotent and claimed by compare-and-set, so replicas do not get 
 
 import random
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 
 from services.bookkeeper.ports import Broker, Clock, DeadMessages, Ledger, Tickets
-from services.bookkeeper.settings import BookkeeperSettings
 from shared.broker.messages import Outgoing, owed
 from shared.broker.topology import CLASSIFIER, FILTER, MAIL, TICKET_WRITER
 from shared.contracts.codec import Envelope, encode
@@ -24,6 +24,17 @@ log = structlog.get_logger(__name__)
 _BELT = (FILTER, CLASSIFIER, TICKET_WRITER)
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """When a mail counts as stuck while the belt is empty (`stalled`) and whatever it carries (`lost`), when an event
+    counts as owed too long (`outbox`), and how many of them are taken in one look (`batch`)."""
+
+    stalled: timedelta
+    lost: timedelta
+    outbox: timedelta
+    batch: int = 200
+
+
 class Bookkeeper:
     """The moves of the bookkeeper; `app` calls each on its schedule."""
 
@@ -35,7 +46,7 @@ class Bookkeeper:
         broker: Broker,
         clock: Clock,
         metrics: Metrics,
-        settings: BookkeeperSettings,
+        patience: Patience,
     ) -> None:
         self._ledger = ledger
         self._tickets = tickets
@@ -43,7 +54,7 @@ class Bookkeeper:
         self._broker = broker
         self._clock = clock
         self._metrics = metrics
-        self._settings = settings
+        self._patience = patience
 
     async def republish(self) -> None:
         """Put back what is due, or made no progress, always from the raw mail.
@@ -52,9 +63,9 @@ class Bookkeeper:
         has been without progress for very long is put back.
         """
         waiting = sum([await self._broker.depth(queue.name) for queue in _BELT])
-        patience = self._settings.lost_seconds if waiting else self._settings.stalled_seconds
+        patience = self._patience.lost if waiting else self._patience.stalled
         now = self._clock.now()
-        entries = await self._ledger.due(now, now - timedelta(seconds=patience), self._settings.batch)
+        entries = await self._ledger.due(now, now - patience, self._patience.batch)
         claimed = [entry for entry in entries if await self._ledger.claim(entry, now)]
         await self._broker.publish_all([Outgoing(MAIL, EmailFetched.TYPE, encode(_again(entry))) for entry in claimed])
         for entry in claimed:
@@ -64,9 +75,9 @@ class Bookkeeper:
 
     async def relay(self) -> None:
         """Publish events that are owed for longer than a healthy stage needs."""
-        before = self._clock.now() - timedelta(seconds=self._settings.outbox_seconds)
-        of_tickets = await self._tickets.pending_outbox(before, self._settings.batch)
-        of_mails = await self._ledger.pending_outbox(before, self._settings.batch)
+        before = self._clock.now() - self._patience.outbox
+        of_tickets = await self._tickets.pending_outbox(before, self._patience.batch)
+        of_mails = await self._ledger.pending_outbox(before, self._patience.batch)
         self._metrics.outbox_pending.set(len(of_tickets) + len(of_mails))
         await self._broker.publish_all([owed(event) for _, event in (*of_tickets, *of_mails)])
         if of_tickets:

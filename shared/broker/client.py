@@ -28,6 +28,8 @@ from shared.observability.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
+LINGER_SECONDS = 0.01
+
 _TROUBLE = (AMQPError, ConnectionError, OSError, TimeoutError, RuntimeError)
 
 
@@ -47,12 +49,17 @@ class Subscription:
         await self._waiting.put(AmqpDelivery(message))
 
     async def batch(self, most: int, wait_seconds: float) -> list[Delivery]:
-        """Up to `most` deliveries: waits for the first, then takes what is there. Empty after `wait_seconds`."""
+        """Up to `most` deliveries, empty after `wait_seconds`.
+
+        Waits for the first, then a moment for those right behind it: a fuller batch costs the store fewer writes.
+        """
         try:
             async with asyncio.timeout(wait_seconds):
                 got = [await self._waiting.get()]
         except TimeoutError:
             return []
+        if self._waiting.qsize() < most - 1:
+            await asyncio.sleep(LINGER_SECONDS)
         while len(got) < most and not self._waiting.empty():
             got.append(self._waiting.get_nowait())
         return got

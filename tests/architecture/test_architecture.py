@@ -45,11 +45,15 @@ def test_no_committed_file_carries_an_address_of_a_registry_or_a_path_of_this_ma
     for lock in ("requirements.lock", "requirements-dev.lock"):
         text = (ROOT / lock).read_text()
         assert "--hash=sha256:" in text
-        assert "http" not in text.replace("http-", "").replace("httpx", "").replace("httpcore", "").replace("httptools", "")
+        assert "http" not in text.replace("http-", "").replace("httpx", "").replace("httpcore", "").replace(
+            "httptools", ""
+        )
 
 
 def test_no_package_is_called_a_drawer_for_everything() -> None:
     """Names say what is inside."""
     drawers = {"utils", "helpers", "common", "manager", "base"}
-    found = [path for folder in ("services", "shared") for path in (ROOT / folder).rglob("*.py") if path.stem in drawers]
+    found = [
+        path for folder in ("services", "shared") for path in (ROOT / folder).rglob("*.py") if path.stem in drawers
+    ]
     assert found == []

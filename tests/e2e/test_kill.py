@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from tests.support.mails import mail
 
 from services.all_in_one.settings import PIPELINE
+from tests.support.mails import mail
 from tests.support.pipeline import Pipeline, pipeline
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]

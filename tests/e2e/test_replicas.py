@@ -5,8 +5,8 @@ import re
 from collections import Counter
 
 import pytest
-from tests.support.mails import mail
 
+from tests.support.mails import mail
 from tests.support.pipeline import pipeline
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]

@@ -27,9 +27,7 @@ def _for_people(printer: Printer, result: Balance) -> None:
     rows = [*result.rows, result.total] if len(result.rows) != 1 else list(result.rows)
     printer.table("Books, in mails", columns, [[getattr(row, name) for name in columns] for row in rows])
     if result.total.holes:
-        printer.line(
-            f"{result.total.holes} mail(s) lie on a server that did not give them; the fetcher tries again."
-        )
+        printer.line(f"{result.total.holes} mail(s) lie on a server that did not give them; the fetcher tries again.")
     if result.outbox_pending:
         printer.line(f"{result.outbox_pending} event(s) are written and not published yet; the bookkeeper sends them.")
     for one in result.findings:

@@ -48,7 +48,7 @@ def apply(
             await applying.apply(store, todo)
         return todo
 
-    todo = session.run(work)
+    todo = session.run(work) if dry_run else session.change(work)
     _report(session.printer, todo, dry_run=dry_run, with_diff=diff)
     return Exit.CHANGED if todo.changed and detailed_exitcode else Exit.OK
 

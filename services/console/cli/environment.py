@@ -18,6 +18,7 @@ class PlaceSettings(BaseSettings):
 
     data: Path | None = Field(default=None, description="Folder of an all-in-one.")
     store_url: SecretStr | None = None
+    broker_url: SecretStr | None = None
 
 
 LAPTOP_DATA = Path("~/.local/share/mail-automator")

@@ -85,7 +85,7 @@ def delete(
     async def work(store: Store) -> bool:
         return await store.mailboxes.delete(name)
 
-    if not session.run(work):
+    if not session.change(work):
         raise NotFound(f"there is no mailbox {name}", remedy="somebody deleted it meanwhile")
     _say(session, f"mailbox {name} deleted", {"name": name, "deleted": True})
     return Exit.OK
@@ -137,7 +137,7 @@ def _set_paused(session: Session, name: str, *, paused: bool) -> int:
         await find(store, name)
         return await store.mailboxes.set_paused(name, paused)
 
-    mailbox = session.run(work)
+    mailbox = session.change(work)
     state = "paused" if mailbox.paused else "resumed"
     note = "" if paused or mailbox.spec.enabled else " (but its configuration says enabled: false)"
     _say(session, f"mailbox {name} {state}{note}", {"name": name, "paused": mailbox.paused, "active": mailbox.active})

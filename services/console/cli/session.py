@@ -72,6 +72,22 @@ class Session:
         """Open the store, do the work, close it. Raises what the work raises."""
         return asyncio.run(self._with_store(work))
 
+    def change(self, work: Callable[[Store], Awaitable[T]]) -> T:
+        """The same for work that changes the configuration: every process is then told to look now.
+
+        Without a broker they find out by themselves within seconds.
+        """
+        done = self.run(work)
+        if (url := self._broker_url()) is not None:
+            from shared.broker.hints import configuration_changed  # only here: its driver takes long to import
+
+            asyncio.run(configuration_changed(url))
+        return done
+
+    def _broker_url(self) -> SecretStr | None:
+        folder = self._folder()
+        return place_settings().broker_url if folder is None else read_endpoints(folder).broker_url
+
     async def _with_store(self, work: Callable[[Store], Awaitable[T]]) -> T:
         store = await Store.open(self.settings(), clock=Clock(), environ=environment())
         try:

@@ -37,7 +37,8 @@ SETTINGS: tuple[tuple[str, type[BaseSettings]], ...] = (
 
 HEAD = """# Settings
 
-Environment variables, read once at the start of a process. An unknown one with our prefix is an error, and all errors are said at once. This page is written from the code (`tests/unit/runtime/test_settings_page.py`).
+Environment variables, read once at the start of a process. An unknown one with our prefix is an error, and all errors
+are said at once. This page is written from the code (`tests/unit/runtime/test_settings_page.py`).
 """
 
 
@@ -51,7 +52,9 @@ def _section(title: str, settings: type[BaseSettings]) -> str:
         f"| `{prefix}{name.upper()}` | {_default(field.get_default(call_default_factory=True))} |"
         for name, field in settings.model_fields.items()
     ]
-    return "\n".join([f"## {title}", "", inspect.getdoc(settings) or "", "", "| variable | default |", "|---|---|", *rows, ""])
+    return "\n".join(
+        [f"## {title}", "", inspect.getdoc(settings) or "", "", "| variable | default |", "|---|---|", *rows, ""]
+    )
 
 
 def _default(value: object) -> str:
