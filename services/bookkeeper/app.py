@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import structlog
 
-from services.bookkeeper.handler import Bookkeeper
+from services.bookkeeper.handler import Bookkeeper, Patience
 from services.bookkeeper.settings import BookkeeperSettings
 from shared.broker import topology
 from shared.domain.errors import Transient
@@ -21,6 +22,12 @@ async def main(process: Process) -> None:
     settings = read(BookkeeperSettings, process.environ)
     async with doors(process) as open_doors:
         store = open_doors.store
+        patience = Patience(
+            stalled=timedelta(seconds=settings.stalled_seconds),
+            lost=timedelta(seconds=settings.lost_seconds),
+            outbox=timedelta(seconds=settings.outbox_seconds),
+            batch=settings.batch,
+        )
         books = Bookkeeper(
             store.ledger,
             store.tickets,
@@ -28,7 +35,7 @@ async def main(process: Process) -> None:
             open_doors.broker,
             process.clock,
             process.metrics,
-            settings,
+            patience,
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(_every(process, settings.look_seconds, books.republish))
