@@ -4,7 +4,7 @@ Labels are bounded: stages, outcomes and reason codes are enums, `mailbox` is an
 address, an id or a subject. Names and units follow Prometheus' naming practices.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
 from prometheus_client.exposition import generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -17,6 +17,7 @@ class Metrics:
     """One process' metrics, in a registry of its own."""
 
     def __init__(self, service: str, version: str) -> None:
+        disable_created_metrics()  # a `_created` series beside each would double them for nothing
         registry = self.registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
