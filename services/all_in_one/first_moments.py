@@ -11,11 +11,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from pydantic import SecretStr
-
-from shared.broker.client import Broker
-from shared.broker.settings import BrokerSettings
-from shared.observability.metrics import Metrics
+from services.all_in_one import reachable
 
 SETTLE_SECONDS: Final = 1.0
 MARK: Final = "settled"
@@ -29,8 +25,7 @@ def forget_unsettled(folder: Path) -> None:
 
 async def settle(folder: Path, broker_url: str) -> None:
     """Declare the topology and, the first time, wait until the node has it on its disk."""
-    broker = await Broker.connect(BrokerSettings(url=SecretStr(broker_url)), Metrics("all_in_one", "0"))
-    await broker.close()
+    await reachable.check_broker(broker_url)
     if not (folder / MARK).exists():
         await asyncio.sleep(SETTLE_SECONDS)
         (folder / MARK).touch(mode=0o600)

@@ -11,6 +11,7 @@ import os
 import secrets
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -38,12 +39,14 @@ STOP_SECONDS: Final = 15.0
 
 class RabbitMQ:
     """One private node in `folder`. `url` stays the same from start to start of this object; data stays for ever.
+    `before_start` is given the folder each time, when nobody else uses it any more.
 
     Usable as `async with RabbitMQ(folder) as node`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, before_start: Callable[[Path], None] | None = None) -> None:
         self.folder = folder.resolve()
+        self._before_start = before_start
         self.node_name = f"mail_automator_{hashlib.sha256(str(self.folder).encode()).hexdigest()[:10]}@localhost"
         self.log_file = self.folder / "log" / "rabbitmq.log"
         self.port, self._dist_port, self._epmd_port = free_ports(3)
@@ -79,6 +82,8 @@ class RabbitMQ:
         # A node whose starter was killed takes a moment to close its files: until then it holds the lock.
         lock = await hold(self.folder / "lock", "a RabbitMQ already runs on this folder", "stop it first", patience)
         try:
+            if self._before_start is not None:
+                self._before_start(self.folder)
             await self._spawn(lock)
         finally:
             os.close(lock)

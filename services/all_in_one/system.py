@@ -10,12 +10,12 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from services.all_in_one import debian, first_moments, readiness
+from services.all_in_one import debian, first_moments, reachable, readiness
 from services.all_in_one.embedded_store import EmbeddedStore
 from services.all_in_one.guard import Guard
 from services.all_in_one.launch import Launch
@@ -63,7 +63,7 @@ class System:
         self.supervisor = Supervisor(log)
         self._given = {"broker": broker_url, "store": store_url}
         self._environ = environment() if environ is None else dict(environ)
-        self._rabbitmq = RabbitMQ(self.data / "rabbitmq")
+        self._rabbitmq = RabbitMQ(self.data / "rabbitmq", before_start=first_moments.forget_unsettled)
         self._store = EmbeddedStore(self.data / "store")
         self._guards: list[Guard] = []
         self._lock: int | None = None
@@ -124,14 +124,14 @@ class System:
             raise
 
     async def start_servers(self) -> None:
-        """Take the folder, make the key on first use, start broker and store beside each other."""
+        """Take the folder, make the key on first use; start broker and store, or ask those given for an answer."""
         self.data.mkdir(parents=True, exist_ok=True)
         self.data.chmod(0o700 if self.launch.private else 0o711)
         what, remedy = "another all_in_one runs on this folder", "stop it, or give another folder (MAIL_AUTOMATOR_DATA)"
         self._lock = await hold(self.data / "lock", what, remedy)
         if not self.key_file.exists():
             create_key_file(self.key_file)
-        servers = [start() for name, start in self._servers() if self._given[name] is None]
+        servers = self._broker_answers(), self._store_answers()
         for result in await asyncio.gather(*servers, return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
@@ -167,8 +167,13 @@ class System:
     ) -> None:
         await self.stop()
 
-    def _servers(self) -> tuple[tuple[str, Callable[[], Awaitable[None]]], ...]:
-        return ("broker", self._start_rabbitmq), ("store", self._start_store)
+    async def _broker_answers(self) -> None:
+        given = self._given["broker"]
+        await (reachable.check_broker(given) if given else self._start_rabbitmq())
+
+    async def _store_answers(self) -> None:
+        given = self._given["store"]
+        await (reachable.check_store(given) if given else self._start_store())
 
     async def _start_store(self) -> None:
         guard = Guard("store", self._store, self.supervisor.say)
@@ -183,7 +188,6 @@ class System:
             allow_install=self.launch.allow_install,
             say=self.supervisor.say,
         )
-        first_moments.forget_unsettled(self._rabbitmq.folder)
         guard = Guard("rabbitmq", self._rabbitmq, self.supervisor.say)
         self._guards.append(guard)
         await guard.start()

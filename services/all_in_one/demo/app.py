@@ -129,7 +129,6 @@ def _store_settings(system: System) -> StoreSettings:
 
 def _log_file(file: Path) -> TextIO:
     """The log of this run, private; what libraries of this process say goes there, too."""
-    file.unlink(missing_ok=True)
     file.touch(mode=0o600)
     log = file.open("a", buffering=1)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(log))

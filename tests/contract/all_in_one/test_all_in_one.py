@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from services.all_in_one.process import wait_until
+from services.all_in_one.process import free_ports, wait_until
 from services.all_in_one.settings import PIPELINE
 from tests.support.processes import alive, descendants, session_of
 
@@ -85,6 +85,16 @@ async def test_a_wrong_setting_is_one_clear_line_and_nothing_is_left(tmp_path: P
         "name some of fetcher, filter, classifier, ticket_writer, bookkeeper"
     )
     assert b"Traceback" not in done.stdout
+
+
+async def test_a_broker_that_does_not_answer_is_one_clear_line_without_its_password(tmp_path: Path) -> None:
+    url = f"amqp://user:hush@127.0.0.1:{free_ports(1)[0]}/"
+    done = await asyncio.to_thread(_run, tmp_path / "data", MAIL_AUTOMATOR_BROKER_URL=url)
+    assert done.returncode == 69
+    last = done.stdout.decode().splitlines()[-1]
+    assert last.startswith("error: all_in_one: RabbitMQ does not answer")
+    assert last.endswith("-> start it, or correct MAIL_AUTOMATOR_BROKER_URL")
+    assert b"hush" not in done.stdout and b"Traceback" not in done.stdout
 
 
 def _run(data: Path, **environ: str) -> subprocess.CompletedProcess[bytes]:
