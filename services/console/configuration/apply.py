@@ -6,12 +6,12 @@ Safe to repeat after any failure: what was done is then unchanged, what was not 
 import hmac
 
 from pydantic import SecretStr
-from shared.store.client import Store
 
 from services.console.configuration.documents import Documents
 from services.console.configuration.plan import Current, Plan, decide, is_stored
 from shared.domain.errors import ConfigurationError
 from shared.domain.mailbox import Mailbox, split_secrets
+from shared.store.client import Store
 
 
 async def plan(store: Store, documents: Documents, *, prune: bool = False) -> Plan:
