@@ -9,5 +9,5 @@ class ClassifierSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MAIL_AUTOMATOR_CLASSIFIER_", frozen=True, hide_input_in_errors=True)
 
-    window: int = Field(default=200, ge=1, le=2000)
-    batch: int = Field(default=50, ge=1, le=500)
+    window: int = Field(default=300, ge=1, le=2000)
+    batch: int = Field(default=100, ge=1, le=500)

@@ -13,7 +13,7 @@ class FetcherSettings(BaseSettings):
     id: str = Field(default="", max_length=100)
     lease_seconds: float = Field(default=30, ge=3, le=600)
     follow_seconds: float = Field(default=1, gt=0, le=60)
-    batch: int = Field(default=50, ge=1, le=200)
+    batch: int = Field(default=100, ge=1, le=200)
     batch_bytes: int = Field(default=4 * 1024 * 1024, ge=64 * 1024)
     mail_bytes_max: int = Field(
         default=50 * 1024 * 1024, ge=256 * 1024, description="Of a larger mail, the start is taken."

@@ -11,7 +11,7 @@ class FilterSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MAIL_AUTOMATOR_FILTER_", frozen=True, hide_input_in_errors=True)
 
-    window: int = Field(default=200, ge=1, le=2000)
-    batch: int = Field(default=50, ge=1, le=500)
+    window: int = Field(default=300, ge=1, le=2000)
+    batch: int = Field(default=100, ge=1, le=500)
     parsers: int = Field(default=0, ge=0, le=64)
     event_source: str = DEFAULT_SOURCE

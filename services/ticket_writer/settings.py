@@ -13,6 +13,6 @@ class TicketWriterSettings(BaseSettings):
         env_prefix="MAIL_AUTOMATOR_TICKET_WRITER_", frozen=True, hide_input_in_errors=True
     )
 
-    window: int = Field(default=200, ge=1, le=2000)
-    batch: int = Field(default=50, ge=1, le=500)
+    window: int = Field(default=300, ge=1, le=2000)
+    batch: int = Field(default=100, ge=1, le=500)
     event_source: str = DEFAULT_SOURCE

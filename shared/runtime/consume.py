@@ -72,8 +72,8 @@ class Lane:
 
     stage: str
     queue: Queue
-    window: int = 200
-    batch: int = 50
+    window: int = 300
+    batch: int = 100
     workers: int = 2
 
 
