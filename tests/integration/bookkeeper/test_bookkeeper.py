@@ -1,0 +1,153 @@
+"""The bookkeeper on a real store and broker: what fell off the belt goes back, what is owed is sent."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from services.bookkeeper.handler import Bookkeeper, Patience
+from services.ticket_writer import decide
+from shared.broker import topology
+from shared.broker.client import Broker
+from shared.contracts.codec import Envelope, decode, encode
+from shared.contracts.events import MAIL_REJECTED, TICKET_CREATED, mail_rejected
+from shared.contracts.messages import EmailFetched
+from shared.domain.ledger import DecisionWrite, Failure, State
+from shared.observability.metrics import Metrics
+from shared.runtime.consume import MAX_ATTEMPTS
+from shared.store.client import Store
+from tests.support import builders
+from tests.support.embedded_store import FakeClock
+
+PATIENCE = Patience(stalled=timedelta(seconds=60), lost=timedelta(minutes=30), outbox=timedelta(seconds=15))
+
+
+@pytest.fixture
+def books(store: Store, broker: Broker, clock: FakeClock, metrics: Metrics) -> Bookkeeper:
+    return Bookkeeper(store.ledger, store.tickets, store.dead_messages, broker, clock, metrics, PATIENCE)
+
+
+async def enter(store: Store, clock: FakeClock, *mail_ids: str) -> None:
+    now = clock.now()
+    await store.ledger.insert_many([builders.entry(one, stored_at=now, progress_at=now) for one in mail_ids])
+
+
+async def on_the_belt(broker: Broker) -> set[str]:
+    """The mail_ids that lie at the start of the belt, taken from it."""
+    subscription = await broker.subscribe(topology.FILTER.name, window=50)
+    found: set[str] = set()
+    while batch := await subscription.batch(50, wait_seconds=0.5):
+        for delivery in batch:
+            message = decode(delivery.envelope)
+            assert isinstance(message, EmailFetched)
+            assert message.raw is None, "always from the raw store"
+            found.add(message.mail_id)
+            await delivery.ack()
+    await subscription.stop()
+    return found
+
+
+async def test_a_mail_without_progress_goes_back_to_the_start_once(
+    books: Bookkeeper, store: Store, broker: Broker, clock: FakeClock
+) -> None:
+    """And a mail that is on its way is left alone."""
+    await enter(store, clock, "stuck")
+    clock.advance(seconds=61)
+    await enter(store, clock, "moving")
+    await books.republish()
+    assert await on_the_belt(broker) == {"stuck"}
+    await books.republish()
+    assert await on_the_belt(broker) == set()
+
+
+async def test_while_the_belt_carries_mail_only_the_long_lost_go_back(
+    books: Bookkeeper, store: Store, broker: Broker, clock: FakeClock
+) -> None:
+    """A mail that just waits in a long queue must not be doubled on it."""
+    await enter(store, clock, "waiting")
+    await broker.publish(topology.MAIL, "email.accepted", [encode(builders.accepted("other"))])
+    async with asyncio.timeout(10):
+        while await broker.depth(topology.CLASSIFIER.name) == 0:
+            await asyncio.sleep(0.05)
+    clock.advance(seconds=120)
+    await books.republish()
+    assert await on_the_belt(broker) == set()
+    clock.advance(seconds=30 * 60)
+    await books.republish()
+    assert await on_the_belt(broker) == {"waiting"}
+
+
+async def test_a_deferred_mail_comes_back_when_it_is_due_and_not_before(
+    books: Bookkeeper, store: Store, broker: Broker, clock: FakeClock
+) -> None:
+    """Ledger-driven retry."""
+    await enter(store, clock, "m1")
+    failure = Failure(stage="filter", code="busy", what="busy", at=clock.now())
+    await store.ledger.defer("m1", failure, clock.now() + timedelta(seconds=100))
+    clock.advance(seconds=99)
+    await books.republish()
+    assert await on_the_belt(broker) == set()
+    clock.advance(seconds=2)
+    await books.republish()
+    assert await on_the_belt(broker) == {"m1"}
+
+
+async def test_two_bookkeepers_put_a_mail_back_once(
+    books: Bookkeeper, store: Store, broker: Broker, clock: FakeClock, metrics: Metrics
+) -> None:
+    """Claimed by compare-and-set."""
+    twin = Bookkeeper(store.ledger, store.tickets, store.dead_messages, broker, clock, metrics, PATIENCE)
+    await enter(store, clock, *(f"m{count}" for count in range(20)))
+    clock.advance(seconds=61)
+    await asyncio.gather(books.republish(), twin.republish())
+    assert await broker.depth(topology.FILTER.name) <= 20
+    assert await on_the_belt(broker) == {f"m{count}" for count in range(20)}
+
+
+async def test_events_that_were_never_published_are_relayed_and_then_owed_no_more(
+    books: Bookkeeper, store: Store, broker: Broker, clock: FakeClock
+) -> None:
+    """Of tickets and of rejected mails."""
+    await enter(store, clock, "m1", "m2")
+    mail = builders.classified("m1")
+    ticket = decide.ticket(mail, decide.opens(mail, "INC-000001", clock.now()), "/test")
+    await store.tickets.insert_many([ticket])
+    verdict = builders.decision(decided_at=clock.now())
+    event = mail_rejected("m2", "support", None, builders.AT, verdict)
+    await store.ledger.decide_many([DecisionWrite(mail_id="m2", decision=verdict, trace=(), outbox=(event,))])
+    subscription = await broker.listen(topology.TICKETS)
+    clock.advance(seconds=16)
+    await books.relay()
+    types = sorted([one.envelope.type for one in await subscription.batch(10, wait_seconds=5)])
+    assert types == sorted([TICKET_CREATED, MAIL_REJECTED])
+    rejected = await store.ledger.get("m2")
+    assert rejected is not None and rejected.state is State.DONE
+    await books.relay()
+    assert await subscription.batch(10, wait_seconds=0.5) == []
+
+
+def letter(mail_id: str) -> Envelope:
+    return encode(builders.accepted(mail_id))
+
+
+async def test_a_dead_letter_is_tried_again_later_and_quarantined_in_the_end(
+    books: Bookkeeper, store: Store, clock: FakeClock
+) -> None:
+    """Attempts are bounded, and counted in the ledger."""
+    await enter(store, clock, "m1")
+    for _ in range(MAX_ATTEMPTS - 1):
+        await books.bury(letter("m1"))
+    waiting = await store.ledger.get("m1")
+    assert waiting is not None and waiting.state is State.STORED
+    assert waiting.next_attempt_at is not None and waiting.next_attempt_at > clock.now()
+    await books.bury(letter("m1"))
+    ended = await store.ledger.get("m1")
+    assert ended is not None and ended.failure is not None
+    assert (ended.state, ended.failure.code) == (State.QUARANTINED, "dead_lettered")
+
+
+async def test_a_dead_letter_without_a_mail_is_kept_on_record(books: Bookkeeper, store: Store) -> None:
+    """It is not of ours, but somebody should see it."""
+    await books.bury(Envelope(b"{}", "application/json", "email.accepted.v99", "x", {}))
+    await books.bury(letter("unheard-of"))
+    assert await store.dead_messages.count() == 2
