@@ -1,0 +1,182 @@
+"""Filter and ticket writer on a real store: races, repeats, decisions that somebody else took."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+
+from services.filter.handler import Filter
+from services.ticket_writer.handler import TicketWriter
+from shared.contracts.codec import decode
+from shared.contracts.messages import EmailAccepted, EmailClassified, EmailFetched
+from shared.domain import identity
+from shared.domain.decision import Kind, Reason
+from shared.domain.email import Email
+from shared.domain.errors import Permanent, Transient
+from shared.domain.ledger import DecisionWrite, State
+from shared.mail.parse import parse
+from shared.observability.metrics import Metrics
+from shared.runtime.configuration import Configuration
+from shared.runtime.consume import Outcome
+from shared.store.client import Store
+from tests.support import builders
+from tests.support.embedded_store import FakeClock
+from tests.support.mails import mail
+
+
+class Parser:
+    """Parses in this process: the pool has its own contract tests."""
+
+    async def parse(self, raws: Sequence[bytes]) -> list[Email]:
+        return [parse(raw) for raw in raws]
+
+
+def writer(store: Store, clock: FakeClock, metrics: Metrics) -> TicketWriter:
+    return TicketWriter(store.ledger, store.tickets, store.counters, clock, metrics, "/test")
+
+
+async def filtering(store: Store, clock: FakeClock, metrics: Metrics, **domains: object) -> Filter:
+    await store.mailboxes.put(builders.mailbox(domains=domains), {})
+    configuration = Configuration(store, metrics)
+    await configuration.refresh()
+    return Filter(Parser(), store.raw, store.ledger, store.fingerprints, configuration, clock, "/test")
+
+
+def fetched(mail_id: str, raw: bytes | None) -> EmailFetched:
+    return EmailFetched(
+        mail_id=mail_id, mailbox="support", received_at=builders.AT, fetched_at=builders.AT, size=9, raw=raw
+    )
+
+
+async def enter(store: Store, *mail_ids: str) -> None:
+    await store.ledger.insert_many([builders.entry(one) for one in mail_ids])
+
+
+def labels(results: Sequence[object]) -> list[str]:
+    return [one.label if isinstance(one, Outcome) else type(one).__name__ for one in results]
+
+
+async def test_two_ticket_writers_with_the_same_mails_write_each_ticket_once(
+    store: Store, clock: FakeClock, metrics: Metrics
+) -> None:
+    """One decision wins, both execute it, the event is the same."""
+    ids = [f"m{count}" for count in range(20)]
+    await enter(store, *ids)
+    mails = [builders.classified(one) for one in ids]
+    one, other = writer(store, clock, metrics), writer(store, clock, metrics)
+    results = await asyncio.gather(one.handle(mails), other.handle(list(reversed(mails))))
+    assert {label for result in results for label in labels(result)} == {"ticket"}
+    tickets = await store.tickets.list(limit=100)
+    assert Counter(ticket.origin_mail_id for ticket in tickets) == Counter(ids)
+    assert len({ticket.number for ticket in tickets}) == len(ids)
+    entries = await store.ledger.get_many(ids)
+    decided = {entry.decision.number for entry in entries.values() if entry.decision}
+    assert decided == {ticket.number for ticket in tickets}
+    assert {entry.state for entry in entries.values()} == {State.DONE}
+
+
+async def test_a_repeat_in_the_same_batch_is_counted_on_the_ticket_of_its_original(
+    store: Store, clock: FakeClock, metrics: Metrics
+) -> None:
+    """Whatever their order."""
+    await enter(store, "first", "again")
+    batch = [builders.classified("again", duplicate_of="first"), builders.classified("first")]
+    results = await writer(store, clock, metrics).handle(batch)
+    assert labels(results) == ["duplicate", "ticket"]
+    ticket = await store.tickets.get(identity.ticket_id("first"))
+    assert ticket is not None and ticket.duplicates == ("again",)
+
+
+async def test_a_repeat_waits_for_an_original_in_flight(store: Store, clock: FakeClock, metrics: Metrics) -> None:
+    """And is then counted, once, however often it is delivered."""
+    await enter(store, "first", "again")
+    repeat = builders.classified("again", duplicate_of="first")
+    waiting = (await writer(store, clock, metrics).handle([repeat]))[0]
+    assert isinstance(waiting, Transient)
+    await writer(store, clock, metrics).handle([builders.classified("first")])
+    for _ in range(2):
+        assert labels(await writer(store, clock, metrics).handle([repeat])) == ["duplicate"]
+    ticket = await store.tickets.get(identity.ticket_id("first"))
+    assert ticket is not None and ticket.duplicates == ("again",)
+
+
+async def test_a_rejection_that_was_written_before_stands(store: Store, clock: FakeClock, metrics: Metrics) -> None:
+    """No ticket beside it."""
+    await enter(store, "m1")
+    await store.ledger.decide_many([DecisionWrite(mail_id="m1", decision=builders.decision(), trace=())])
+    assert labels(await writer(store, clock, metrics).handle([builders.classified("m1")])) == ["rejected"]
+    assert await store.tickets.count() == 0
+
+
+async def test_a_mail_that_the_ledger_does_not_know_makes_no_ticket(
+    store: Store, clock: FakeClock, metrics: Metrics
+) -> None:
+    """Its message cannot be ours."""
+    result = (await writer(store, clock, metrics).handle([builders.classified("stranger")]))[0]
+    assert isinstance(result, Permanent)
+    assert await store.tickets.count() == 0
+
+
+async def test_the_filter_writes_rejections_with_their_event_and_passes_the_rest_on(
+    store: Store, clock: FakeClock, metrics: Metrics
+) -> None:
+    """Each with its trace; a large mail is read from the raw store."""
+    stage = await filtering(store, clock, metrics, blockedSenders=["*@spam.example"])
+    await enter(store, "bad", "good", "large")
+    await store.raw.put_many({"large": mail(sender="bob@example.org", subject="Large")})
+    batch = [fetched("bad", mail(sender="x@spam.example")), fetched("good", mail()), fetched("large", None)]
+    results = await stage.handle(batch)
+    assert sorted(labels(results)) == ["accepted", "accepted", "rejected"]
+    bad = await store.ledger.get("bad")
+    assert bad is not None and bad.decision is not None
+    assert (bad.decision.kind, bad.decision.reason) == (Kind.REJECTED, Reason.BLOCKED_SENDER)
+    assert [step.rule for step in bad.trace] == ["own_loop", "blocked_sender"]
+    assert bad.state is State.DECIDED
+    await stage.settle(batch, results)
+    bad = await store.ledger.get("bad")
+    assert bad is not None and bad.state is State.DONE
+    large = results[2]
+    assert isinstance(large, Outcome)
+    passed = decode(large.publish[0].envelope)
+    assert isinstance(passed, EmailAccepted) and passed.email.subject == "Large"
+
+
+async def test_a_mail_that_has_its_ticket_is_passed_on_though_todays_rules_would_reject_it(
+    store: Store, clock: FakeClock, metrics: Metrics
+) -> None:
+    """A re-published mail: the decision that stands is executed, not taken anew."""
+    stage = await filtering(store, clock, metrics, blockedSenders=["*@spam.example"])
+    await enter(store, "m1")
+    await writer(store, clock, metrics).handle([builders.classified("m1")])
+    assert labels(await stage.handle([fetched("m1", mail(sender="x@spam.example"))])) == ["accepted"]
+
+
+async def test_two_filters_with_two_copies_agree_on_the_original(
+    store: Store, clock: FakeClock, metrics: Metrics
+) -> None:
+    """The claim decides, not the look-up."""
+    stage = await filtering(store, clock, metrics, allowDuplicates=False)
+    await enter(store, "one", "two")
+    raw = mail(subject="Same")
+    results = await asyncio.gather(stage.handle([fetched("one", raw)]), stage.handle([fetched("two", raw)]))
+    named: list[str | None] = []
+    for outcome in (result[0] for result in results):
+        assert isinstance(outcome, Outcome)
+        passed = decode(outcome.publish[0].envelope)
+        assert isinstance(passed, EmailAccepted)
+        named.append(passed.duplicate_of)
+    assert named in ([None, "one"], ["two", None])
+
+
+@pytest.mark.parametrize("again", [1, 3])
+async def test_a_mail_is_never_a_repeat_of_itself(store: Store, clock: FakeClock, metrics: Metrics, again: int) -> None:
+    """Delivered again by the broker, it claims its own fingerprint again."""
+    stage = await filtering(store, clock, metrics, allowDuplicates=False)
+    await enter(store, "m1")
+    for _ in range(again + 1):
+        outcome = (await stage.handle([fetched("m1", mail())]))[0]
+        assert isinstance(outcome, Outcome)
+        passed = decode(outcome.publish[0].envelope)
+        assert isinstance(passed, EmailAccepted) and not isinstance(passed, EmailClassified)
+        assert passed.duplicate_of is None
