@@ -25,42 +25,56 @@ class Secrets:
 
         Raises ConfigurationError, saying what to do, if it is nowhere or cannot be read.
         """
-        part, _, name = field.partition(".")
-        inline = getattr(getattr(mailbox.spec, part, None), name, None)
-        if isinstance(inline, SecretStr):
-            return inline
-        where = f"mailbox {mailbox.name}, {field}"
-        match source_of(mailbox.spec, field):
-            case None:
-                raise ConfigurationError(
-                    "no secret is configured",
-                    where=where,
-                    remedy="give it, or name file, env or stored",
-                    code="secret_missing",
-                )
-            case SecretSource(file=str(file)):
-                return await asyncio.to_thread(_from_file, Path(file), where)
-            case SecretSource(env=str(variable)):
-                return self._from_environment(variable, where)
-            case _:
-                return await self._from_store(mailbox, field, where)
-
-    def _from_environment(self, variable: str, where: str) -> SecretStr:
-        value = self._environ.get(variable)
-        if not value:
-            raise ConfigurationError(
-                f"the environment variable {variable} is not set",
-                where=where,
-                remedy="set it for this process",
-                code="secret_missing",
-            )
-        return SecretStr(value)
+        found = await referred(mailbox, field, self._environ)
+        return found if found is not None else await self._from_store(mailbox, field, _where(mailbox, field))
 
     async def _from_store(self, mailbox: Mailbox, field: str, where: str) -> SecretStr:
         sealed = await self._mailboxes.sealed_secret(mailbox.name, field)
         if sealed is None:
             raise rebind(where)
         return self._vault.box().open(sealed, secret_binding(mailbox.spec, mailbox.name, field))
+
+
+async def referred(mailbox: Mailbox, field: str, environ: Mapping[str, str]) -> SecretStr | None:
+    """A secret that stands in the spec itself, in a file or in the environment; None if it is in our own store.
+
+    Raises ConfigurationError, saying what to do, if it is nowhere or cannot be read.
+    """
+    part, _, name = field.partition(".")
+    inline = getattr(getattr(mailbox.spec, part, None), name, None)
+    if isinstance(inline, SecretStr):
+        return inline
+    where = _where(mailbox, field)
+    match source_of(mailbox.spec, field):
+        case None:
+            raise ConfigurationError(
+                "no secret is configured",
+                where=where,
+                remedy="give it, or name file, env or stored",
+                code="secret_missing",
+            )
+        case SecretSource(file=str(file)):
+            return await asyncio.to_thread(_from_file, Path(file), where)
+        case SecretSource(env=str(variable)):
+            return _from_environment(variable, environ, where)
+        case _:
+            return None
+
+
+def _where(mailbox: Mailbox, field: str) -> str:
+    return f"mailbox {mailbox.name}, {field}"
+
+
+def _from_environment(variable: str, environ: Mapping[str, str], where: str) -> SecretStr:
+    value = environ.get(variable)
+    if not value:
+        raise ConfigurationError(
+            f"the environment variable {variable} is not set",
+            where=where,
+            remedy="set it for this process",
+            code="secret_missing",
+        )
+    return SecretStr(value)
 
 
 def _from_file(path: Path, where: str) -> SecretStr:

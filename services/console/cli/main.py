@@ -11,7 +11,18 @@ import structlog
 import typer
 from typer.exceptions import TyperException
 
-from services.console.cli import audit, configuration, mailbox, quarantine, services, simulate, store, tickets, trace
+from services.console.cli import (
+    audit,
+    configuration,
+    connection,
+    mailbox,
+    quarantine,
+    services,
+    simulate,
+    store,
+    tickets,
+    trace,
+)
 from services.console.cli.arguments import hoist
 from services.console.cli.exits import Exit, NotFound
 from services.console.cli.output import Format, complain
@@ -49,10 +60,12 @@ COMMANDS: tuple[tuple[str, Command], ...] = (
 GROUPS: tuple[tuple[str, str, tuple[tuple[str, Command], ...]], ...] = (
     (
         "mailbox",
-        "Mailboxes: what they do, pause, resume, delete.",
+        "Mailboxes: what they do, test, pause, resume, delete.",
         (
             ("list", mailbox.list_),
             ("show", mailbox.show),
+            ("test", connection.test),
+            ("defaults", connection.defaults),
             ("pause", mailbox.pause),
             ("resume", mailbox.resume),
             ("delete", mailbox.delete),

@@ -100,6 +100,15 @@ class Printer:
             text = json.dumps(_simple(value), indent=2, ensure_ascii=False)
             sys.stdout.write(UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
 
+    def live(self, record: Record) -> None:
+        """One of several records, as soon as it is known: a line of JSON, or an item of a YAML list."""
+        if self.format is Format.YAML:
+            self.data([record])
+        else:
+            text = json.dumps(_simple(record), ensure_ascii=False)
+            sys.stdout.write(UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+        sys.stdout.flush()
+
     def line(self, text: str = "") -> None:
         """A sentence for people."""
         sys.stdout.write(plain(text) + "\n" if text else "\n")

@@ -59,6 +59,10 @@ class Session:
             given["key_file"] = self.key_file
         return found.model_copy(update=given)
 
+    def on_this_machine(self) -> bool:
+        """Whether the system is an all-in-one of this machine."""
+        return self._folder() is not None
+
     def _folder(self) -> Path | None:
         """The data folder that leads to the store, if one does."""
         if self.data is not None or self.store_url is not None:

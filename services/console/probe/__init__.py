@@ -1,0 +1,1 @@
+"""Test connection: what an administrator sees before a mailbox is saved, step by step. Only reads."""

@@ -1,0 +1,103 @@
+"""What a test signs in with. The seam to stored secrets and to OAuth tokens; nothing here keeps either."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import SecretStr
+
+from services.console.probe.steps import Chain
+from shared.domain.errors import ConfigurationError
+from shared.domain.mailbox import Mailbox, OAuth2MicrosoftAuth, SecretSource
+
+Reveal = Callable[[Mailbox, str], Awaitable[SecretStr]]
+"""`Secrets.reveal`: the secret of a mailbox's field, refused where it is bound to another server or user."""
+Stored = Callable[[str], Awaitable[Mailbox | None]]
+"""`Mailboxes.get`: the mailbox as it is stored under a name."""
+
+
+class Tokens(Protocol):
+    """Where access tokens come from (OAuth 2.0)."""
+
+    async def token_for(self, mailbox: Mailbox) -> str:
+        """An access token for this mailbox. Raises AutomatorError with code and remedy."""
+        ...
+
+
+class Credentials(Protocol):
+    """What the steps ask for. Raises AutomatorError that says what to do."""
+
+    async def password(self, mailbox: Mailbox, chain: Chain) -> SecretStr:
+        """The password for this server."""
+        ...
+
+    async def token_for(self, mailbox: Mailbox) -> str:
+        """An access token."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxCredentials:
+    """Credentials of a mailbox, stored or not yet. A stored secret never leaves for a changed server or user."""
+
+    reveal: Reveal
+    stored: Stored
+    tokens: Tokens | None = None
+
+    async def password(self, mailbox: Mailbox, chain: Chain) -> SecretStr:
+        """The password for this server. Raises ConfigurationError."""
+        if chain is Chain.IMAP:
+            return await self.reveal(mailbox, "auth.password")
+        if own_smtp_password(mailbox):
+            return await self.reveal(mailbox, "smtp.password")
+        await self._refuse_changed_smtp(mailbox)
+        return await self.reveal(mailbox, "auth.password")
+
+    async def token_for(self, mailbox: Mailbox) -> str:
+        """An access token. Raises ConfigurationError where nobody gives tokens."""
+        if self.tokens is None:
+            raise ConfigurationError(
+                "Microsoft sign-in is not available here",
+                where=f"mailbox {mailbox.name}",
+                remedy="test it from the console",
+                code="token_unavailable",
+            )
+        return await self.tokens.token_for(mailbox)
+
+    async def _refuse_changed_smtp(self, mailbox: Mailbox) -> None:
+        """The IMAP password is bound to the IMAP server; for SMTP, the stored mailbox must name the same server."""
+        source = getattr(mailbox.spec.auth, "password_from", None)
+        if not (isinstance(source, SecretSource) and source.stored):
+            return
+        kept = await self.stored(mailbox.name)
+        if kept is None or _smtp(kept) != _smtp(mailbox):
+            raise ConfigurationError(
+                "the stored password belongs to another SMTP server",
+                where=f"mailbox {mailbox.name}",
+                remedy="give the password again",
+                code="secret_bound_elsewhere",
+            )
+
+
+def uses_token(mailbox: Mailbox, chain: Chain) -> bool:
+    """Whether this server is signed in to with an access token."""
+    own = chain is Chain.SMTP and own_smtp_password(mailbox)
+    return isinstance(mailbox.spec.auth, OAuth2MicrosoftAuth) and not own
+
+
+def own_smtp_password(mailbox: Mailbox) -> bool:
+    """Whether SMTP has credentials of its own."""
+    smtp = mailbox.spec.smtp
+    return smtp is not None and (smtp.password is not None or smtp.password_from is not None)
+
+
+def user_of(mailbox: Mailbox, chain: Chain) -> str:
+    """Who signs in to this server."""
+    smtp = mailbox.spec.smtp
+    own = smtp.username if chain is Chain.SMTP and smtp is not None else None
+    return own or (mailbox.spec.email if uses_token(mailbox, chain) else mailbox.spec.login)
+
+
+def _smtp(mailbox: Mailbox) -> tuple[str, int, str, str | None] | None:
+    smtp = mailbox.spec.smtp
+    return None if smtp is None else (smtp.host, smtp.port, smtp.encryption.value, smtp.username)

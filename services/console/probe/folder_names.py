@@ -1,0 +1,32 @@
+"""Folder names on the wire: modified UTF-7 (RFC 3501 section 5.1.3). Pure."""
+
+import base64
+import re
+
+_PLAIN_RUN = re.compile(r"[\x20-\x7e]+|[^\x20-\x7e]+")
+_ENCODED_RUN = re.compile(r"&([^-]*)-")
+
+
+def encode(name: str) -> str:
+    """`Entwürfe` becomes `Entw&APw-rfe`, `A & B` becomes `A &- B`."""
+    return "".join(run.replace("&", "&-") if " " <= run[0] <= "~" else _packed(run) for run in _PLAIN_RUN.findall(name))
+
+
+def decode(wire: str) -> str:
+    """The name as people read it. What is not modified UTF-7 comes back as it is."""
+    return _ENCODED_RUN.sub(_unpacked, wire)
+
+
+def _packed(run: str) -> str:
+    packed = base64.b64encode(run.encode("utf-16-be", "surrogatepass")).decode("ascii")
+    return "&" + packed.rstrip("=").replace("/", ",") + "-"
+
+
+def _unpacked(match: re.Match[str]) -> str:
+    packed = match.group(1).replace(",", "/")
+    if not packed:
+        return "&"
+    try:
+        return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True).decode("utf-16-be")
+    except ValueError:
+        return match.group(0)

@@ -1,0 +1,119 @@
+"""IMAP as far as a test needs it: commands, answers, capabilities, folder names. Never changes anything at the server.
+
+The fetcher has the real client; this one tells each way to fail from the others.
+"""
+
+import base64
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from services.console.probe.folder_names import decode
+from services.console.probe.steps import StepFailed
+from services.console.probe.wire import Wire
+
+_LITERAL: Final = re.compile(rb"\{(\d{1,9})\+?\}$")
+_LIST: Final = re.compile(rb'^\* LIST \(([^)]*)\) (?:NIL|"(?:\\.|[^"\\])*") (.+)$', re.IGNORECASE | re.DOTALL)
+_NO_SELECT: Final = re.compile(rb"\\no(select|nexistent)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A command's end (`OK`, `NO`, `BAD`), the server's words on it, and the untagged lines before."""
+
+    status: str
+    text: bytes
+    untagged: tuple[bytes, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the command succeeded."""
+        return self.status == "OK"
+
+
+class Dialogue:
+    """Commands over a wire. Where the server asks for more (`+`), the given replies are sent one by one."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self._number = 0
+
+    async def run(self, command: str, *replies: bytes) -> Answer:
+        """One command and its answer. When replies run out, an empty line is sent: it ends any exchange.
+
+        Raises StepFailed if the server hangs up, says BYE or too much.
+        """
+        self._number += 1
+        tag = f"t{self._number}".encode()
+        self.wire.send(tag + b" " + command.encode() + b"\r\n")
+        waiting, untagged = list(replies), list[bytes]()
+        while True:
+            line = await self._response()
+            if line.startswith(b"+"):
+                self.wire.send((waiting.pop(0) if waiting else b"") + b"\r\n")
+            elif line.startswith(tag + b" "):
+                status, _, text = line[len(tag) + 1 :].partition(b" ")
+                return Answer(status.decode("ascii", "replace").upper(), text, tuple(untagged))
+            elif line[:5].upper() == b"* BYE" and command != "LOGOUT":
+                raise turned_away(self.wire.shown(line[5:]))
+            else:
+                untagged.append(line)
+
+    async def _response(self) -> bytes:
+        line = await self.wire.line()
+        while (found := _LITERAL.search(line)) is not None:
+            literal = await self.wire.exactly(int(found.group(1)))
+            line = line[: found.start()] + quoted(literal) + await self.wire.line()
+        return line
+
+
+def turned_away(words: str) -> StepFailed:
+    """BYE: the server does not want us now."""
+    return StepFailed(
+        "TURNED_AWAY",
+        f'The server turns us away: "{words}".',
+        "Too many connections or a block of our address: wait some minutes, or close other mail programs.",
+    )
+
+
+def quoted(text: bytes) -> bytes:
+    """A quoted string (RFC 3501 section 4.3)."""
+    return b'"' + re.sub(rb'(["\\])', rb"\\\1", text) + b'"'
+
+
+def login(user: str, password: str) -> tuple[str, tuple[bytes, ...]]:
+    """LOGIN as command and replies: quoted where that can hold the words, else by literals, which hold anything."""
+    words = [user.encode(), password.encode()]
+    if all(word.isascii() and not any(byte < 0x20 or byte == 0x7F for byte in word) for word in words):
+        return "LOGIN " + " ".join(quoted(word).decode("ascii") for word in words), ()
+    first, second = words
+    return f"LOGIN {{{len(first)}}}", (first + b" {%d}" % len(second), second)
+
+
+def plain(user: str, password: str) -> str:
+    """The SASL PLAIN message (RFC 4616), in base64."""
+    return base64.b64encode(f"\0{user}\0{password}".encode()).decode("ascii")
+
+
+def xoauth2(user: str, token: str) -> str:
+    """Microsoft's and Google's SASL XOAUTH2 message, in base64."""
+    return base64.b64encode(f"user={user}\x01auth=Bearer {token}\x01\x01".encode()).decode("ascii")
+
+
+def capabilities(answer: Answer) -> frozenset[str]:
+    """What the server can do, in upper case. Empty if it does not say."""
+    lines = [line for line in answer.untagged if line[:13].upper() == b"* CAPABILITY "]
+    return frozenset(word.upper() for line in lines for word in line[13:].decode("ascii", "replace").split())
+
+
+def folders(answer: Answer) -> tuple[str, ...]:
+    """Folder names of a LIST answer that can be opened, as people read them."""
+    found = [match for line in answer.untagged if (match := _LIST.match(line)) is not None]
+    names = [_unquoted(match.group(2)) for match in found if not _NO_SELECT.search(match.group(1))]
+    return tuple(decode(name.decode("utf-8", "replace")) for name in names)
+
+
+def _unquoted(name: bytes) -> bytes:
+    if len(name) > 1 and name[:1] == name[-1:] == b'"':
+        return re.sub(rb"\\(.)", rb"\1", name[1:-1])
+    return name
