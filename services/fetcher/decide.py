@@ -5,13 +5,21 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from services.fetcher.errors import AuthenticationRejected, Throttled
+from services.fetcher.errors import (
+    AuthenticationRejected,
+    CertificateRejected,
+    EncryptionMissing,
+    FolderMissing,
+    Throttled,
+)
 from services.fetcher.ports import Outline, Selected
 from shared.domain import identity
+from shared.domain.errors import ConfigurationError
 from shared.domain.mailbox import StartFrom
 from shared.domain.mailbox_runtime import Cursor
 
 LONGEST_THROTTLE = 3600.0
+PERSON_SECONDS = 60.0
 
 
 def backoff(attempt: int, chance: float, longest: float = 300.0) -> float:
@@ -23,12 +31,18 @@ def backoff(attempt: int, chance: float, longest: float = 300.0) -> float:
 
 
 def pause(error: Exception, attempt: int, chance: float, after_rejection: float) -> float:
-    """Seconds until the next try. Only a proven rejection waits long at once; a throttling server says how long."""
+    """Seconds until the next try. A proven rejection waits long, a throttling server says how long.
+
+    What only a person can mend (folder, certificate, secret) is tried about once a minute: a changed configuration
+    is tried at once anyway.
+    """
     match error:
         case AuthenticationRejected():
             return after_rejection
         case Throttled(seconds=seconds):
             return min(max(seconds, 1.0), LONGEST_THROTTLE)
+        case ConfigurationError() | FolderMissing() | CertificateRejected() | EncryptionMissing():
+            return PERSON_SECONDS * (0.5 + chance)
         case _:
             return backoff(attempt, chance)
 

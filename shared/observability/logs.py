@@ -15,7 +15,9 @@ from structlog.types import Processor
 from shared.observability.redaction import redact_event
 
 LogFormat = Literal["json", "console", "auto"]
-TALKATIVE = ("aioimaplib", "aiormq", "aio_pika", "pymongo", "motor", "asyncio", "uvicorn", "uvicorn.error")
+TALKATIVE = ("aioimaplib", "pymongo", "motor", "asyncio", "uvicorn", "uvicorn.error")
+SILENT = ("aiormq", "aio_pika")
+"""They say every second that the broker is away; our door says it once, and better."""
 
 
 def _json(obj: object, **_: object) -> str:
@@ -52,6 +54,8 @@ def configure(service: str, log_format: LogFormat = "auto", level: str = "INFO")
     root.setLevel(level)
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(max(logging.WARNING, number))
+    for name in SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(number),

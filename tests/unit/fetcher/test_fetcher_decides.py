@@ -8,8 +8,15 @@ from hypothesis import strategies as st
 
 from services.fetcher import decide
 from services.fetcher.decide import Batch, Progress
-from services.fetcher.errors import AuthenticationRejected, NetworkTrouble, Throttled
+from services.fetcher.errors import (
+    AuthenticationRejected,
+    CertificateRejected,
+    FolderMissing,
+    NetworkTrouble,
+    Throttled,
+)
 from services.fetcher.ports import Outline, Selected
+from shared.domain.errors import ConfigurationError
 from shared.domain.identity import mail_id
 from shared.domain.mailbox import StartFrom
 from shared.domain.mailbox_runtime import Cursor
@@ -65,6 +72,16 @@ def test_only_a_rejected_login_waits_long_and_a_throttling_server_says_how_long(
     assert decide.pause(Throttled("slow", seconds=42), 0, 0.5, 900) == 42
     assert decide.pause(Throttled("slow", seconds=1e9), 0, 0.5, 900) == 3600
     assert decide.pause(NetworkTrouble("gone"), 0, 0.5, 900) < 1
+
+
+def test_what_only_a_person_can_mend_is_tried_about_once_a_minute() -> None:
+    for error in (
+        FolderMissing("no such folder", folders=("INBOX",)),
+        CertificateRejected("expired"),
+        ConfigurationError("no secret"),
+    ):
+        assert decide.pause(error, 0, 0.0, 900) == 30
+        assert decide.pause(error, 9, 0.5, 900) == 60
 
 
 def outline(uid: int, size: int = 10) -> Outline:
