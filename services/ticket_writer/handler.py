@@ -79,8 +79,17 @@ class TicketWriter:
                 writes.append(_write_of(mail, decide.repeats(mail, original, self._clock.now())))
         writes += await self._open(opening)
         if writes:
-            decisions |= await self._ledger.decide_many(writes)
+            standing = await self._ledger.decide_many(writes)
+            self._count_opened(writes, standing)
+            decisions |= standing
         return results | await self._apply([mail for mail in mails if mail.mail_id in decisions], decisions)
+
+    def _count_opened(self, writes: Sequence[DecisionWrite], standing: Mapping[str, Decision]) -> None:
+        """Count what this writer opened: not what somebody else decided, nor what is executed again."""
+        for write in writes:
+            won, ours = standing.get(write.mail_id), write.decision
+            if won is not None and ours.kind is Kind.TICKET and won.number == ours.number:
+                self._metrics.tickets_created.labels(ours.module or "").inc()
 
     async def _open(self, mails: Sequence[EmailClassified]) -> list[DecisionWrite]:
         """Decisions for mails that open something, with numbers taken in one step per module."""
@@ -113,18 +122,18 @@ class TicketWriter:
         done = [*tickets, *(mail_id for _, mail_id in pairs if mail_id not in missing)]
         if done:
             await self._ledger.mark_done(done)
-        return {mail.mail_id: self._result(mail, decisions[mail.mail_id], tickets, missing) for mail in mails}
+        return {mail.mail_id: _result(mail, decisions[mail.mail_id], tickets, missing) for mail in mails}
 
-    def _result(
-        self, mail: EmailClassified, decision: Decision, tickets: Mapping[str, Ticket], missing: frozenset[str]
-    ) -> Result:
-        if mail.mail_id in missing:
-            return Transient("the ticket that this mail repeats is not written yet", code="original_not_written")
-        ticket = tickets.get(mail.mail_id)
-        if ticket is None:
-            return Outcome(decision.kind.value, decision.reason.value)
-        self._metrics.tickets_created.labels(ticket.module.value).inc()
-        return Outcome(decision.kind.value, decision.reason.value, tuple(owed(event) for event in ticket.outbox))
+
+def _result(
+    mail: EmailClassified, decision: Decision, tickets: Mapping[str, Ticket], missing: frozenset[str]
+) -> Result:
+    if mail.mail_id in missing:
+        return Transient("the ticket that this mail repeats is not written yet", code="original_not_written")
+    ticket = tickets.get(mail.mail_id)
+    if ticket is None:
+        return Outcome(decision.kind.value, decision.reason.value)
+    return Outcome(decision.kind.value, decision.reason.value, tuple(owed(event) for event in ticket.outbox))
 
 
 def _write_of(mail: EmailClassified, decision: Decision) -> DecisionWrite:
