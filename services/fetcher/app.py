@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import structlog
 
+from services.fetcher.access import Access
 from services.fetcher.follower import Follower
 from services.fetcher.handler import Limits
 from services.fetcher.imap.session import Opener, Patience
@@ -16,6 +17,9 @@ from services.fetcher.watch import Tools, Watch
 from shared.domain.errors import Transient
 from shared.domain.mailbox import Mailbox
 from shared.domain.mailbox_runtime import Lease
+from shared.oauth.authorities import Authorities
+from shared.oauth.settings import OAuthSettings
+from shared.oauth.tokens import MicrosoftTokens
 from shared.runtime.process import Process
 from shared.runtime.settings import read
 from shared.runtime.stage import Doors, doors
@@ -26,8 +30,10 @@ log = structlog.get_logger(__name__)
 async def main(process: Process) -> None:
     """Run until the process drains."""
     settings = read(FetcherSettings, process.environ)
+    oauth = read(OAuthSettings, process.environ)
+    tokens = MicrosoftTokens(Authorities.of(oauth), process.clock, oauth.timeout_seconds)
     async with doors(process) as open_doors:
-        follower = compose(open_doors, settings)
+        follower = compose(open_doors, settings, tokens)
         try:
             while not process.draining.is_set():
                 await _look(open_doors, follower)
@@ -35,12 +41,13 @@ async def main(process: Process) -> None:
                 await process.pause(settings.follow_seconds)
         finally:
             await follower.stop()
+            tokens.close()
 
 
-def compose(open_doors: Doors, settings: FetcherSettings) -> Follower:
+def compose(open_doors: Doors, settings: FetcherSettings, tokens: MicrosoftTokens) -> Follower:
     """The follower with everything under it."""
     process, store = open_doors.process, open_doors.store
-    tools = _tools(open_doors, settings)
+    tools = _tools(open_doors, settings, tokens)
 
     def start(mailbox: Mailbox, lease: Lease) -> Watch:
         return Watch(tools, mailbox, lease)
@@ -49,13 +56,13 @@ def compose(open_doors: Doors, settings: FetcherSettings) -> Follower:
     return Follower(name, store.runtime, process.clock, tools.ttl, start)
 
 
-def _tools(open_doors: Doors, settings: FetcherSettings) -> Tools:
+def _tools(open_doors: Doors, settings: FetcherSettings, tokens: MicrosoftTokens) -> Tools:
     process, store = open_doors.process, open_doors.store
     largest = settings.mail_bytes_max + settings.batch_bytes
     patience = Patience(connect=settings.connect_seconds, command=settings.command_seconds, max_literal=largest)
     return Tools(
         books=store,
-        connect=Opener(patience),
+        access=Access(Opener(patience), store.secrets, tokens, process.metrics),
         intake=Intake(store, MailPublisher(open_doors.broker), process.clock),
         clock=process.clock,
         metrics=process.metrics,

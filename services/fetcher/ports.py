@@ -12,6 +12,10 @@ from shared.domain.ledger import LedgerEntry
 from shared.domain.mailbox import Imap, Mailbox
 from shared.domain.mailbox_runtime import Cursor, Lease, MailboxStatus
 from shared.domain.sighting import Sighting
+from shared.oauth.values import Application, Token
+
+Mechanism = Literal["password", "xoauth2"]
+"""What a secret is: a password (the strongest way the server offers), or an access token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +128,23 @@ class ImapSession(Protocol):
 
 
 class Connect(Protocol):
-    """Opens a session: connect, TLS, greeting, login, capabilities."""
+    """Opens a session: connect, TLS, greeting, login, capabilities. `secret` is a password, or an access token."""
 
-    async def __call__(self, imap: Imap, login: str, password: SecretStr) -> ImapSession: ...
+    async def __call__(
+        self, imap: Imap, login: str, secret: SecretStr, *, mechanism: Mechanism = "password"
+    ) -> ImapSession: ...
+
+
+class Tokens(Protocol):
+    """Access tokens."""
+
+    async def application_token(self, mailbox: str, application: Application) -> Token:
+        """One that is good for a while. Raises the errors of `shared.oauth.errors`."""
+        ...
+
+    def forget(self, mailbox: str) -> None:
+        """The server refuses the last one."""
+        ...
 
 
 class Clock(Protocol):

@@ -12,17 +12,18 @@ from datetime import timedelta
 import structlog
 
 from services.fetcher import decide
+from services.fetcher.access import Access
 from services.fetcher.aftermath import Aftermath
 from services.fetcher.cursor import open_cursor
 from services.fetcher.errors import LeaseLost
 from services.fetcher.handler import Folder, Limits
 from services.fetcher.intake import Intake
 from services.fetcher.leases import LeaseKeeper
-from services.fetcher.ports import Books, Clock, Connect, ImapSession, Selected
+from services.fetcher.ports import Books, Clock, ImapSession, Selected
 from services.fetcher.report import Report
 from services.fetcher.troubles import Troubles
-from shared.domain.errors import AutomatorError, ConfigurationError
-from shared.domain.mailbox import BasicAuth, ExchangeAuth, Mailbox
+from shared.domain.errors import AutomatorError
+from shared.domain.mailbox import Mailbox
 from shared.domain.mailbox_runtime import Lease, Phase
 from shared.observability.metrics import Metrics
 
@@ -43,7 +44,7 @@ class Tools:
     """What every watch of this process shares."""
 
     books: Books
-    connect: Connect
+    access: Access
     intake: Intake
     clock: Clock
     metrics: Metrics
@@ -110,9 +111,7 @@ class Watch:
     async def _connected(self) -> None:
         await self.report.connecting()
         imap = self.mailbox.spec.imap
-        self._may_sign_in()
-        password = await self._tools.books.secrets.reveal(self.mailbox, "auth.password")
-        session = await self._tools.connect(imap, self.mailbox.spec.login, password)
+        session = await self._tools.access.open(self.mailbox)
         try:
             selected = await session.select(imap.folder)
             self._good_at = self._tools.clock.monotonic()
@@ -120,15 +119,6 @@ class Watch:
             await self._read(session, selected)
         finally:
             await session.close()
-
-    def _may_sign_in(self) -> None:
-        if not isinstance(self.mailbox.spec.auth, BasicAuth | ExchangeAuth):
-            raise ConfigurationError(
-                "this version signs in with user name and password only",
-                where=f"mailbox {self.mailbox.name}, auth.type",
-                remedy="use auth.type basic, with an app password where the provider wants one",
-                code="auth_type_not_supported",
-            )
 
     async def _read(self, session: ImapSession, selected: Selected) -> None:
         folder = await self._folder(session, selected)

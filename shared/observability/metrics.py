@@ -110,6 +110,12 @@ class Metrics:
         self.mailbox_auth_failures = Counter(
             "mail_automator_mailbox_auth_failures_total", "Logins the server refused.", ("mailbox",), registry=registry
         )
+        self.oauth_token_expiry = Gauge(
+            "mail_automator_oauth_token_expiry_timestamp_seconds",
+            "Unix time at which the mailbox's access token expires; a new one is fetched five minutes before.",
+            ("mailbox",),
+            registry=registry,
+        )
         self.imap_reconnects = Counter(
             "mail_automator_imap_reconnects_total",
             "IMAP connections made again, by what ended the last.",

@@ -16,6 +16,7 @@ PARTS = (
     "ADMIN_",
     "LOG_",
     "EVENTS_",
+    "OAUTH_",
     "FETCHER_",
     "FILTER_",
     "CLASSIFIER_",

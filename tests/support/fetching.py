@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from services.all_in_one.demo.dovecot import Dovecot
+from services.fetcher.access import Access
 from services.fetcher.cursor import open_cursor
 from services.fetcher.follower import Follower
 from services.fetcher.handler import Folder, Limits
@@ -18,6 +19,8 @@ from shared.contracts.messages import EmailFetched
 from shared.domain.errors import BrokerUnavailable
 from shared.domain.mailbox import Mailbox
 from shared.domain.mailbox_runtime import Lease
+from shared.oauth.authorities import Authorities
+from shared.oauth.tokens import MicrosoftTokens
 from shared.observability.metrics import Metrics
 from shared.runtime.clock import Clock
 from shared.store.client import Store
@@ -64,14 +67,18 @@ def support_mailbox(
     return Mailbox.model_validate(document)
 
 
-def tools(store: Store, published: Published, limits: Limits | None = None) -> Tools:
-    """What watches need, with short patience."""
+def tools(
+    store: Store, published: Published, limits: Limits | None = None, authorities: Authorities | None = None
+) -> Tools:
+    """What watches need, with short patience. `authorities` are the identity servers that are allowed."""
+    metrics = Metrics("fetcher", "test")
+    opener, tokens = Opener(Patience(connect=10, command=10)), MicrosoftTokens(authorities or Authorities(), Clock(), 5)
     return Tools(
         books=store,
-        connect=Opener(Patience(connect=10, command=10)),
+        access=Access(opener, store.secrets, tokens, metrics),
         intake=Intake(store, published, Clock()),
         clock=Clock(),
-        metrics=Metrics("fetcher", "test"),
+        metrics=metrics,
         limits=limits or Limits(),
         ttl=TTL,
         after_rejection=900,

@@ -14,6 +14,8 @@ _SUGGESTED = re.compile(r"suggested backoff time:?\s*(\d+)", re.IGNORECASE)
 _LIMIT_WORDS = re.compile(r"too many|bandwidth|throttl|rate limit|exceeded", re.IGNORECASE)
 _BUSY_WORDS = re.compile(r"temporar|try again|later|unavailable|internal|timed? ?out|server error", re.IGNORECASE)
 
+_NOT_CONNECTED = re.compile(r"authenticated but not connected", re.IGNORECASE)
+
 LIMIT_SECONDS = 15 * 60.0
 
 
@@ -44,5 +46,16 @@ def login_refused(text: bytes, where: str) -> AutomatorError:
 
 
 def refused(command: str, text: bytes, where: str) -> AutomatorError:
-    """What a NO or BAD to any other command means."""
+    """What a NO or BAD to any other command means.
+
+    Exchange Online accepts any good token and says only now that it gives no access to this mailbox.
+    """
+    if _NOT_CONNECTED.search(shown(text)):
+        return AuthenticationRejected(
+            f"the server accepts the sign-in but opens no mailbox for it: {shown(text)}",
+            where=where,
+            remedy="give the application's service principal FullAccess on the mailbox (Add-MailboxPermission), switch "
+            "IMAP on for it (Set-CASMailbox -ImapEnabled $true), and see that it exists and has a licence",
+            code="mailbox_not_permitted",
+        )
     return throttled(text, where) or ServerTrouble(f"the server refused {command}: {shown(text)}", where=where)

@@ -18,7 +18,8 @@ from services.fetcher.imap.classify import refused
 from services.fetcher.imap.signin import sign_in
 from services.fetcher.imap.tls import open_wire
 from services.fetcher.imap.wire import Answer, Wire, shown
-from services.fetcher.ports import FetchedMail, Marked, Outline, Selected
+from services.fetcher.imap.xoauth2 import sign_in_with_token
+from services.fetcher.ports import FetchedMail, Marked, Mechanism, Outline, Selected
 from shared.domain.errors import AutomatorError
 from shared.domain.mailbox import Imap
 from shared.mail.headline import headline
@@ -46,14 +47,17 @@ class Opener:
     def __init__(self, patience: Patience) -> None:
         self._patience = patience
 
-    async def __call__(self, imap: Imap, login: str, password: SecretStr) -> "Session":
+    async def __call__(
+        self, imap: Imap, login: str, secret: SecretStr, *, mechanism: Mechanism = "password"
+    ) -> "Session":
         """Connect, TLS, greeting, login, capabilities within one deadline. See `open_wire` and `sign_in` for errors."""
+        enter = sign_in_with_token if mechanism == "xoauth2" else sign_in
         where = f"{imap.host}:{imap.port}"
         wire: Wire | None = None
         try:
             async with _deadline(self._patience.connect, "connecting", where):
                 wire = await open_wire(imap, self._patience.max_literal)
-                offered = await sign_in(wire, login, password)
+                offered = await enter(wire, login, secret)
         except BaseException:
             if wire is not None:
                 wire.abort()

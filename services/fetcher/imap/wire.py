@@ -21,11 +21,15 @@ STATES = {"OK": NONAUTH, "PREAUTH": AUTH}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The tagged answer to a command and all untagged responses before it. `status` is OK, NO or BAD."""
+    """The tagged answer to a command and all untagged responses before it. `status` is OK, NO or BAD.
+
+    `challenges` are what stood behind each `+` with which the server asked to go on.
+    """
 
     status: str
     text: bytes
     untagged: tuple[Response, ...]
+    challenges: tuple[bytes, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -40,6 +44,7 @@ class _Step(Command):
         prefix = "UID" if uid else ""
         super().__init__(name, tag, *args, prefix=prefix)  # pyright: ignore[reportUnknownMemberType]  # *args untyped
         self.replies = list(replies)
+        self.challenges: list[bytes] = []
         self.asked = asyncio.Event()
 
     def fail(self, error: Exception) -> None:
@@ -117,7 +122,7 @@ class Wire(IMAP4ClientProtocol):
         finally:
             untagged, self._untagged = tuple(self._untagged), []
             self._step = None
-        return Answer(status, lines[-1], untagged)
+        return Answer(status, lines[-1], untagged, tuple(step.challenges))
 
     def abort(self) -> None:
         """Drop the connection at once."""
@@ -172,7 +177,7 @@ class Wire(IMAP4ClientProtocol):
         elif line.startswith(b"*"):
             self._take_untagged(response)
         elif line.startswith(b"+"):
-            self._go_on()
+            self._go_on(line)
         elif line:
             self._answered = True
             self._response_done(line)
@@ -193,10 +198,11 @@ class Wire(IMAP4ClientProtocol):
                 self._break(self._gone())
         self._untagged.append(response)
 
-    def _go_on(self) -> None:
+    def _go_on(self, line: bytes) -> None:
         step = self._step
         if step is None or self.pipe is None:
             return
+        step.challenges.append(line[1:].strip())
         step.asked.set()
         if step.name != "IDLE":
             self.pipe.write((step.replies.pop(0) if step.replies else b"") + b"\r\n")

@@ -16,6 +16,7 @@ from services.fetcher.settings import FetcherSettings
 from services.filter.settings import FilterSettings
 from services.ticket_writer.settings import TicketWriterSettings
 from shared.broker.settings import BrokerSettings
+from shared.oauth.settings import OAuthSettings
 from shared.runtime.settings import AdminSettings, LogSettings
 from shared.store.settings import StoreSettings
 
@@ -27,6 +28,7 @@ SETTINGS: tuple[tuple[str, type[BaseSettings]], ...] = (
     ("Health and metrics (every service)", AdminSettings),
     ("Logs (every service)", LogSettings),
     ("Fetcher", FetcherSettings),
+    ("OAuth (fetcher)", OAuthSettings),
     ("Filter", FilterSettings),
     ("Classifier", ClassifierSettings),
     ("Ticket writer", TicketWriterSettings),

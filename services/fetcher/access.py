@@ -1,0 +1,91 @@
+"""Opens a mailbox by its authentication type: with its password, or with an access token.
+
+A token that the server refuses is thrown away; if it was an old one, a new one is tried at once.
+"""
+
+from services.fetcher.errors import AuthenticationRejected, Throttled
+from services.fetcher.ports import Connect, ImapSession, Secrets, Tokens
+from shared.domain.errors import ConfigurationError
+from shared.domain.mailbox import Mailbox, OAuth2MicrosoftAuth
+from shared.oauth.errors import ProviderUnavailable, SignInRefused
+from shared.oauth.values import Application, Token
+from shared.observability.metrics import Metrics
+
+PERMISSION = "IMAP.AccessAsApp"
+
+
+class Access:
+    """How mailboxes are opened in this process."""
+
+    def __init__(self, connect: Connect, secrets: Secrets, tokens: Tokens, metrics: Metrics) -> None:
+        self._connect = connect
+        self._secrets = secrets
+        self._tokens = tokens
+        self._metrics = metrics
+
+    async def open(self, mailbox: Mailbox) -> ImapSession:
+        """A logged-in session. Raises the errors of `services.fetcher.errors` and of `shared.oauth.errors`; an identity
+        server's refusal is an AuthenticationRejected like the mail server's."""
+        spec = mailbox.spec
+        if isinstance(spec.auth, OAuth2MicrosoftAuth):
+            return await self._with_token(mailbox, spec.auth)
+        password = await self._secrets.reveal(mailbox, "auth.password")
+        return await self._connect(spec.imap, spec.login, password)
+
+    async def _with_token(self, mailbox: Mailbox, auth: OAuth2MicrosoftAuth) -> ImapSession:
+        _may_sign_in(mailbox, auth)
+        token = await self._token(mailbox, auth)
+        try:
+            return await self._sign_in(mailbox, token)
+        except AuthenticationRejected as error:
+            if error.code == "no_common_mechanism":
+                raise
+            self._tokens.forget(mailbox.name)
+            if token.fresh:
+                raise _explained(error, token) from None
+        fresh = await self._token(mailbox, auth)
+        try:
+            return await self._sign_in(mailbox, fresh)
+        except AuthenticationRejected as error:
+            self._tokens.forget(mailbox.name)
+            raise _explained(error, fresh) from None
+
+    async def _sign_in(self, mailbox: Mailbox, token: Token) -> ImapSession:
+        spec = mailbox.spec
+        return await self._connect(spec.imap, spec.login, token.secret, mechanism="xoauth2")
+
+    async def _token(self, mailbox: Mailbox, auth: OAuth2MicrosoftAuth) -> Token:
+        secret = await self._secrets.reveal(mailbox, "auth.client_secret")
+        application = Application(auth.tenant_id, auth.client_id, secret, auth.authority)
+        try:
+            token = await self._tokens.application_token(mailbox.name, application)
+        except SignInRefused as error:
+            raise AuthenticationRejected(error.what, where=error.where, remedy=error.remedy, code=error.code) from None
+        except ProviderUnavailable as error:
+            if not error.seconds:
+                raise
+            raise Throttled(error.what, seconds=error.seconds, where=error.where, remedy=error.remedy) from None
+        self._metrics.oauth_token_expiry.labels(mailbox.name).set(token.expires_at.timestamp())
+        return token
+
+
+def _may_sign_in(mailbox: Mailbox, auth: OAuth2MicrosoftAuth) -> None:
+    if auth.flow != "application":
+        raise ConfigurationError(
+            "this version signs in to Microsoft as an application only",
+            where=f"mailbox {mailbox.name}, auth.flow",
+            remedy="use auth.flow application, with a client secret",
+            code="auth_type_not_supported",
+        )
+
+
+def _explained(error: AuthenticationRejected, token: Token) -> AuthenticationRejected:
+    """The refusal, with the reason where the token itself shows it."""
+    if token.roles is None or PERMISSION in token.roles:
+        return error
+    return AuthenticationRejected(
+        f"the access token lacks the permission {PERMISSION}; {error.what}",
+        where=error.where,
+        remedy=f"add the application permission {PERMISSION} of Office 365 Exchange Online, then Grant admin consent",
+        code="oauth_consent_missing",
+    )
