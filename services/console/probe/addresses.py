@@ -76,6 +76,6 @@ def _allowed(address: Address, rules: Rules) -> bool:
     if isinstance(address, IPv6Address):
         if address in _NAT64:
             return True  # the IPv4 address inside is judged
-        if address in _NAT64_LOCAL or address in _COMPATIBLE:
+        if address in _NAT64_LOCAL or address in _COMPATIBLE or address.is_site_local:
             return False
     return address.is_global and not address.is_reserved

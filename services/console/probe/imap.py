@@ -1,5 +1,6 @@
 """The IMAP steps of a test, from greeting to folder. Read-only: EXAMINE, never SELECT; nothing is fetched."""
 
+import base64
 import difflib
 import re
 from typing import Final
@@ -114,6 +115,9 @@ async def _by_password(talk: Conversation, user: str) -> Answer:
         message = plain(user, password)
         talk.wire.hide(message)
         return await _sasl(talk, "PLAIN", message)
+    if "AUTH=LOGIN" in talk.capabilities:
+        words = (base64.b64encode(word.encode()) for word in (user, password))
+        return await _imap(talk).run("AUTHENTICATE LOGIN", *words)
     if "LOGINDISABLED" in talk.capabilities:
         raise _no_way("PLAIN nor LOGIN")
     command, replies = login(user, password)

@@ -1,0 +1,94 @@
+"""`mailbox test` and `mailbox defaults`: the real command, live lines for people and JSON lines for programs."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from services.console.cli.main import NAME
+from tests.contract.probe.conftest import imap_at
+
+COMMAND = Path(sys.executable).with_name(NAME)
+CANARY = "canary-5d1e"
+
+
+def run(home: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    env = {"PATH": os.defpath, "HOME": str(home), "LANG": "C.UTF-8", **environ}
+    return subprocess.run([COMMAND, *arguments], env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def document(tmp_path, server, auth):
+    spec = {"module": "ticket", "email": "support@desk.example", "imap": imap_at(server), "auth": auth}
+    spec["imap"]["caFile"] = spec["imap"].pop("ca_file")
+    spec["acknowledgements"] = {"enabled": False}
+    content = {"apiVersion": "mail-automator/v1", "kind": "Mailbox", "metadata": {"name": "support"}, "spec": spec}
+    path = tmp_path / "mailbox.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return str(path)
+
+
+async def test_unsaved_values_are_tested_without_a_store(dovecot, tmp_path):
+    file = document(tmp_path, dovecot, {"type": "basic", "passwordFrom": {"env": "SUPPORT_PASSWORD"}})
+    good = run(tmp_path, "mailbox", "test", "-f", file, "--allow-loopback", SUPPORT_PASSWORD="correct horse")
+    assert good.returncode == 0, good.stdout + good.stderr
+    assert "folder        ok" in good.stdout and "The test passed." in good.stdout
+    assert "correct horse" not in good.stdout + good.stderr
+
+
+async def test_a_failure_is_exit_1_and_json_lines_hold_every_step_and_no_secret(dovecot, tmp_path):
+    file = document(tmp_path, dovecot, {"type": "basic", "password": CANARY})
+    bad = run(tmp_path, "mailbox", "test", "-f", file, "--allow-loopback", "-o", "json")
+    lines = [json.loads(line) for line in bad.stdout.splitlines()]
+    assert bad.returncode == 1
+    assert [one["outcome"] for one in lines] == ["ok"] * 5 + ["failed", "skipped"]
+    assert lines[5]["code"] == "IMAP_AUTH_DENIED" and lines[5]["remedy"] and lines[5]["mailbox"] == "support"
+    assert CANARY not in bad.stdout + bad.stderr
+    person = run(tmp_path, "mailbox", "test", "-f", file, "--allow-loopback")
+    assert "[IMAP_AUTH_DENIED]" in person.stdout and CANARY not in person.stdout + person.stderr
+
+
+async def test_this_machine_is_refused_unless_it_is_allowed(dovecot, tmp_path):
+    file = document(tmp_path, dovecot, {"type": "basic", "password": "correct horse"})
+    refused = run(tmp_path, "mailbox", "test", "-f", file)
+    allowed = run(tmp_path, "mailbox", "test", "-f", file, MAIL_AUTOMATOR_CONSOLE_TEST_ALLOW_LOOPBACK="true")
+    assert (refused.returncode, allowed.returncode) == (1, 0)
+    assert "IMAP_ADDRESS_NOT_ALLOWED" in refused.stdout
+
+
+def test_a_stored_mailbox_is_tested_by_its_name(store_settings, tmp_path):
+    where = {
+        "MAIL_AUTOMATOR_STORE_URL": store_settings.url.get_secret_value(),
+        "MAIL_AUTOMATOR_STORE_DATABASE": store_settings.database,
+        "MAIL_AUTOMATOR_STORE_KEY_FILE": str(store_settings.key_file),
+    }
+    file = tmp_path / "one.yaml"
+    file.write_text(
+        "apiVersion: mail-automator/v1\nkind: Mailbox\nmetadata: {name: support}\nspec: {module: ticket, "
+        "email: a@desk.example, imap: {host: no.invalid}, acknowledgements: {enabled: false}, "
+        f"auth: {{type: basic, password: {CANARY}}}}}\n"
+    )
+    assert run(tmp_path, "apply", "-f", str(file), **where).returncode == 0
+    tested = run(tmp_path, "mailbox", "test", "support", **where)
+    assert (tested.returncode, "IMAP_HOST_UNKNOWN" in tested.stdout) == (1, True)
+    missing = run(tmp_path, "mailbox", "test", "suport", **where)
+    assert (missing.returncode, 'did you mean "support"?' in missing.stderr) == (3, True)
+
+
+def test_neither_name_nor_file_is_a_wrong_command_line(tmp_path):
+    assert run(tmp_path, "mailbox", "test").returncode == 2
+    assert run(tmp_path, "mailbox", "test", "support", "-f", "x.yaml").returncode == 2
+
+
+def test_defaults_are_said_for_people_and_programs(tmp_path):
+    person = run(tmp_path, "mailbox", "defaults", "help@gmail.com")
+    assert "imap.gmail.com, port 993, SSL" in person.stdout
+    program = run(tmp_path, "mailbox", "defaults", "help@corp.example", "--provider", "microsoft", "-o", "json")
+    assert json.loads(program.stdout)["smtp"] == {
+        "host": "smtp.office365.com",
+        "port": 587,
+        "encryption": "starttls",
+    }
+    assert run(tmp_path, "mailbox", "defaults", "nobody").returncode == 1

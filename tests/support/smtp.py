@@ -1,0 +1,77 @@
+"""A real SMTP server (aiosmtpd) with TLS and sign-in, and servers that say exactly what a test wants."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from aiosmtpd.handlers import Sink
+from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
+
+LOOPBACK = "127.0.0.1"
+
+
+def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """TLS for a server."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+@asynccontextmanager
+async def smtp_server(
+    tls: ssl.SSLContext | None,
+    user: str,
+    password: str,
+    *,
+    implicit: bool,
+    without: Sequence[str] = (),
+) -> AsyncIterator[int]:
+    """Its port. `implicit`: TLS at once, else STARTTLS (none if `tls` is None). `without`: mechanisms not offered."""
+
+    def sign_in(server: Any, session: Any, envelope: Any, mechanism: str, given: Any) -> AuthResult:
+        right = given == LoginPassword(user.encode(), password.encode())
+        return AuthResult(success=right, handled=right)
+
+    def protocol() -> SMTP:
+        return SMTP(
+            Sink(),
+            hostname="mail.desk.example",
+            tls_context=None if implicit else tls,
+            authenticator=sign_in,
+            auth_require_tls=not implicit,
+            auth_exclude_mechanism=without,
+            loop=asyncio.get_running_loop(),
+        )
+
+    server = await asyncio.get_running_loop().create_server(protocol, LOOPBACK, 0, ssl=tls if implicit else None)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+@asynccontextmanager
+async def scripted_server(greeting: bytes, *answers: bytes, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """The port of a server that greets, then answers line by line from `answers`, then stays silent.
+
+    `%TAG%` and `%LINE%` in an answer are the first word, and all, of the line it answers.
+    """
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(greeting)
+        for answer in answers:
+            line = (await reader.readline()).rstrip()
+            if not line:
+                break
+            writer.write(answer.replace(b"%TAG%", line.split()[0]).replace(b"%LINE%", line))
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, LOOPBACK, 0, ssl=tls)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
