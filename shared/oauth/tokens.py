@@ -136,7 +136,7 @@ def _token(answer: Mapping[str, object], application: Application, now: datetime
     secret, seconds = answer.get("access_token"), answer.get("expires_in")
     if not isinstance(secret, str):
         raise refusal(answer, application, where) if "error" in answer else _senseless(where)
-    life = timedelta(seconds=seconds if isinstance(seconds, int) else 3600)
+    life = timedelta(seconds=int(seconds) if isinstance(seconds, int | str) and str(seconds).isdigit() else 3600)
     return Token(SecretStr(secret), now + life, fresh=True, roles=_roles(secret))
 
 
