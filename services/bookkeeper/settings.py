@@ -10,8 +10,8 @@ class BookkeeperSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MAIL_AUTOMATOR_BOOKKEEPER_", frozen=True, hide_input_in_errors=True)
 
     look_seconds: float = Field(default=5, gt=0)
-    stalled_seconds: float = Field(default=60, gt=0)
-    lost_seconds: float = Field(default=1800, gt=0)
+    stalled_seconds: float = Field(default=30, gt=0)
+    lost_seconds: float = Field(default=300, gt=0)
     outbox_seconds: float = Field(default=15, gt=0)
     books_seconds: float = Field(default=15, gt=0)
     batch: int = Field(default=200, ge=1, le=2000)

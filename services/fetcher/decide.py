@@ -14,12 +14,14 @@ from services.fetcher.errors import (
 )
 from services.fetcher.ports import Outline, Selected
 from shared.domain import identity
-from shared.domain.errors import ConfigurationError
+from shared.domain.errors import BrokerUnavailable, ConfigurationError, StoreUnavailable
 from shared.domain.mailbox import StartFrom
 from shared.domain.mailbox_runtime import Cursor
 
 LONGEST_THROTTLE = 3600.0
 PERSON_SECONDS = 60.0
+OURS_SECONDS = 10.0
+"""The longest wait for our own store or broker: the mail server is not to blame and need not be spared."""
 
 
 def backoff(attempt: int, chance: float, longest: float = 300.0) -> float:
@@ -43,6 +45,8 @@ def pause(error: Exception, attempt: int, chance: float, after_rejection: float)
             return min(max(seconds, 1.0), LONGEST_THROTTLE)
         case ConfigurationError() | FolderMissing() | CertificateRejected() | EncryptionMissing():
             return PERSON_SECONDS * (0.5 + chance)
+        case StoreUnavailable() | BrokerUnavailable():
+            return backoff(attempt, chance, OURS_SECONDS)
         case _:
             return backoff(attempt, chance)
 

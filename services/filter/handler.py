@@ -25,6 +25,9 @@ from shared.store.fingerprints import Claim
 
 Result = Outcome | AutomatorError
 
+ORIGINAL_ON_SERVER = "original_left_on_server"
+"""The flag of a mail over the fetcher's limit: the ticket has its beginning, the whole lies in the mailbox."""
+
 
 @dataclass(slots=True)
 class Judged:
@@ -93,7 +96,8 @@ class Filter:
             except Permanent as error:
                 found.append((message, error))
         emails = await self._parser.parse([raw for _, raw in readable])
-        return [*found, *((message, email) for (message, _), email in zip(readable, emails, strict=True))]
+        parsed = zip(readable, emails, strict=True)
+        return [*found, *((message, _marked(email, message, raw)) for (message, raw), email in parsed)]
 
     async def _screen(self, message: EmailFetched, email: Email) -> Judged:
         mailbox = await self._configuration.mailbox(message.mailbox)
@@ -113,14 +117,23 @@ class Filter:
             one.decision = settle(one.decision, one.email, mailbox, facts)
 
     async def _owners(self, mails: Sequence[tuple[Judged, Mailbox]]) -> dict[str, str]:
-        """Which mail each of these repeats, for those that repeat one."""
-        claims = [
-            Claim(key=key.key, mail_id=one.message.mail_id, at=one.message.received_at, window=key.window(mailbox))
-            for one, mailbox in mails
-            for key in fingerprints.keys(mailbox.name, one.email)
-        ]
-        owners = await self._claims.owners(claims) if claims else ()
-        return {claim.mail_id: owner for claim, owner in zip(claims, owners, strict=True) if owner != claim.mail_id}
+        """Which mail each of these repeats, for those that repeat one.
+
+        In two rounds: who lost the first (Message-ID and content) claims nothing in the second, so that two copies
+        never end as each other's original.
+        """
+        repeats: dict[str, str] = {}
+        for windowed in (False, True):
+            claims = [
+                Claim(key=key.key, mail_id=one.message.mail_id, at=one.message.received_at, window=key.window(mailbox))
+                for one, mailbox in mails
+                if one.message.mail_id not in repeats
+                for key in fingerprints.keys(mailbox.name, one.email)
+                if key.windowed is windowed
+            ]
+            owners = await self._claims.owners(claims) if claims else ()
+            repeats |= {one.mail_id: owner for one, owner in zip(claims, owners, strict=True) if owner != one.mail_id}
+        return repeats
 
     async def _apply(self, judged: Sequence[Judged]) -> dict[str, Result]:
         writes = {one.message.mail_id: self._rejection(one) for one in judged if one.decision.rejected is not None}
@@ -143,6 +156,13 @@ class Filter:
             message.mail_id, message.mailbox, one.email.message_id, message.received_at, decision, self._source
         )
         return DecisionWrite(mail_id=message.mail_id, decision=decision, trace=judgement.trace, outbox=(event,))
+
+
+def _marked(email: Email | AutomatorError, message: EmailFetched, raw: bytes) -> Email | AutomatorError:
+    """A mail of which only the beginning was taken says so: its size is the whole mail's."""
+    if isinstance(email, AutomatorError) or message.size <= len(raw):
+        return email
+    return email.model_copy(update={"flags": (*email.flags, ORIGINAL_ON_SERVER), "size": message.size})
 
 
 _MAILBOX_DELETED = FilterDecision(
@@ -173,6 +193,14 @@ def _result(one: Judged, standing: Decision | None, written: DecisionWrite | Non
     return Outcome("accepted", "", (Outgoing(MAIL, EmailAccepted.TYPE, encode(_accepted(one))),))
 
 
+def _trace(one: Judged) -> tuple[Step, ...]:
+    if ORIGINAL_ON_SERVER not in one.email.flags:
+        return one.decision.trace
+    sentence = f"Of its {one.message.size} bytes only the beginning was taken; the whole lies in the mailbox."
+    cut = Step(stage="fetcher", rule=Reason.TOO_LARGE.value, verdict=Verdict.PASSED, sentence=sentence)
+    return (cut, *one.decision.trace)
+
+
 def _accepted(one: Judged) -> EmailAccepted:
     message = one.message
     return EmailAccepted(
@@ -183,6 +211,6 @@ def _accepted(one: Judged) -> EmailAccepted:
         module=one.mailbox.spec.module if one.mailbox else Module.TICKET,
         mailbox_revision=one.mailbox.revision if one.mailbox else 0,
         email=one.email,
-        trace=one.decision.trace,
+        trace=_trace(one),
         duplicate_of=one.decision.duplicate_of,
     )

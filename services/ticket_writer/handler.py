@@ -14,13 +14,16 @@ from shared.contracts.messages import EmailClassified
 from shared.domain import identity
 from shared.domain.decision import Decision, Kind
 from shared.domain.errors import AutomatorError, Permanent, Transient
-from shared.domain.ledger import DecisionWrite
+from shared.domain.ledger import DecisionWrite, State
 from shared.domain.mailbox import Module
 from shared.domain.ticket import Ticket
 from shared.observability.metrics import Metrics
 from shared.runtime.consume import Outcome
 
 Result = Outcome | AutomatorError
+
+_IN_QUARANTINE = Outcome("quarantined", "in_quarantine")
+"""A message of a mail that was quarantined meanwhile: nothing is done until somebody replays it."""
 
 
 class TicketWriter:
@@ -69,6 +72,11 @@ class TicketWriter:
             original = decide.original_of(mail, entries.get(mail.duplicate_of)) if mail.duplicate_of else None
             if entry is None:
                 results[mail.mail_id] = Permanent("the ledger does not know this mail", code="unknown_mail")
+            elif entry.state is State.QUARANTINED:
+                results[mail.mail_id] = _IN_QUARANTINE
+            elif entry.decision is not None and entry.state is State.STORED:
+                # Replayed from quarantine: the decision it had stands again by being written again.
+                writes.append(_write_of(mail, entry.decision))
             elif entry.decision is not None:
                 decisions[mail.mail_id] = entry.decision
             elif isinstance(original, AutomatorError):
@@ -82,7 +90,8 @@ class TicketWriter:
             standing = await self._ledger.decide_many(writes)
             self._count_opened(writes, standing)
             decisions |= standing
-        return results | await self._apply([mail for mail in mails if mail.mail_id in decisions], decisions)
+        results |= await self._apply([mail for mail in mails if mail.mail_id in decisions], decisions)
+        return {mail.mail_id: results.get(mail.mail_id, _IN_QUARANTINE) for mail in mails}
 
     def _count_opened(self, writes: Sequence[DecisionWrite], standing: Mapping[str, Decision]) -> None:
         """Count what this writer opened: not what somebody else decided, nor what is executed again."""

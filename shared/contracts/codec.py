@@ -70,7 +70,7 @@ def decode(envelope: Envelope) -> Message:
     if model is None:
         raise MalformedMessage(
             f"message type {envelope.type[:60]!r} is not known here",
-            remedy="a newer writer needs newer readers first; the message is kept in the dead-letter queue",
+            remedy="a newer writer needs newer readers first; its mail is tried again from the raw store",
         )
     try:
         if model is EmailFetched:

@@ -131,6 +131,12 @@ class Imap(Document):
         default=120, description="Safety poll beside IDLE, and the poll where the server has no IDLE."
     )
 
+    @model_validator(mode="after")
+    def _moves_elsewhere(self) -> Self:
+        if self.after_fetch.folder == self.folder:
+            raise ValueError("afterFetch.folder is the folder that is read: its mail would be moved for ever")
+        return self
+
 
 class Smtp(Document):
     """Outgoing mail, for acknowledgements."""
@@ -300,10 +306,14 @@ def split_secrets(spec: MailboxSpec) -> tuple[MailboxSpec, dict[str, SecretStr]]
 
 
 def secret_binding(spec: MailboxSpec, name: str, field: str) -> str:
-    """What a stored secret is bound to (AEAD associated data): mailbox, field, host, port, encryption and user.
+    """What a stored secret is bound to (AEAD associated data): mailbox, field, host, port, encryption and user; a
+    client secret also to the identity server, tenant and client that it is sent to.
 
     Change any of them and the stored secret no longer opens: it must be typed again (reliability, security rules).
     """
     server: Imap | Smtp = spec.smtp if field.startswith("smtp.") and spec.smtp is not None else spec.imap
     user = server.username if isinstance(server, Smtp) and server.username else spec.login
-    return "\x1f".join((name, field, server.host, str(server.port), server.encryption.value, user))
+    bound = (name, field, server.host, str(server.port), server.encryption.value, user)
+    if field == "auth.client_secret" and isinstance(spec.auth, OAuth2MicrosoftAuth):
+        bound += (spec.auth.authority, spec.auth.tenant_id, spec.auth.client_id)
+    return "\x1f".join(bound)

@@ -59,7 +59,11 @@ def _address_pattern(text: str) -> str:
     if text.startswith("*.") or "@" not in text:
         return _domain_pattern(text)
     if "*" in text or "?" in text:
-        return text
+        local, at, domain = text.rpartition("@")
+        plain = normalise_domain(domain) if not set(domain) & set("*?") else domain
+        if plain is None:
+            raise ValueError("has a domain that is none")
+        return f"{local}{at}{plain}"
     address = normalise_address(text)
     if address is None:
         raise ValueError("is not an address, a domain, *@domain, *.domain or a glob")
@@ -79,4 +83,4 @@ def address_matches(pattern: str, address: str) -> bool:
     """Whether a normalised address is covered by an AddressPattern."""
     if "@" not in pattern:
         return domain_matches(pattern, domain_of(address))
-    return fnmatch.fnmatchcase(address, pattern)
+    return fnmatch.fnmatchcase(address, pattern.replace("[", "[[]"))

@@ -5,6 +5,7 @@ seconds is the safety behind it.
 """
 
 import asyncio
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -12,13 +13,14 @@ from typing import Protocol
 import structlog
 
 from shared.domain.catalogue import Catalogue
-from shared.domain.errors import StoreUnavailable
+from shared.domain.errors import AutomatorError
 from shared.domain.mailbox import Mailbox
 from shared.observability.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 2.0
+LOOKS_PER_FULL_READ = 30
 
 
 class Mailboxes(Protocol):
@@ -62,10 +64,10 @@ class Configuration:
         self._metrics = metrics
         self.snapshot = Snapshot()
 
-    async def refresh(self) -> Snapshot:
-        """Read anew if the generation moved. Raises StoreUnavailable."""
+    async def refresh(self, *, anyway: bool = False) -> Snapshot:
+        """Read anew if the generation moved, or `anyway`. Raises StoreUnavailable and ConfigurationError."""
         generation = await self._source.config.generation()
-        if generation != self.snapshot.generation:
+        if anyway or generation != self.snapshot.generation:
             mailboxes = await self._source.mailboxes.all()
             self.snapshot = Snapshot(
                 generation=generation,
@@ -83,8 +85,12 @@ class Configuration:
         return self.snapshot.mailboxes.get(name)
 
     async def follow(self, hint: asyncio.Event) -> None:
-        """Refresh for ever: when `hint` is set, and at the latest every two seconds."""
-        while True:
+        """Refresh for ever: when `hint` is set, and at the latest every two seconds.
+
+        Once a minute all is read, whatever the generation says: a change whose writer was killed before it counted.
+        What cannot be read is said, and the last snapshot stays in force.
+        """
+        for look in itertools.count(1):
             try:
                 async with asyncio.timeout(LOOK_SECONDS):
                     await hint.wait()
@@ -92,6 +98,6 @@ class Configuration:
                 pass
             hint.clear()
             try:
-                await self.refresh()
-            except StoreUnavailable as error:
+                await self.refresh(anyway=look % LOOKS_PER_FULL_READ == 0)
+            except AutomatorError as error:
                 log.warning("configuration_not_read", error=error.line())

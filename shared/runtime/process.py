@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from typing import cast
 
 import structlog
 import uvloop
@@ -77,10 +78,22 @@ def run_service(service: str, main: Main) -> None:
         settings = read(LogSettings, environ)
         logs.configure(service, settings.format, settings.level)
         code = uvloop.run(_life(service, main, environ))
-    except AutomatorError as error:
+    except (AutomatorError, ExceptionGroup) as raised:
+        error = _only_ours(raised)
         sys.stderr.write(f"error: {service}: {error.line()}\n")
         code = EXIT_UNAVAILABLE if isinstance(error, Transient) else EXIT_CONFIGURATION
     sys.exit(code)
+
+
+def _only_ours(raised: Exception) -> AutomatorError:
+    """The first error of ours in a group of nothing else; what is not ours goes on up, with its traceback."""
+    if isinstance(raised, AutomatorError):
+        return raised
+    if isinstance(raised, ExceptionGroup):
+        group = cast("ExceptionGroup[Exception]", raised)
+        if group.split(AutomatorError)[1] is None:
+            return _only_ours(group.exceptions[0])
+    raise raised
 
 
 async def _life(service: str, main: Main, environ: Mapping[str, str]) -> int:

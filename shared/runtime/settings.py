@@ -15,7 +15,6 @@ PARTS = (
     "BROKER_",
     "ADMIN_",
     "LOG_",
-    "EVENTS_",
     "OAUTH_",
     "FETCHER_",
     "FILTER_",
@@ -24,11 +23,12 @@ PARTS = (
     "BOOKKEEPER_",
     "CONSOLE_",
     "ALL_IN_ONE_",
-    "DATA",
     "TEST_",
-    "ALLOW_INSTALL",
 )
 """The first word of every setting there is. A variable with our prefix and none of these is a misspelling."""
+
+WHOLE = ("DATA", "ALLOW_INSTALL")
+"""Settings that are one word of their own."""
 
 S = TypeVar("S", bound=BaseSettings)
 
@@ -76,6 +76,10 @@ def _unknown(settings: type[BaseSettings], prefix: str, environ: Mapping[str, st
         if name.startswith(prefix) and prefix != PREFIX and name not in known:
             close = difflib.get_close_matches(name, known, 1)
             problems.append(f"{name} is not a setting" + (f" (did you mean {close[0]}?)" if close else ""))
-        elif name.startswith(PREFIX) and not name.removeprefix(PREFIX).startswith(PARTS):
+        elif name.startswith(PREFIX) and not _of_some_part(name.removeprefix(PREFIX)):
             problems.append(f"{name} is not a setting of any part")
     return problems
+
+
+def _of_some_part(name: str) -> bool:
+    return name in WHOLE or name.startswith(PARTS)

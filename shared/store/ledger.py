@@ -113,21 +113,29 @@ class Ledger(LedgerQueries):
             yield LedgerRow(one["_id"], State(one["state"]), kind, decision.get("ticket_id"))
 
     async def _standing(self, mail_ids: Sequence[str]) -> dict[str, Decision]:
-        found = await self._mails.find({"_id": {"$in": list(mail_ids)}}, only=("decision", "state"))
+        found = await self._mails.find({"_id": {"$in": list(mail_ids)}}, only=("decision", "state", "owed_ms"))
         decided = [one for one in found if one["decision"] and one["state"] != State.QUARANTINED]
         await self._redecide([one for one in decided if one["state"] == State.STORED])
         return {one["_id"]: decision_of(one["decision"]) for one in decided}
 
     async def _redecide(self, replayed: Sequence[Document]) -> None:
-        """Mails that were quarantined after their decision and replayed: the decision stands again."""
+        """Mails that were quarantined after their decision and replayed: the decision stands again.
+
+        A rejection that owes no event has no effects to wait for: it is final at once.
+        """
         now = self._clock.now()
         await self._mails.update_each(
             (
                 {"_id": one["_id"], "state": State.STORED.value},
-                changed({"state": State.DECIDED.value, **moving(now), **tally(one["decision"]["kind"])}),
+                changed({"state": _state_again(one).value, **moving(now), **tally(one["decision"]["kind"])}),
             )
             for one in replayed
         )
+
+
+def _state_again(document: Document) -> State:
+    rejected = document["decision"]["kind"] == Kind.REJECTED
+    return State.DONE if rejected and document.get("owed_ms") is None else State.DECIDED
 
 
 def _undecided(mail_id: str) -> Document:

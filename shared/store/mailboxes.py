@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
-from shared.domain.errors import Permanent
+from shared.domain.errors import ConfigurationError, Permanent
 from shared.domain.mailbox import SECRET_FIELDS, Mailbox, MailboxSpec, SecretSource, secret_binding, split_secrets
 from shared.store.collection import Collection, Database, Document, changed
 from shared.store.config import Config
@@ -135,7 +135,16 @@ def _fields(mailbox: Mailbox, sealed: list[dict[str, str]]) -> Document:
 
 def _mailbox(document: Document) -> Mailbox:
     fields = {key: document[key] for key in ("labels", "spec", "revision", "managed_by", "paused")}
-    return Mailbox.model_validate({"name": document["_id"], **fields})
+    try:
+        return Mailbox.model_validate({"name": document["_id"], **fields})
+    except ValidationError as error:
+        raise ConfigurationError(
+            f"the stored mailbox {document['_id']} is not of the form that this version reads "
+            f"({error.error_count()} fields)",
+            where="store, collection mailboxes",
+            remedy="upgrade this process, or apply the mailbox's YAML again",
+            code="mailbox_unreadable",
+        ) from None
 
 
 def _version(mailbox: Mailbox) -> Document:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from services.filter import fingerprints
 from services.filter.handler import Filter
 from services.ticket_writer.handler import TicketWriter
 from shared.contracts.codec import decode
@@ -14,12 +15,13 @@ from shared.domain import identity
 from shared.domain.decision import Kind, Reason
 from shared.domain.email import Email
 from shared.domain.errors import Permanent, Transient
-from shared.domain.ledger import DecisionWrite, State
+from shared.domain.ledger import DecisionWrite, Failure, State
 from shared.mail.parse import parse
 from shared.observability.metrics import Metrics
 from shared.runtime.configuration import Configuration
 from shared.runtime.consume import Outcome
 from shared.store.client import Store
+from shared.store.fingerprints import Claim
 from tests.support import builders
 from tests.support.embedded_store import FakeClock
 from tests.support.mails import mail
@@ -180,3 +182,81 @@ async def test_a_mail_is_never_a_repeat_of_itself(store: Store, clock: FakeClock
         passed = decode(outcome.publish[0].envelope)
         assert isinstance(passed, EmailAccepted) and not isinstance(passed, EmailClassified)
         assert passed.duplicate_of is None
+
+
+async def test_a_mail_quarantined_after_its_decision_is_final_once_replayed(
+    store: Store, clock: FakeClock, metrics: Metrics
+) -> None:
+    """The decision it had stands; it is not put back for ever."""
+    await enter(store, "m1")
+    await writer(store, clock, metrics).handle([builders.classified("m1")])
+    await store.ledger.insert_many([builders.entry("m2")])
+    number = "INC-000900"
+    taken = builders.decision(kind=Kind.TICKET, ticket_id=identity.ticket_id("m2"), number=number, module="ticket")
+    await store.ledger.decide_many([DecisionWrite(mail_id="m2", decision=taken, trace=())])
+    await store.ledger.quarantine("m2", Failure(stage="x", code="x", what="x", at=clock.now()))
+    assert await store.ledger.replay("m2")
+    assert labels(await writer(store, clock, metrics).handle([builders.classified("m2")])) == ["ticket"]
+    entry = await store.ledger.get("m2")
+    assert entry is not None and entry.state is State.DONE
+    ticket = await store.tickets.by_number(number)
+    assert ticket is not None and ticket.origin_mail_id == "m2"
+
+
+async def test_a_rejection_replayed_from_quarantine_is_final_at_once(
+    store: Store, clock: FakeClock, metrics: Metrics
+) -> None:
+    """It owes nothing, so nothing can be waited for."""
+    await enter(store, "m1")
+    await store.ledger.decide_many([DecisionWrite(mail_id="m1", decision=builders.decision(), trace=())])
+    await store.ledger.quarantine("m1", Failure(stage="x", code="x", what="x", at=clock.now()))
+    assert await store.ledger.replay("m1")
+    assert labels(await writer(store, clock, metrics).handle([builders.classified("m1")])) == ["rejected"]
+    entry = await store.ledger.get("m1")
+    assert entry is not None and entry.state is State.DONE
+
+
+async def test_a_stale_message_of_a_quarantined_mail_does_nothing_and_harms_no_neighbour(
+    store: Store, clock: FakeClock, metrics: Metrics
+) -> None:
+    """Until somebody replays it."""
+    await enter(store, "q", "m1")
+    await store.ledger.quarantine("q", Failure(stage="x", code="x", what="x", at=clock.now()))
+    batch = [builders.classified("q"), builders.classified("m1")]
+    assert labels(await writer(store, clock, metrics).handle(batch)) == ["quarantined", "ticket"]
+    ticket = await store.tickets.get(identity.ticket_id("m1"))
+    assert ticket is not None and ticket.number == "INC-000001", "no number was spent on the other"
+
+
+async def test_copies_of_which_one_lost_its_filter_between_two_claims_do_not_name_each_other(
+    store: Store, clock: FakeClock, metrics: Metrics
+) -> None:
+    """Who loses the first fingerprint claims nothing more, so the second is still there for the original."""
+    stage = await filtering(store, clock, metrics, allowDuplicates=False)
+    await enter(store, "one", "two")
+    raw = mail(subject="Same")
+    first, _ = fingerprints.keys("support", parse(raw))
+    await store.fingerprints.owners([Claim(key=first.key, mail_id="one", at=builders.AT)])
+    named: dict[str, str | None] = {}
+    for mail_id in ("two", "one"):
+        outcome = (await stage.handle([fetched(mail_id, raw)]))[0]
+        assert isinstance(outcome, Outcome)
+        passed = decode(outcome.publish[0].envelope)
+        assert isinstance(passed, EmailAccepted)
+        named[passed.mail_id] = passed.duplicate_of
+    assert named == {"two": "one", "one": None}
+
+
+async def test_a_mail_of_which_only_the_beginning_was_taken_says_so(
+    store: Store, clock: FakeClock, metrics: Metrics
+) -> None:
+    """A mail over the limit is never silently cut."""
+    stage = await filtering(store, clock, metrics)
+    await enter(store, "m1")
+    message = fetched("m1", mail()).model_copy(update={"size": 60_000_000})
+    outcome = (await stage.handle([message]))[0]
+    assert isinstance(outcome, Outcome)
+    passed = decode(outcome.publish[0].envelope)
+    assert isinstance(passed, EmailAccepted)
+    assert "original_left_on_server" in passed.email.flags
+    assert passed.trace[0].rule == "too_large"

@@ -45,6 +45,8 @@ def test_domains_are_normalised() -> None:
         ("example.org", "a@example.org", True),
         ("example.org", "a@notexample.org", False),
         ("no-?eply*@*.example.org", "no-reply7@x.example.org", True),
+        ("user[1]@example.org", "user[1]@example.org", True),
+        ("user[1]@example.org", "user1@example.org", False),
     ],
 )
 def test_blocked_patterns_cover_what_they_say(pattern: str, address: str, covered: bool) -> None:

@@ -38,3 +38,10 @@ def test_backoff_doubles_from_ten_seconds_to_six_hours() -> None:
     """With jitter between a half and one and a half."""
     assert [backoff(n, 0.5).total_seconds() for n in (0, 1, 3, 30)] == [10, 20, 80, 6 * 3600]
     assert backoff(0, 0.0).total_seconds() == 5
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "EVENTS_SOURCE", "ALLOW_INSTALLS"])
+def test_a_name_that_only_begins_like_a_setting_is_refused(name: str) -> None:
+    """Accepted and ignored would be worse."""
+    with pytest.raises(ConfigurationError):
+        read(LogSettings, {f"MAIL_AUTOMATOR_{name}": "x"})
