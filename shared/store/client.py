@@ -11,6 +11,8 @@ from pymongo.errors import ConfigurationError as DriverConfigurationError
 from pymongo.errors import InvalidName
 
 from shared.domain.errors import ConfigurationError, StoreUnavailable
+from shared.store.api_tokens import ApiTokens
+from shared.store.audit import Audit
 from shared.store.catalogue import CatalogueStore
 from shared.store.collection import Client, Collection
 from shared.store.config import Config
@@ -19,7 +21,9 @@ from shared.store.dead_messages import DeadMessages
 from shared.store.encryption import Vault
 from shared.store.failures import speaking
 from shared.store.fingerprints import Fingerprints
+from shared.store.idempotency import IdempotencyKeys
 from shared.store.ledger import Ledger
+from shared.store.mailbox_versions import MailboxVersions
 from shared.store.mailboxes import Mailboxes
 from shared.store.ports import Clock
 from shared.store.raw import RawMails
@@ -53,6 +57,10 @@ class Store:
         self.tickets = Tickets(self._database)
         self.runtime = Runtime(self._database, self.server_time)
         self.dead_messages = DeadMessages(self._database, clock)
+        self.versions = MailboxVersions(self._database)
+        self.audit = Audit(self._database, clock)
+        self.api_tokens = ApiTokens(self._database, clock)
+        self.idempotency = IdempotencyKeys(self._database, clock)
 
     @classmethod
     async def open(cls, settings: StoreSettings, *, clock: Clock, environ: Mapping[str, str] = _NO_ENVIRONMENT) -> Self:

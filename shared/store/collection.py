@@ -159,6 +159,12 @@ def milliseconds(instant: datetime) -> int:
     return int(instant.timestamp() * 1000)
 
 
+def older(field: str, seen: tuple[datetime, str]) -> Document:
+    """The condition for what comes after `seen` (its instant and `_id`) where the newest comes first."""
+    at, key = seen
+    return {"$or": [{field: {"$lt": at}}, {field: at, "_id": {"$lt": key}}]}
+
+
 def _refused(error: BulkWriteError) -> frozenset[int]:
     failures: list[Document] = error.details.get("writeErrors", [])
     if error.details.get("writeConcernErrors") or any(one.get("code") != _DUPLICATE for one in failures):

@@ -46,6 +46,7 @@ INDEXES = (
     Index("sightings", ("content_id",)),
     Index("raw_large.chunks", ("files_id",), verified=False),
     Index("mailbox_versions", ("name",)),
+    Index("audit", ("name",)),
     PROBE,
 )
 """Every index but those on `_id`, which every collection has."""

@@ -8,10 +8,10 @@ from typing import Any
 from shared.domain.ledger import LedgerEntry
 from shared.domain.patterns import normalise_address
 from shared.domain.ticket import OutboxEvent
-from shared.store.collection import Collection, Document, milliseconds
+from shared.store.collection import Collection, Document, milliseconds, older
 from shared.store.ledger_documents import OUTCOMES, entry_of
 
-_NEWEST_FIRST = (("stored_at", -1),)
+_NEWEST_FIRST = (("stored_at", -1), ("_id", -1))
 
 
 class LedgerQueries:
@@ -52,11 +52,17 @@ class LedgerQueries:
         number: str | None = None,
         mail_id: str | None = None,
         subject: str | None = None,
+        mailbox: str | None = None,
+        after: tuple[datetime, str] | None = None,
         limit: int = 20,
     ) -> tuple[LedgerEntry, ...]:
-        """Mails that match all that is given, the newest first. `subject` is a part of it, in any case."""
+        """Mails that match all that is given, the newest first. `subject` is a part of it, in any case.
+
+        `after` is the stored_at and mail_id of the last one already seen.
+        """
         wanted: dict[str, Any] = {
             "_id": mail_id,
+            "origin.mailbox": mailbox,
             "headline.message_id": message_id,
             "headline.sender": (normalise_address(sender) or sender) if sender is not None else None,
             "decision.ticket_id": ticket_id,
@@ -65,7 +71,7 @@ class LedgerQueries:
         if number is not None:
             wanted |= await self._of_number(number)
         query = {key: value for key, value in wanted.items() if value is not None}
-        return await self._newest(query, limit)
+        return await self._newest(query | (older("stored_at", after) if after else {}), limit)
 
     async def recent(self, mailbox: str | None, limit: int) -> tuple[LedgerEntry, ...]:
         """The newest mails, of one mailbox or of all."""

@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator, Iterable, Sequence
 from collections.abc import Collection as Items
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from shared.domain.mailbox import Module
 from shared.domain.ticket import OutboxEvent, Ticket
-from shared.store.collection import Collection, Database, Document, changed, milliseconds
+from shared.store.collection import Collection, Database, Document, changed, milliseconds, older
 from shared.store.failures import Conflict
 
 _NOT_OF_TICKET = frozenset({"_id", "owed_ms"})
@@ -97,12 +97,20 @@ class Tickets:
         return frozenset(one["_id"] for one in found)
 
     async def list(
-        self, *, mailbox: str | None = None, module: Module | None = None, limit: int = 50
+        self,
+        *,
+        mailbox: str | None = None,
+        module: Module | None = None,
+        after: tuple[datetime, str] | None = None,
+        limit: int = 50,
     ) -> tuple[Ticket, ...]:
-        """Tickets, the newest first."""
+        """Tickets, the newest first; `after` is the created_at and ticket_id of the last one already seen."""
         wanted = {"mailbox": mailbox, "module": module.value if module else None}
-        query = {key: value for key, value in wanted.items() if value is not None}
-        return tuple(map(_ticket, await self._collection.find(query, sort=(("created_at", -1),), limit=limit)))
+        query: dict[str, Any] = {key: value for key, value in wanted.items() if value is not None}
+        if after is not None:
+            query |= older("created_at", after)
+        found = await self._collection.find(query, sort=(("created_at", -1), ("_id", -1)), limit=limit)
+        return tuple(map(_ticket, found))
 
 
 def _document(ticket: Ticket) -> Document:

@@ -5,9 +5,9 @@ Each error is one line: file, document, path of the field, what is wrong, what t
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeVar, cast
+from typing import Annotated, Literal, TypeVar, cast
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from services.console.configuration.problems import ConfigurationProblems, Path, Position, problems_of, suggest
 from services.console.configuration.source import RawDocument
@@ -29,11 +29,15 @@ CatalogueItem = Department | Service | Process
 E = TypeVar("E")
 
 
+LabelKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9_/-]{0,61}[A-Za-z0-9])?$")]
+"""No dots and no dollars: a store reads those in keys as paths and operators."""
+
+
 class Metadata(Document):
     """The name of the thing, and labels of one's own."""
 
     name: Slug
-    labels: dict[str, str] = Field(default_factory=dict[str, str])
+    labels: dict[LabelKey, Annotated[str, StringConstraints(max_length=255)]] = Field(default_factory=dict[str, str])
 
 
 class Envelope(Document):

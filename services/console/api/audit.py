@@ -1,0 +1,26 @@
+"""The audit log: who changed what, when."""
+
+from typing import Annotated, Literal
+
+from fastapi import Query
+
+from services.console.api import paging
+from services.console.api.surroundings import Here
+from services.console.api.views import AuditList, AuditView
+from shared.domain.value import Slug
+
+Kind = Literal["Mailbox", "Catalogue", "Department", "Service", "Process", "ApiToken"]
+
+
+async def list_(
+    here: Here,
+    kind: Annotated[Kind | None, Query(description="Only changes of that kind of thing.")] = None,
+    name: Annotated[Slug | None, Query(description="Only changes of the thing of that name.")] = None,
+    limit: paging.Limit = 50,
+    cursor: paging.Cursor = None,
+) -> AuditList:
+    """List changes, newest first."""
+    seen = paging.read(cursor)
+    found = await here.store.audit.page(kind=kind, name=name, before=seen[1] if seen else None, limit=limit + 1)
+    page, more = paging.cut(found, limit, lambda one: (one.at, one.record_id))
+    return AuditList(items=tuple(AuditView.of(one) for one in page), next_cursor=more)

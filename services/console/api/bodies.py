@@ -1,0 +1,123 @@
+"""Request bodies: bounded, strict JSON, then the very validation that YAML documents go through."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import orjson
+from pydantic import BaseModel, Field, ValidationError
+from starlette.requests import Request
+
+from services.console.api.problems import Refused
+from services.console.configuration.documents import API_VERSION, Documents, Metadata, parse
+from services.console.configuration.problems import ConfigurationProblems, Position, problems_of
+from services.console.configuration.source import RawDocument
+from shared.domain.catalogue import Department, Process, Service
+from shared.domain.mailbox import MailboxSpec
+from shared.domain.value import Document
+
+MAX_BYTES = 1024 * 1024
+SOURCE = "request body"
+_KINDS = {"departments": "Department", "services": "Service", "processes": "Process"}
+
+
+class MailboxBody(Document):
+    """A mailbox as it is sent: the `metadata` and `spec` of its YAML document. Secrets go in and never come out."""
+
+    metadata: Metadata
+    spec: MailboxSpec
+
+
+class CatalogueBody(Document):
+    """The whole catalogue: what is not named is gone. The order is the catalogue's order."""
+
+    departments: tuple[Department, ...] = ()
+    services: tuple[Service, ...] = ()
+    processes: tuple[Process, ...] = ()
+
+
+class RollBackBody(Document):
+    """The revision whose configuration is to be the newest again."""
+
+    revision: int = Field(ge=1, le=2**31 - 1)
+
+
+BODIES: tuple[type[BaseModel], ...] = (MailboxBody, CatalogueBody, RollBackBody)
+"""Every body there is, for the OpenAPI document."""
+
+
+async def read(request: Request) -> bytes:
+    """The bytes of the body. Raises Refused 413 and 415."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise Refused(415, "the body is not JSON", remedy="send Content-Type: application/json", code="not_json")
+    found = bytearray()
+    async for chunk in request.stream():
+        found += chunk
+        if len(found) > MAX_BYTES:
+            raise Refused(413, "the body is over 1 MiB", remedy="send less", code="body_too_large")
+    return bytes(found)
+
+
+def mailbox(data: bytes, name: str | None = None) -> Documents:
+    """The one mailbox of a body, validated as a document is. Raises ConfigurationProblems, Refused."""
+    content = _mapping(data)
+    _only(content, ("metadata", "spec"))
+    if name is not None:
+        given = content.setdefault("metadata", {"name": name})
+        if isinstance(given, dict) and cast("dict[str, object]", given).get("name") != name:
+            what, remedy = "the name in the body is not the one in the path", "a mailbox keeps its name"
+            raise Refused(422, what, where=f"{SOURCE}, metadata.name", remedy=remedy, code="other_name")
+    document = {"apiVersion": API_VERSION, "kind": "Mailbox", **content}
+    return parse([RawDocument(document, Position(SOURCE, 1))])
+
+
+def catalogue(data: bytes) -> Documents:
+    """All documents of a catalogue body. Raises ConfigurationProblems, Refused."""
+    content = _mapping(data)
+    _only(content, tuple(_KINDS))
+    documents = [_item(kind, one) for part, kind in _KINDS.items() for one in _list(content, part)]
+    return parse([RawDocument(one, Position(SOURCE, number)) for number, one in enumerate(documents, 1)])
+
+
+def roll_back(data: bytes) -> int:
+    """The revision to go back to. Raises ConfigurationProblems, Refused."""
+    try:
+        return RollBackBody.model_validate(_mapping(data)).revision
+    except ValidationError as error:
+        raise ConfigurationProblems(problems_of(error, RollBackBody, Position(SOURCE, 1), ())) from None
+
+
+def _mapping(data: bytes) -> dict[str, object]:
+    try:
+        content: object = orjson.loads(data)
+    except ValueError:
+        raise Refused(400, "the body is not valid JSON", remedy="check quotes and commas", code="not_json") from None
+    if not isinstance(content, dict):
+        raise Refused(422, "the body is not a JSON object", where=SOURCE, code="invalid")
+    return cast("dict[str, object]", content)
+
+
+def _only(content: Mapping[str, object], known: tuple[str, ...]) -> None:
+    strange = [one for one in content if one not in known]
+    if strange:
+        raise ConfigurationProblems(
+            [
+                Position(SOURCE, 1).problem(f'unknown field "{one[:63]}"', f"known here: {', '.join(known)}")
+                for one in strange
+            ]
+        )
+
+
+def _list(content: Mapping[str, object], part: str) -> list[object]:
+    found = content.get(part, [])
+    if not isinstance(found, list):
+        raise ConfigurationProblems([Position(SOURCE, 1).problem(f"{part} must be a list", "write [ ... ]")])
+    return cast("list[object]", found)
+
+
+def _item(kind: str, one: object) -> dict[str, Any]:
+    if not isinstance(one, dict):
+        raise ConfigurationProblems([Position(SOURCE, 1).problem(f"a {kind} is not an object", "write { ... }")])
+    rest = dict(cast("dict[str, object]", one))
+    name = {"name": rest.pop("name")} if "name" in rest else {}
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": name, "spec": rest}

@@ -1,0 +1,167 @@
+"""Mailboxes: list, read, create, replace, delete, pause, resume, versions, roll-back."""
+
+from dataclasses import replace as replaced
+from typing import Annotated, Any
+
+from fastapi import Header, Path, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from services.console import changes
+from services.console.api import bodies, preconditions
+from services.console.api.preconditions import IfMatch
+from services.console.api.problems import Refused
+from services.console.api.repeats import once
+from services.console.api.sources import check_sources
+from services.console.api.surroundings import Caller, Here, Surroundings, who
+from services.console.api.views import MailboxList, MailboxView
+from services.console.configuration import apply as applying
+from services.console.configuration.documents import Documents, MailboxDocument
+from services.console.configuration.plan import Plan
+from services.console.configuration.problems import Position, suggest
+from shared.domain.access import ApiToken
+from shared.domain.mailbox import Mailbox
+from shared.domain.value import Slug
+from shared.store.failures import Conflict
+
+Name = Annotated[Slug, Path(description="Name of the mailbox.")]
+Force = Annotated[bool, Query(description="Also change a mailbox that `apply` manages; it is then no longer its.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(alias="Idempotency-Key", min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$"),
+]
+
+
+async def list_(here: Here) -> MailboxList:
+    """List the mailboxes: configuration, state, and what became of their mails."""
+    statuses, counts = await here.store.runtime.statuses(), await here.store.ledger.count_by_outcome()
+    found = await here.store.mailboxes.all()
+    return MailboxList(items=tuple(MailboxView.of(one, statuses.get(one.name), counts.get(one.name)) for one in found))
+
+
+async def show(here: Here, name: Name) -> JSONResponse:
+    """Show one mailbox; its ETag is what a change needs."""
+    return await _answer(here, await find(here, name))
+
+
+async def create(here: Here, asking: Caller, request: Request, idempotency_key: IdempotencyKey = None) -> Response:
+    """Create a mailbox. Fetching begins within seconds, from now on unless `startFrom` says otherwise."""
+    data = await bodies.read(request)
+
+    async def work() -> JSONResponse:
+        documents = bodies.mailbox(data)
+        (given,) = documents.mailboxes
+        if await here.store.mailboxes.get(given.name) is not None:
+            remedy = "choose another name, or replace it with PUT"
+            raise Refused(409, f"there is a mailbox {given.name} already", remedy=remedy, code="exists")
+        stored = await _store(here, asking, documents, None)
+        return await _answer(here, stored, 201, {"Location": f"/api/v1/mailboxes/{stored.name}"})
+
+    return await once(here.store, asking.token_id, idempotency_key, data, work)
+
+
+async def replace(
+    here: Here, asking: Caller, request: Request, name: Name, if_match: IfMatch = None, force: Force = False
+) -> JSONResponse:
+    """Replace the configuration of a mailbox. `passwordFrom: {stored: true}` keeps the secret that is stored."""
+    data = await bodies.read(request)
+    old = await _changeable(here, name, if_match, force)
+    return await _answer(here, await _store(here, asking, bodies.mailbox(data, name), old))
+
+
+async def delete(here: Here, asking: Caller, name: Name, if_match: IfMatch = None, force: Force = False) -> Response:
+    """Delete a mailbox and its secrets. Its tickets, its books and its versions stay."""
+    old = await _changeable(here, name, if_match, force)
+    await changes.delete_mailbox(here.store, who(asking), old)
+    await here.tell()
+    return Response(status_code=204)
+
+
+async def pause(here: Here, asking: Caller, name: Name) -> JSONResponse:
+    """Stop fetching a mailbox; its mail waits on the server."""
+    return await _set_paused(here, asking, name, True)
+
+
+async def resume(here: Here, asking: Caller, name: Name) -> JSONResponse:
+    """Fetch a paused mailbox again."""
+    return await _set_paused(here, asking, name, False)
+
+
+async def versions(here: Here, name: Name) -> MailboxList:
+    """Every revision the mailbox ever had, newest first; also of one that was deleted."""
+    found = await here.store.versions.of(name)
+    if not found:
+        await find(here, name)
+    return MailboxList(items=tuple(MailboxView.of(one) for one in found))
+
+
+async def roll_back(
+    here: Here, asking: Caller, request: Request, name: Name, if_match: IfMatch = None, force: Force = False
+) -> JSONResponse:
+    """Make the configuration of an earlier revision the newest. Secrets are today's, if they fit its servers."""
+    revision = bodies.roll_back(await bodies.read(request))
+    old = await _changeable(here, name, if_match, force)
+    past = await here.store.versions.get(name, revision)
+    if past is None:
+        remedy = f"GET /api/v1/mailboxes/{name}/versions lists them"
+        raise Refused(404, f"mailbox {name} has no revision {revision}", remedy=remedy, code="unknown_revision")
+    position = Position(bodies.SOURCE, 1, f"Mailbox {name} revision {revision}")
+    document = MailboxDocument(name, past.labels, past.spec, position)
+    return await _answer(here, await _store(here, asking, Documents((document,)), old))
+
+
+async def find(here: Surroundings, name: str) -> Mailbox:
+    """The mailbox of that name. Raises Refused 404, with the closest name."""
+    mailbox = await here.store.mailboxes.get(name)
+    if mailbox is None:
+        known = [one.name for one in await here.store.mailboxes.all()]
+        remedy = suggest(name, known, "GET /api/v1/mailboxes lists all")
+        raise Refused(404, f"there is no mailbox {name}", remedy=remedy, code="unknown_mailbox")
+    return mailbox
+
+
+async def _changeable(here: Surroundings, name: str, if_match: str | None, force: bool) -> Mailbox:
+    old = await find(here, name)
+    preconditions.check(if_match, old.revision)
+    if old.managed_by == "apply" and not force:
+        remedy = "change its YAML document and apply it, or add ?force=true to take it over"
+        raise Refused(409, f"mailbox {name} is managed by `apply`", remedy=remedy, code="managed_by_apply")
+    return old
+
+
+async def _store(here: Surroundings, asking: ApiToken, documents: Documents, old: Mailbox | None) -> Mailbox:
+    """Plan and carry out, over the revision that was read: the code that `apply` runs."""
+    (given,) = documents.mailboxes
+    check_sources(asking.role, given.name, given.spec, old)
+    todo = _over(await applying.plan(here.store, documents), old)
+    try:
+        await changes.carry_out(here.store, who(asking), todo)
+    except Conflict:
+        raise preconditions.stale(old.revision) if old else _exists(given.name) from None
+    await here.tell()
+    return await find(here, given.name)
+
+
+def _over(todo: Plan, old: Mailbox | None) -> Plan:
+    """The plan as this API's: over exactly the revision that was read, and no longer managed by `apply`."""
+    fields: dict[str, Any] = {"managed_by": "console", **({"revision": old.revision} if old else {})}
+    writes = tuple(replaced(one, mailbox=one.mailbox.model_copy(update=fields)) for one in todo.writes)
+    return replaced(todo, writes=writes)
+
+
+def _exists(name: str) -> Refused:
+    return Refused(409, f"there is a mailbox {name} already", remedy="replace it with PUT", code="exists")
+
+
+async def _set_paused(here: Surroundings, asking: ApiToken, name: str, paused: bool) -> JSONResponse:
+    stored = await changes.set_paused(here.store, who(asking), await find(here, name), paused)
+    await here.tell()
+    return await _answer(here, stored)
+
+
+async def _answer(
+    here: Surroundings, mailbox: Mailbox, status: int = 200, also: dict[str, str] | None = None
+) -> JSONResponse:
+    statuses, counts = await here.store.runtime.statuses(), await here.store.ledger.count_by_outcome()
+    view = MailboxView.of(mailbox, statuses.get(mailbox.name), counts.get(mailbox.name))
+    headers = {"ETag": preconditions.etag(mailbox.revision), **(also or {})}
+    return JSONResponse(view.model_dump(mode="json", by_alias=True), status, headers)

@@ -1,0 +1,157 @@
+"""The application, made from the table of routes; and the OpenAPI document it publishes at /api/v1/openapi.json."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import Depends, FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.console.api.bodies import BODIES
+from services.console.api.problems import MEDIA_TYPE, Problem, handle
+from services.console.api.routes import PREFIX, ROUTES, Route
+from services.console.api.surroundings import Surroundings, at_least
+from shared.domain.errors import AutomatorError
+
+ALWAYS = (401, 403, 422, 500, 503)
+"""What every route can answer besides its own refusals."""
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+DESCRIPTION = "Mailboxes, catalogue, tickets, and what happened to every mail. See docs/api.md."
+
+log = structlog.get_logger(__name__)
+
+
+def build(surroundings: Surroundings) -> FastAPI:
+    """The application over these surroundings."""
+    app = FastAPI(
+        title="Mail Automator",
+        version=surroundings.version,
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=f"{PREFIX}/openapi.json",
+        redirect_slashes=False,
+    )
+    app.state.surroundings = surroundings
+    for route in ROUTES:
+        _add(app, route)
+    for kind in (AutomatorError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, handle)
+    app.add_middleware(_Guard)
+    app.openapi = lambda: _document(app)
+    return app
+
+
+def _add(app: FastAPI, route: Route) -> None:
+    app.add_api_route(
+        PREFIX + route.path,
+        route.endpoint,
+        methods=[route.method],
+        status_code=route.status,
+        response_model=route.answer,
+        dependencies=[Depends(at_least(route.role))],
+        responses=_responses(route),
+        operation_id=f"{route.endpoint.__module__.rpartition('.')[2]}_{route.endpoint.__name__.rstrip('_')}",
+        summary=(route.endpoint.__doc__ or "").partition(".")[0],
+        description=f"{route.endpoint.__doc__}\n\nLeast role: {route.role.value}.",
+        tags=[route.path.split("/")[1]],
+        openapi_extra=_takes(route),
+    )
+
+
+def _responses(route: Route) -> dict[int | str, dict[str, Any]]:
+    problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    found: dict[int | str, dict[str, Any]] = {
+        status: {"description": HTTPStatus(status).phrase, "content": problem}
+        for status in sorted({*ALWAYS, *route.refusals})
+    }
+    if route.answer is None and route.status == HTTPStatus.OK:
+        binary = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+        found[200] = {"description": "The bytes", "content": binary}
+    return found
+
+
+def _takes(route: Route) -> dict[str, Any]:
+    if route.body is None:
+        return {}
+    schema = {"$ref": f"#/components/schemas/{route.body.__name__}Input"}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        found = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
+        )
+        found["components"]["schemas"] |= _schemas()
+        for operations in found["paths"].values():
+            for operation in operations.values():
+                _only_octets(operation["responses"])
+        app.openapi_schema = found
+    return app.openapi_schema
+
+
+def _only_octets(responses: Mapping[str, Any]) -> None:
+    content = responses.get("200", {}).get("content", {})
+    if "application/octet-stream" in content:
+        content.pop("application/json", None)
+
+
+def _schemas() -> dict[str, Any]:
+    """The bodies as they are sent (secrets are write-only there) and the problem: FastAPI does not meet them."""
+    _, taken = models_json_schema(
+        [(one, "validation") for one in BODIES], ref_template="#/components/schemas/{model}Input"
+    )
+    problem = Problem.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+    parts = problem.pop("$defs")
+    return {**{f"{name}Input": schema for name, schema in taken["$defs"].items()}, "Problem": problem, **parts}
+
+
+class _Guard:
+    """The outermost layer: security headers on every response; what nobody foresaw is a problem, never a traceback."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        started = False
+
+        async def guarded(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, guarded)
+        except Exception as error:  # noqa: BLE001 - the last net of a request
+            log.error("request_failed", error=type(error).__name__, place=_place(error))
+            if not started:
+                answer = await handle(Request(scope), error)
+                await answer(scope, receive, guarded)
+
+
+def _place(error: Exception) -> str:
+    """Where an unforeseen error arose. Not its text: that could hold a secret or mail."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else "unknown"

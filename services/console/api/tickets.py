@@ -1,0 +1,91 @@
+"""Tickets: list, read with their messages, and their attachments, cut from the raw mail on demand."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import Path, Query
+from fastapi.responses import StreamingResponse
+
+from services.console.api import paging
+from services.console.api.problems import Refused
+from services.console.api.surroundings import Here, Surroundings
+from services.console.api.views import MessageView, TicketDetail, TicketList, TicketView, ticket_fields
+from shared.domain.email import Attachment
+from shared.domain.mailbox import Module
+from shared.domain.ticket import Ticket
+from shared.domain.value import Slug
+from shared.mail.attachments import content
+
+CHUNK_BYTES = 64 * 1024
+Key = Annotated[str, Path(pattern=r"^[A-Za-z0-9-]{1,64}$", description="INC-000042, or a ticket id.")]
+MailId = Annotated[str, Path(pattern=r"^[A-Za-z0-9-]{1,64}$", description="`mailId` of the message.")]
+Part = Annotated[str, Path(pattern=r"^[0-9]{1,6}(\.[0-9]{1,6}){0,20}$", description="`part` of the attachment.")]
+
+
+async def list_(
+    here: Here,
+    mailbox: Annotated[Slug | None, Query(description="Only its.")] = None,
+    module: Annotated[Module | None, Query(description="Only tickets, or only requests.")] = None,
+    limit: paging.Limit = 50,
+    cursor: paging.Cursor = None,
+) -> TicketList:
+    """List tickets and requests, newest first."""
+    after = paging.read(cursor)
+    found = await here.store.tickets.list(mailbox=mailbox, module=module, after=after, limit=limit + 1)
+    page, more = paging.cut(found, limit, lambda one: (one.created_at, one.ticket_id))
+    return TicketList(items=tuple(TicketView(**ticket_fields(one)) for one in page), next_cursor=more)
+
+
+async def show(here: Here, ticket: Key) -> TicketDetail:
+    """Show a ticket with its messages."""
+    found = await _find(here, ticket)
+    messages = tuple(MessageView.of(found.number, one) for one in found.articles)
+    return TicketDetail(**ticket_fields(found), conversation=messages)
+
+
+async def attachment(here: Here, ticket: Key, mail_id: MailId, part: Part) -> StreamingResponse:
+    """Download an attachment. Always as a download of unknown type: nothing of a mail runs in a browser."""
+    known = _attachment(await _find(here, ticket), mail_id, part)
+    data = await asyncio.to_thread(content, await here.store.raw.get(mail_id), part)
+    if data is None:
+        raise _no_attachment(part)
+    headers = {
+        "Content-Disposition": _disposition(known.filename),
+        "Content-Length": str(len(data)),
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+    }
+    return StreamingResponse(_chunks(data), media_type="application/octet-stream", headers=headers)
+
+
+async def _find(here: Surroundings, key: str) -> Ticket:
+    found = await here.store.tickets.by_number(key.upper()) or await here.store.tickets.get(key)
+    if found is None:
+        remedy = "GET /api/v1/tickets lists the newest"
+        raise Refused(404, f"there is no ticket {key}", remedy=remedy, code="unknown_ticket")
+    return found
+
+
+def _attachment(ticket: Ticket, mail_id: str, part: str) -> Attachment:
+    for article in ticket.articles:
+        for one in article.attachments if article.mail_id == mail_id else ():
+            if one.part == part:
+                return one
+    raise _no_attachment(part)
+
+
+def _no_attachment(part: str) -> Refused:
+    remedy = "the ticket lists its attachments"
+    return Refused(404, f"there is no attachment {part} here", remedy=remedy, code="unknown_attachment")
+
+
+def _disposition(filename: str) -> str:
+    """RFC 6266: a plain name for old clients, the real one by RFC 8187. The name was made safe when it was read."""
+    plain = "".join(one if one.isascii() and one.isprintable() and one not in '"\\%' else "_" for one in filename)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+
+
+def _chunks(data: bytes) -> Iterator[bytes]:
+    for start in range(0, len(data), CHUNK_BYTES):
+        yield data[start : start + CHUNK_BYTES]

@@ -1,0 +1,288 @@
+"""What the API answers with: camelCase, without a secret. Made from domain values here and nowhere else."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Self
+
+from pydantic import Field
+
+from services.console.configuration.documents import Metadata
+from services.console.timeline import Moment, summary
+from shared.domain.access import AuditRecord, SecretFate
+from shared.domain.catalogue import Catalogue, Department, Process, Service
+from shared.domain.decision import Classification
+from shared.domain.ledger import LedgerEntry
+from shared.domain.mailbox import Mailbox, MailboxSpec, split_secrets
+from shared.domain.mailbox_runtime import MailboxStatus
+from shared.domain.ticket import Article, Ticket
+from shared.domain.value import Document
+
+
+class StatusView(Document):
+    """How a mailbox is: a word for machines, a sentence for people."""
+
+    state: str
+    code: str = ""
+    sentence: str = ""
+    since: datetime | None = None
+    last_success_at: datetime | None = None
+    server_messages: int | None = None
+
+    @classmethod
+    def of(cls, mailbox: Mailbox, status: MailboxStatus | None) -> Self:
+        """What the operator decided goes before what the fetcher reports."""
+        word = "disabled" if not mailbox.spec.enabled else "paused" if mailbox.paused else ""
+        if status is None:
+            return cls(state=word or "never_connected")
+        told = status.model_dump(include={"code", "sentence", "since", "last_success_at", "server_messages"})
+        return cls(state=word or status.state.value, **told)
+
+
+class MailboxView(Document):
+    """A mailbox at one revision. `metadata` and `spec` can be sent back as they are."""
+
+    metadata: Metadata
+    spec: MailboxSpec
+    revision: int
+    managed_by: str
+    paused: bool
+    active: bool
+    status: StatusView | None = None
+    counts: dict[str, int] = Field(default_factory=dict[str, int])
+
+    @classmethod
+    def of(cls, mailbox: Mailbox, status: MailboxStatus | None = None, counts: Mapping[str, int] | None = None) -> Self:
+        """A stored mailbox; should a secret ever be inline, it is taken out here too."""
+        return cls(
+            metadata=Metadata(name=mailbox.name, labels=mailbox.labels),
+            spec=split_secrets(mailbox.spec)[0],
+            revision=mailbox.revision,
+            managed_by=mailbox.managed_by,
+            paused=mailbox.paused,
+            active=mailbox.active,
+            status=StatusView.of(mailbox, status),
+            counts=dict(counts or {}),
+        )
+
+
+class MailboxList(Document):
+    """All mailboxes, by name."""
+
+    items: tuple[MailboxView, ...]
+
+
+class CatalogueView(Document):
+    """The catalogue at one revision."""
+
+    revision: int
+    departments: tuple[Department, ...]
+    services: tuple[Service, ...]
+    processes: tuple[Process, ...]
+
+    @classmethod
+    def of(cls, catalogue: Catalogue) -> Self:
+        """All of it."""
+        return cls(**{name: getattr(catalogue, name) for name in cls.model_fields})
+
+
+class PlaceView(Document):
+    """Where a ticket belongs in the catalogue."""
+
+    service: str | None
+    process: str | None
+    department: str | None
+    priority: str
+
+    @classmethod
+    def of(cls, place: Classification) -> Self:
+        """A classification."""
+        return cls(
+            service=place.service, process=place.process, department=place.department, priority=place.priority.value
+        )
+
+
+class TicketView(Document):
+    """A ticket or request, without its messages."""
+
+    ticket_id: str
+    number: str
+    module: str
+    mailbox: str
+    subject: str
+    requester: str | None
+    classification: PlaceView
+    messages: int
+    duplicates: int
+    flags: tuple[str, ...]
+    origin_mail_id: str
+    received_at: datetime
+    created_at: datetime
+
+
+class TicketList(Document):
+    """One page of tickets, newest first."""
+
+    items: tuple[TicketView, ...]
+    next_cursor: str | None
+
+
+class AttachmentView(Document):
+    """An attachment; its bytes are at `href`."""
+
+    part: str
+    filename: str
+    content_type: str
+    size: int
+    sha256: str
+    inline: bool
+    href: str
+
+
+class MessageView(Document):
+    """One mail of a ticket. `html` is sanitised; still show it in a sandboxed frame."""
+
+    mail_id: str
+    message_id: str | None
+    sender: str | None
+    sender_name: str
+    text: str
+    html: str | None
+    received_at: datetime
+    attachments: tuple[AttachmentView, ...]
+
+    @classmethod
+    def of(cls, number: str, article: Article) -> Self:
+        """One article of the ticket of that number."""
+        base = f"/api/v1/tickets/{number}/messages/{article.mail_id}/attachments"
+        names = ("part", "filename", "content_type", "size", "sha256", "inline")
+        return cls(
+            mail_id=article.mail_id,
+            message_id=article.message_id,
+            sender=article.sender.address if article.sender else None,
+            sender_name=article.sender.display if article.sender else "",
+            text=article.text,
+            html=article.html,
+            received_at=article.received_at,
+            attachments=tuple(
+                AttachmentView(href=f"{base}/{one.part}", **{name: getattr(one, name) for name in names})
+                for one in article.attachments
+            ),
+        )
+
+
+class TicketDetail(TicketView):
+    """A ticket with its conversation."""
+
+    conversation: tuple[MessageView, ...]
+
+
+def ticket_fields(ticket: Ticket) -> dict[str, Any]:
+    """The fields that list and detail share."""
+    same = ("ticket_id", "number", "mailbox", "subject", "flags", "origin_mail_id", "received_at", "created_at")
+    return {
+        **{name: getattr(ticket, name) for name in same},
+        "module": ticket.module.value,
+        "requester": ticket.requester.address if ticket.requester else None,
+        "classification": PlaceView.of(ticket.classification),
+        "messages": len(ticket.articles),
+        "duplicates": len(ticket.duplicates),
+    }
+
+
+class MailView(Document):
+    """A mail in the books: where it stands, in one sentence."""
+
+    mail_id: str
+    mailbox: str
+    message_id: str | None
+    sender: str | None
+    subject: str
+    state: str
+    attempts: int
+    outcome: str | None
+    reason: str | None
+    number: str | None
+    summary: str
+    stored_at: datetime
+
+
+class MailList(Document):
+    """One page of mails, newest first."""
+
+    items: tuple[MailView, ...]
+    next_cursor: str | None
+
+
+class MomentView(Document):
+    """One line of a mail's timeline; `at` is null where only the order is known."""
+
+    stage: str
+    step: str
+    verdict: str
+    sentence: str
+    at: datetime | None
+    looked_at: dict[str, str]
+
+    @classmethod
+    def of(cls, moment: Moment) -> Self:
+        """A moment."""
+        return cls(**asdict(moment))
+
+
+class MailDetail(MailView):
+    """A mail with everything that happened to it, oldest first."""
+
+    timeline: tuple[MomentView, ...]
+
+
+def mail_fields(entry: LedgerEntry) -> dict[str, Any]:
+    """The fields that list and detail share."""
+    decision = entry.decision
+    return {
+        **{name: getattr(entry, name) for name in ("mail_id", "attempts", "stored_at")},
+        **{name: getattr(entry.headline, name) for name in ("message_id", "sender", "subject")},
+        "mailbox": entry.origin.mailbox,
+        "state": entry.state.value,
+        "outcome": decision.kind.value if decision else None,
+        "reason": decision.reason.value if decision else None,
+        "number": decision.number if decision else None,
+        "summary": summary(entry),
+    }
+
+
+class AuditView(Document):
+    """One change: who, what, when, old and new. Secrets are only changed, unchanged or removed."""
+
+    record_id: str
+    at: datetime
+    who: str
+    action: str
+    kind: str
+    name: str
+    old: dict[str, Any] | None
+    new: dict[str, Any] | None
+    secrets: dict[str, SecretFate]
+    outcome: str
+
+    @classmethod
+    def of(cls, record: AuditRecord) -> Self:
+        """A record."""
+        return cls(**{name: getattr(record, name) for name in cls.model_fields})
+
+
+class AuditList(Document):
+    """One page of the audit log, newest first."""
+
+    items: tuple[AuditView, ...]
+    next_cursor: str | None
+
+
+class HealthView(Document):
+    """Whether the API works: its store answered. `mailboxes` counts them by state."""
+
+    status: str
+    version: str
+    time: datetime
+    configuration: int
+    mailboxes: dict[str, int]

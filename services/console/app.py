@@ -1,0 +1,72 @@
+"""Composes the console: the HTTP API over the store. Any number of replicas; it needs the store, and only tells the
+broker (if it answers) that the configuration changed."""
+
+import asyncio
+import contextlib
+from collections.abc import Generator
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from services.console.api.server import build
+from services.console.api.surroundings import Surroundings
+from services.console.settings import ConsoleSettings
+from shared.broker.hints import configuration_changed
+from shared.broker.settings import BrokerSettings
+from shared.runtime import admin
+from shared.runtime.process import Process
+from shared.runtime.settings import read
+from shared.store.client import Store
+from shared.store.indexes import ensure_indexes, verify_indexes
+from shared.store.settings import StoreSettings
+
+BEAT_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the process: uvicorn would take them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+async def main(process: Process) -> None:
+    """Run until the process drains."""
+    settings = read(ConsoleSettings, process.environ)
+    broker = read(BrokerSettings, process.environ)
+    store = await Store.open(read(StoreSettings, process.environ), clock=process.clock, environ=process.environ)
+    try:
+        await ensure_indexes(store)
+        await verify_indexes(store)
+        process.ready("store", True)
+
+        async def tell() -> None:
+            await configuration_changed(broker.url)
+
+        api = build(Surroundings(store, process.clock, process.version, tell))
+        await _serve(process, api, settings)
+    finally:
+        await store.close()
+
+
+async def _serve(process: Process, api: FastAPI, settings: ConsoleSettings) -> None:
+    listener = admin.bind(settings.host, settings.port)
+    server = _Server(
+        uvicorn.Config(
+            api, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=10
+        )
+    )
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    log.info("listening", host=settings.host, port=listener.getsockname()[1])
+    process.ready("api", True)
+    try:
+        while not process.draining.is_set() and not serving.done():
+            process.beat()
+            await process.pause(BEAT_SECONDS)
+    finally:
+        server.should_exit = True
+        await asyncio.wait([serving], timeout=15)

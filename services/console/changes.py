@@ -1,0 +1,95 @@
+"""Every change of the configuration, by API or command line: written to the audit log first, then made.
+
+No secret gets here in the clear but those that a plan carries to be sealed; of them only changed or not is recorded.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import yaml
+
+from services.console.configuration import apply as applying
+from services.console.configuration.export import mailbox_document
+from services.console.configuration.plan import Action, Change, Plan
+from shared.domain.access import SecretFate
+from shared.domain.catalogue import Catalogue
+from shared.domain.mailbox import Mailbox
+from shared.store.client import Store
+from shared.store.mailboxes import stored_fields
+
+
+async def carry_out(store: Store, who: str, todo: Plan) -> None:
+    """Audit every change of a plan and carry it out. Raises what `configuration.apply` raises."""
+    changes = [one for one in todo.changes if one.action is not Action.UNCHANGED]
+    written = {one.mailbox.name: one.mailbox for one in todo.writes}
+    for one in changes:
+        fates = secret_fates(one, written.get(one.name) if one.kind == "Mailbox" else None)
+        await store.audit.append(
+            who, one.action.value, one.kind, one.name, old=_plain(one.before), new=_plain(one.after), secrets=fates
+        )
+    try:
+        await applying.apply(store, todo)
+    except BaseException:
+        for one in changes:
+            await store.audit.append(who, one.action.value, one.kind, one.name, outcome="failed")
+        raise
+
+
+async def set_paused(store: Store, who: str, mailbox: Mailbox, paused: bool) -> Mailbox:
+    """Pause or resume a mailbox."""
+    old, new = {"paused": mailbox.paused}, {"paused": paused}
+    action = "pause" if paused else "resume"
+    async with audited(store, who, action, "Mailbox", mailbox.name, old=old, new=new):
+        return await store.mailboxes.set_paused(mailbox.name, paused)
+
+
+async def delete_mailbox(store: Store, who: str, mailbox: Mailbox) -> bool:
+    """Delete a mailbox and its secrets; False if somebody was faster."""
+    fates: dict[str, SecretFate] = dict.fromkeys(stored_fields(mailbox.spec), "removed")
+    async with audited(store, who, "delete", "Mailbox", mailbox.name, old=as_document(mailbox), secrets=fates):
+        return await store.mailboxes.delete(mailbox.name)
+
+
+async def save_catalogue(store: Store, who: str, old: Catalogue, new: Catalogue) -> Catalogue:
+    """Save the whole catalogue over `new.revision`. Raises store Conflict."""
+    before, after = (one.model_dump(mode="json", by_alias=True, exclude={"revision"}) for one in (old, new))
+    async with audited(store, who, "update", "Catalogue", "catalogue", old=before, new=after):
+        return await store.catalogue.save(new)
+
+
+@asynccontextmanager
+async def audited(
+    store: Store,
+    who: str,
+    action: str,
+    kind: str,
+    name: str,
+    *,
+    old: Mapping[str, Any] | None = None,
+    new: Mapping[str, Any] | None = None,
+    secrets: Mapping[str, SecretFate] | None = None,
+) -> AsyncGenerator[None]:
+    """Write the record, then let the change happen; if it fails, a second record says so."""
+    await store.audit.append(who, action, kind, name, old=old, new=new, secrets=secrets)
+    try:
+        yield
+    except BaseException:
+        await store.audit.append(who, action, kind, name, outcome="failed")
+        raise
+
+
+def secret_fates(change: Change, written: Mailbox | None) -> dict[str, SecretFate]:
+    """Which stored secrets of a mailbox are new, and which stay."""
+    if written is None:
+        return {}
+    return {name: "changed" if name in change.new_secrets else "unchanged" for name in stored_fields(written.spec)}
+
+
+def as_document(mailbox: Mailbox) -> dict[str, Any]:
+    """A mailbox as people write it, without secrets."""
+    return mailbox_document(mailbox.name, mailbox.labels, mailbox.spec)
+
+
+def _plain(text: str) -> dict[str, Any] | None:
+    return yaml.safe_load(text) if text else None

@@ -1,0 +1,83 @@
+"""The real API on a real port, over a real private store, and a client of each role."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import httpx
+import pytest_asyncio
+import uvicorn
+
+from services.console.api.server import build
+from services.console.api.surroundings import Surroundings
+from shared.domain.access import Role
+from shared.runtime import admin
+from shared.store.client import Store
+from tests.support.embedded_store import FakeClock
+
+CANARY = "canary-S3cret-7f31"
+
+
+@dataclass
+class Api:
+    """The running API. `told` counts how often services were told of a change; `seen` is every answer's text."""
+
+    url: str
+    store: Store
+    clock: FakeClock
+    tokens: dict[Role, str]
+    told: list[None] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+
+    async def __call__(self, method: str, path: str, role: Role | None = Role.ADMINISTRATOR, **more) -> httpx.Response:
+        """One request as the holder of a token of that role."""
+        headers = {**({"Authorization": f"Bearer {self.tokens[role]}"} if role else {}), **more.pop("headers", {})}
+        async with httpx.AsyncClient(base_url=self.url, timeout=20) as client:
+            answer = await client.request(method, f"/api/v1{path}", headers=headers, **more)
+        self.seen.append(f"{answer.headers}{answer.text}")
+        return answer
+
+
+@pytest_asyncio.fixture
+async def api(store: Store, clock: FakeClock) -> AsyncIterator[Api]:
+    """The API, running."""
+    told: list[None] = []
+
+    async def tell() -> None:
+        told.append(None)
+
+    tokens = {}
+    for role in Role:
+        _, secret = await store.api_tokens.create(role.value, role, created_by="a test")
+        tokens[role] = secret.get_secret_value()
+    listener = admin.bind("127.0.0.1", 0)
+    app = build(Surroundings(store, clock, "0.0.0", tell))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
+    server.capture_signals = ExitStack  # type: ignore[method-assign]  # signals belong to pytest
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    yield Api(url, store, clock, tokens, told)
+    server.should_exit = True
+    await serving
+
+
+def mailbox_body(name: str = "support", **spec) -> dict:
+    """What is sent to make a mailbox with a password."""
+    fields = {
+        "module": "ticket",
+        "email": "support@example.com",
+        "imap": {"host": "imap.example.com"},
+        "auth": {"type": "basic", "password": CANARY},
+        "acknowledgements": {"enabled": False},
+    }
+    return {"metadata": {"name": name}, "spec": {**fields, **spec}}
+
+
+Builder = Callable[..., dict]
+
+
+@pytest_asyncio.fixture
+async def body() -> Builder:
+    """The builder of mailbox bodies."""
+    return mailbox_body
