@@ -1,6 +1,7 @@
 """A real SMTP server (aiosmtpd) with TLS and sign-in, and servers that say exactly what a test wants."""
 
 import asyncio
+import base64
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -20,6 +21,22 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     return context
 
 
+class TokenSink(Sink):
+    """Takes one access token by XOAUTH2; another gets the challenge that says why, and is then refused."""
+
+    def __init__(self, user: str, token: str) -> None:
+        super().__init__()
+        self._right = f"user={user}\x01auth=Bearer {token}\x01\x01"
+
+    async def auth_XOAUTH2(self, server: Any, arguments: list[str]) -> AuthResult:
+        """SASL XOAUTH2 with its initial response."""
+        if base64.b64decode(arguments[1]).decode() == self._right:
+            return AuthResult(success=True)
+        await server.push("334 " + base64.b64encode(b'{"status":"401"}').decode())
+        await server._reader.readline()
+        return AuthResult(success=False, handled=False)
+
+
 @asynccontextmanager
 async def smtp_server(
     tls: ssl.SSLContext | None,
@@ -28,6 +45,7 @@ async def smtp_server(
     *,
     implicit: bool,
     without: Sequence[str] = (),
+    handler: Any = None,
 ) -> AsyncIterator[int]:
     """Its port. `implicit`: TLS at once, else STARTTLS (none if `tls` is None). `without`: mechanisms not offered."""
 
@@ -37,7 +55,7 @@ async def smtp_server(
 
     def protocol() -> SMTP:
         return SMTP(
-            Sink(),
+            handler or Sink(),
             hostname="mail.desk.example",
             tls_context=None if implicit else tls,
             authenticator=sign_in,

@@ -18,11 +18,14 @@ from services.console.defaults.presets import AuthType, Server
 from services.console.defaults.presets import defaults as preset
 from services.console.probe.addresses import Rules
 from services.console.probe.checklist import probe
-from services.console.probe.credentials import Credentials, MailboxCredentials
+from services.console.probe.credentials import Credentials, MailboxCredentials, Reveal, Stored
+from services.console.probe.microsoft import MicrosoftAccess
 from services.console.probe.settings import ProbeSettings
 from services.console.probe.steps import Outcome, StepResult
 from shared.domain.errors import ConfigurationError
 from shared.domain.mailbox import Encryption, Mailbox, Provider
+from shared.oauth.authorities import Authorities
+from shared.oauth.settings import OAuthSettings
 from shared.runtime.clock import Clock
 from shared.runtime.settings import read
 from shared.store.client import Store
@@ -51,12 +54,11 @@ def test(context: typer.Context, name: Name = None, file: File = None, allow_loo
 
     async def with_store(store: Store) -> bool:
         mailboxes = given or (await find(store, name or ""),)
-        credentials = MailboxCredentials(store.secrets.reveal, store.mailboxes.get)
-        return await _test(session.printer, mailboxes, credentials, rules)
+        return await _test(session.printer, mailboxes, store.secrets.reveal, store.mailboxes.get, rules)
 
     if needs_store:
         return Exit.OK if session.run(with_store) else Exit.ERROR
-    passed = asyncio.run(_test(session.printer, given, MailboxCredentials(_without_store, _nothing_stored), rules))
+    passed = asyncio.run(_test(session.printer, given, _without_store, _nothing_stored, rules))
     return Exit.OK if passed else Exit.ERROR
 
 
@@ -75,17 +77,29 @@ def defaults(
     return Exit.OK
 
 
-async def _test(printer: Printer, mailboxes: Sequence[Mailbox], credentials: Credentials, rules: Rules) -> bool:
-    """Test one mailbox after the other, each step said as soon as it ended; whether all of them passed."""
-    passed = True
-    for mailbox in mailboxes:
-        if printer.for_people:
-            printer.line(f"Mailbox {mailbox.name} ({mailbox.spec.email})")
-        async for result in probe(mailbox, credentials, rules, Clock()):
-            _say(printer, mailbox.name, result)
-            passed = passed and result.outcome is not Outcome.FAILED
+async def _test(printer: Printer, mailboxes: Sequence[Mailbox], reveal: Reveal, stored: Stored, rules: Rules) -> bool:
+    """Test one mailbox after the other; whether all of them passed."""
+    from shared.oauth.tokens import MicrosoftTokens  # only here: its driver takes long to import
+
+    tokens = MicrosoftTokens(Authorities.of(read(OAuthSettings, environment())), Clock())
+    credentials = MailboxCredentials(reveal, stored, MicrosoftAccess(tokens, reveal))
+    try:
+        passed = [await _walk(printer, one, credentials, rules) for one in mailboxes]
+    finally:
+        tokens.close()
     if printer.for_people:
-        printer.line("The test passed." if passed else "The test failed.")
+        printer.line("The test passed." if all(passed) else "The test failed.")
+    return all(passed)
+
+
+async def _walk(printer: Printer, mailbox: Mailbox, credentials: Credentials, rules: Rules) -> bool:
+    """Each step is said as soon as it ended."""
+    passed = True
+    if printer.for_people:
+        printer.line(f"Mailbox {mailbox.name} ({mailbox.spec.email})")
+    async for result in probe(mailbox, credentials, rules, Clock()):
+        _say(printer, mailbox.name, result)
+        passed = passed and result.outcome is not Outcome.FAILED
     return passed
 
 

@@ -37,7 +37,7 @@ class Conversation:
 
     async def token(self) -> str:
         """An access token, hidden like a password. Raises AutomatorError."""
-        word = await self.credentials.token_for(self.mailbox)
+        word = await self.credentials.token(self.mailbox, self.chain)
         self.wire.hide(word)
         return word
 

@@ -31,8 +31,8 @@ class Credentials(Protocol):
         """The password for this server."""
         ...
 
-    async def token_for(self, mailbox: Mailbox) -> str:
-        """An access token."""
+    async def token(self, mailbox: Mailbox, chain: Chain) -> str:
+        """An access token, to be used at this server."""
         ...
 
 
@@ -50,11 +50,11 @@ class MailboxCredentials:
             return await self.reveal(mailbox, "auth.password")
         if own_smtp_password(mailbox):
             return await self.reveal(mailbox, "smtp.password")
-        await self._refuse_changed_smtp(mailbox)
+        await self._refuse_changed_smtp(mailbox, "password")
         return await self.reveal(mailbox, "auth.password")
 
-    async def token_for(self, mailbox: Mailbox) -> str:
-        """An access token. Raises ConfigurationError where nobody gives tokens."""
+    async def token(self, mailbox: Mailbox, chain: Chain) -> str:
+        """An access token, to be used at this server. Raises ConfigurationError where nobody gives tokens."""
         if self.tokens is None:
             raise ConfigurationError(
                 "Microsoft sign-in is not available here",
@@ -62,19 +62,21 @@ class MailboxCredentials:
                 remedy="test it from the console",
                 code="token_unavailable",
             )
+        if chain is Chain.SMTP:
+            await self._refuse_changed_smtp(mailbox, "client_secret")
         return await self.tokens.token_for(mailbox)
 
-    async def _refuse_changed_smtp(self, mailbox: Mailbox) -> None:
-        """The IMAP password is bound to the IMAP server; for SMTP, the stored mailbox must name the same server."""
-        source = getattr(mailbox.spec.auth, "password_from", None)
+    async def _refuse_changed_smtp(self, mailbox: Mailbox, field: str) -> None:
+        """A secret of IMAP is bound to the IMAP server; for SMTP, the stored mailbox must name the same server."""
+        source = getattr(mailbox.spec.auth, f"{field}_from", None)
         if not (isinstance(source, SecretSource) and source.stored):
             return
         kept = await self.stored(mailbox.name)
         if kept is None or _smtp(kept) != _smtp(mailbox):
             raise ConfigurationError(
-                "the stored password belongs to another SMTP server",
+                "the stored secret belongs to another SMTP server",
                 where=f"mailbox {mailbox.name}",
-                remedy="give the password again",
+                remedy="give the password or client secret again",
                 code="secret_bound_elsewhere",
             )
 

@@ -1,0 +1,95 @@
+"""The test of a mailbox that signs in with a token: msal, our identity provider, and servers that check it."""
+
+import time
+
+import pytest
+
+from services.console.probe.credentials import MailboxCredentials
+from services.console.probe.microsoft import MicrosoftAccess
+from shared.domain.mailbox import Mailbox
+from shared.oauth.tokens import MicrosoftTokens
+from shared.runtime.clock import Clock
+from shared.store.secrets import referred
+from tests.contract.oauth.conftest import mail_server, provider
+from tests.contract.probe.conftest import imap_at
+from tests.support.bad_certificates import make
+from tests.support.identity import TENANT, Issued
+from tests.support.smtp import TokenSink, server_context, smtp_server
+
+__all__ = ["mail_server", "provider"]
+USER, SECRET = "support@desk.example", "the right secret~value"
+
+
+def mailbox_of(server, provider, smtp=None, secret=SECRET, **auth):
+    auth = {"type": "oauth2_microsoft", "client_id": "app-1", "tenant_id": TENANT, "client_secret": secret, **auth}
+    spec = {"module": "ticket", "email": USER, "imap": imap_at(server), "smtp": smtp}
+    spec |= {"auth": {"authority": provider.authority, **auth}, "acknowledgements": {"enabled": False}}
+    return Mailbox.model_validate({"name": "support", "spec": spec})
+
+
+async def reveal(mailbox, field):
+    return await referred(mailbox, field, {})
+
+
+async def nothing(name):
+    return None
+
+
+@pytest.fixture
+def credentials(provider):
+    tokens = MicrosoftTokens(provider.authorities, Clock(), timeout=3)
+    yield MailboxCredentials(reveal, nothing, MicrosoftAccess(tokens, reveal))
+    tokens.close()
+
+
+async def test_the_token_is_a_step_of_its_own_before_sign_in(mail_server, provider, credentials, check):
+    results = await check(mailbox_of(mail_server, provider), credentials=credentials)
+    assert results.names("imap")[-3:] == ("token", "authenticate", "folder")
+
+
+async def test_a_wrong_secret_and_a_wrong_tenant_fail_at_the_token(mail_server, provider, credentials, check):
+    wrong = await check(mailbox_of(mail_server, provider, secret="canary-secret-1"), credentials=credentials)
+    tenant = await check(mailbox_of(mail_server, provider, tenant_id="no-such-tenant.example"), credentials=credentials)
+    assert (wrong.failed().name, tenant.failed().name) == ("token", "token")
+    assert wrong.failed().code != tenant.failed().code
+    assert "canary-secret-1" not in str(list(wrong))
+
+
+async def test_a_token_that_the_mailbox_refuses_is_no_wrong_password(mail_server, provider, check):
+    class Other:
+        async def token_for(self, mailbox):
+            return "canary-token-2"
+
+    results = await check(mailbox_of(mail_server, provider), credentials=MailboxCredentials(reveal, nothing, Other()))
+    assert results.why() == ("authenticate", "IMAP_TOKEN_REFUSED")
+    assert "permission" in results.failed().remedy
+    assert "canary-token-2" not in str(list(results))
+
+
+@pytest.mark.parametrize(("token", "code"), [("good", ""), ("canary-token-3", "SMTP_TOKEN_REFUSED")])
+async def test_smtp_takes_the_token_too_and_its_challenge_is_answered(
+    mail_server,
+    provider,
+    tmp_path,
+    check,
+    token,
+    code,
+):
+    class Given:
+        async def token_for(self, mailbox):
+            return token
+
+    provider.issued[token] = Issued("app-1", time.time() + 3600)
+    files = make(tmp_path / "smtp")
+    context, sink = server_context(files.certificate, files.key), TokenSink(USER, "good")
+    async with smtp_server(context, USER, "x", implicit=True, handler=sink) as port:
+        smtp = {"host": "localhost", "port": port, "ca_file": str(files.ca_file)}
+        results = await check(
+            mailbox_of(mail_server, provider, smtp), credentials=MailboxCredentials(reveal, nothing, Given())
+        )
+    assert results.names("imap")[-1] == "folder"
+    if code:
+        assert results.why("smtp") == ("authenticate", code)
+        assert "canary-token-3" not in str(list(results))
+    else:
+        assert results.names("smtp")[-1] == "authenticate"
