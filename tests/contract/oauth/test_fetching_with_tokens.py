@@ -5,11 +5,13 @@ import os
 import signal
 import subprocess
 
+import pytest
 from prometheus_client import generate_latest
 
 from services.all_in_one.demo.dovecot import Dovecot
 from services.fetcher.watch import Tools
-from shared.domain.mailbox import Mailbox
+from shared.domain.errors import ConfigurationError
+from shared.domain.mailbox import Mailbox, split_secrets
 from shared.domain.mailbox_runtime import MailboxStatus, Phase
 from shared.oauth.authorities import Authorities
 from shared.store.client import Store
@@ -105,6 +107,20 @@ async def test_mail_is_fetched_with_a_token_and_its_expiry_is_measured(
     )
     assert 'mailbox="support"' in line
     assert abs(float(line.split()[-1]) - kit.clock.now().timestamp() - 3600) < 60
+
+
+async def test_a_client_secret_in_the_store_works_and_is_not_sent_for_another_client(
+    mail_server: Dovecot, provider: Provider, store: Store
+) -> None:
+    inline = token_mailbox(mail_server, provider, client_secret=SECRET, client_secret_from=None)
+    spec, secrets = split_secrets(inline.spec)
+    sealed = inline.model_copy(update={"spec": spec})
+    await store.mailboxes.put(sealed, secrets)
+    async with following(store, kit_of(store, Published(), provider)):
+        await reaches(store, Phase.IDLE)
+    other = spec.model_copy(update={"auth": spec.auth.model_copy(update={"client_id": "app-2"})})
+    with pytest.raises(ConfigurationError):
+        await store.secrets.reveal(sealed.model_copy(update={"spec": other}), "auth.client_secret")
 
 
 async def test_an_opaque_token_works_as_well(mail_server: Dovecot, provider: Provider, store: Store) -> None:
