@@ -47,11 +47,19 @@ async def test_the_token_is_a_step_of_its_own_before_sign_in(mail_server, provid
     assert results.names("imap")[-3:] == ("token", "authenticate", "folder")
 
 
-async def test_a_wrong_secret_and_a_wrong_tenant_fail_at_the_token(mail_server, provider, credentials, check):
+async def test_a_wrong_secret_a_wrong_tenant_and_an_expired_secret_fail_at_the_token(
+    mail_server,
+    provider,
+    credentials,
+    check,
+):
     wrong = await check(mailbox_of(mail_server, provider, secret="canary-secret-1"), credentials=credentials)
     tenant = await check(mailbox_of(mail_server, provider, tenant_id="no-such-tenant.example"), credentials=credentials)
-    assert (wrong.failed().name, tenant.failed().name) == ("token", "token")
-    assert wrong.failed().code != tenant.failed().code
+    provider.clients["app-1"].expired = True
+    expired = await check(mailbox_of(mail_server, provider), credentials=credentials)
+    assert [one.failed().name for one in (wrong, tenant, expired)] == ["token"] * 3
+    assert expired.failed().code == "IMAP_OAUTH_SECRET_EXPIRED"
+    assert len({one.failed().code for one in (wrong, tenant, expired)}) == 3
     assert "canary-secret-1" not in str(list(wrong))
 
 
