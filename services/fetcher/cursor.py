@@ -3,30 +3,44 @@
 from collections.abc import Callable
 from datetime import datetime
 
+import structlog
+
 from services.fetcher import decide
 from services.fetcher.errors import LeaseLost
 from services.fetcher.ports import Books, ImapSession, Selected
-from shared.domain.mailbox import Imap, StartFrom
+from shared.domain.mailbox import Imap, Mailbox, StartFrom
 from shared.domain.mailbox_runtime import Cursor, Lease
+
+log = structlog.get_logger(__name__)
 
 
 async def open_cursor(
     session: ImapSession,
     selected: Selected,
     books: Books,
-    mailbox: str,
-    imap: Imap,
+    mailbox: Mailbox,
     lease: Lease,
     now: Callable[[], datetime],
 ) -> Cursor:
     """The cursor to go on from, saved already if it is new: what counts as new mail is decided once.
 
+    A mailbox that was pointed at another account has a cursor and sightings for each: their UIDs mean nothing to each
+    other, though their UIDVALIDITY may be the same.
     Raises LeaseLost, StoreUnavailable and the session's errors.
     """
-    cursor = await books.runtime.cursor(mailbox, imap.folder)
+    imap = mailbox.spec.imap
+    account = decide.account(imap.host, mailbox.spec.login)
+    cursor = found = await books.runtime.cursor(mailbox.name, imap.folder)
+    if cursor is not None and cursor.account not in ("", account):
+        key = f"{imap.folder} of {account}"
+        found = await books.runtime.cursor(mailbox.name, key)
+        cursor = found or decide.of_another_account(cursor, key, selected.uid_validity, now())
+        if found is None:
+            log.warning("mailbox_account_changed", mailbox=mailbox.name, taken_since=str(cursor.baseline_at))
     moved = await _first(session, selected, imap, now) if cursor is None else _same_or_next(cursor, selected)
-    if moved != cursor:
-        await save_cursor(books, mailbox, lease, moved)
+    moved = moved.model_copy(update={"account": account})
+    if moved != found:
+        await save_cursor(books, mailbox.name, lease, moved)
     return moved
 
 

@@ -1,5 +1,6 @@
 """What the fetcher decides: where to begin, in which batches, which copy is which, how long to wait. Pure."""
 
+import hashlib
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ def first_cursor(
     """Where a folder begins when it is opened for the first time.
 
     `listed` are all its UIDs, `matching` those since the date that `start` may be. Mails up to the baseline are left.
+    UIDs need not be in the order of dates (a migrated folder), so after a date the first pass looks at each mail's own.
     """
     if start is StartFrom.ALL:
         baseline, since = 0, None
@@ -76,6 +78,7 @@ def first_cursor(
         low_water=baseline,
         baseline_uid=baseline,
         baseline_at=since,
+        epoch=int(not isinstance(start, StartFrom)),
     )
 
 
@@ -95,6 +98,21 @@ def next_epoch(cursor: Cursor, uid_validity: int) -> Cursor:
             "listed": None,
         }
     )
+
+
+def account(host: str, login: str) -> str:
+    """A short name for an account: eight hexadecimal digits of its host and user name."""
+    return hashlib.sha256(f"{host}\x00{login}".encode()).hexdigest()[:8]
+
+
+def of_another_account(cursor: Cursor, folder: str, uid_validity: int, now: datetime) -> Cursor:
+    """The cursor of a mailbox that was pointed at another account: mails that arrived since a day ago are taken.
+
+    If it is the same account under a new name, its identity keeps known mails from being taken twice; if it is
+    another, its old mail is not imported. A mailbox that takes all mail goes on taking all.
+    """
+    since = None if cursor.baseline_at is None else max(cursor.baseline_at, now - timedelta(days=1))
+    return next_epoch(cursor, uid_validity).model_copy(update={"folder": folder, "baseline_at": since})
 
 
 def renumbered(cursor: Cursor, listed: Sequence[int]) -> Cursor | None:

@@ -133,8 +133,8 @@ class Watch:
 
     async def _folder(self, session: ImapSession, selected: Selected) -> Folder:
         tools, name = self._tools, self.mailbox.name
-        imap, lease = self.mailbox.spec.imap, self._keeper.lease
-        cursor = await open_cursor(session, selected, tools.books, name, imap, lease, tools.clock.now)
+        lease = self._keeper.lease
+        cursor = await open_cursor(session, selected, tools.books, self.mailbox, lease, tools.clock.now)
         return Folder(
             mailbox=name,
             books=tools.books,

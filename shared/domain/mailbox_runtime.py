@@ -14,7 +14,8 @@ class Cursor(Value):
 
     When UIDs are renumbered, `baseline_uid` means nothing any more: then mails that arrived before `baseline_at` are
     the ones not taken (None: all are). `listed` is how many mails the folder held after the last complete pass; None
-    until there was one in this epoch.
+    until there was one in this epoch. `account` tells which account the UIDs are of; `folder` is the folder's name, and
+    the account behind it where the mailbox was pointed at another one since.
     """
 
     folder: str
@@ -24,6 +25,7 @@ class Cursor(Value):
     baseline_uid: int = 0
     baseline_at: datetime | None = None
     listed: int | None = None
+    account: str = ""
 
 
 class Lease(Value):

@@ -127,9 +127,8 @@ async def open_folder(
 ) -> Folder:
     """The mailbox's folder, selected, with its cursor."""
     kit, lease = tools(store, published, limits), await lease_of(store, mailbox.name)
-    imap = mailbox.spec.imap
-    selected = await session.select(imap.folder)
-    cursor = await open_cursor(session, selected, store, mailbox.name, imap, lease, kit.clock.now)
+    selected = await session.select(mailbox.spec.imap.folder)
+    cursor = await open_cursor(session, selected, store, mailbox, lease, kit.clock.now)
     return Folder(
         mailbox=mailbox.name,
         books=store,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from shared.domain.errors import BrokerUnavailable, Transient
 from shared.domain.mailbox import Mailbox
 from shared.domain.sighting import Sight
 from shared.store.client import Store
+from tests.support.dovecot import USERS
 from tests.support.fetching import NAME, Published, open_folder, support_mailbox
 from tests.support.imap import USER, logged_in, mail
 
@@ -24,7 +26,8 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 async def read(store: Store, mailbox: Mailbox, limits: Limits | None = None) -> tuple[Published, Folder]:
     """Connect, read the whole folder once, disconnect."""
     published = Published()
-    async with logged_in(mailbox.spec.imap) as session:
+    user = mailbox.spec.email
+    async with logged_in(mailbox.spec.imap, user, USERS[user]) as session:
         folder = await open_folder(session, store, mailbox, published, limits)
         await folder.read(session, full=True)
     return published, folder
@@ -96,6 +99,32 @@ async def test_old_mail_that_was_never_taken_stays_so_when_it_is_renumbered(
     uids = range(1, 50)
     seen = await store.sightings.at(NAME, "INBOX", folder.cursor.uid_validity, uids)
     assert sum(one.state is Sight.EARLIER for one in seen) == 5
+
+
+async def test_a_mailbox_pointed_at_another_account_loses_nothing_and_imports_nothing_old(
+    dovecot: Dovecot, store: Store
+) -> None:
+    """Its UIDs mean nothing there, even under the same UIDVALIDITY; pointed back, it goes on where it was."""
+    other = next(user for user in USERS if user != USER)
+    now = datetime.now(UTC) + timedelta(seconds=2)
+    for number in range(3):
+        dovecot.deliver(USER, mail(number), received=LONG_AGO)
+    ours, theirs = (support_mailbox(dovecot, user=user, start_from="now") for user in (USER, other))
+    _, folder = await read(store, ours)
+    dovecot.deliver(USER, mail(10), received=now)
+    assert [one.raw for one in (await read(store, ours))[0].messages] == [mail(10)]
+    for number in range(20, 25):
+        dovecot.deliver(other, mail(number), received=LONG_AGO)
+    dovecot.deliver(other, mail(30), received=now)
+    uidlist = dovecot.maildir(other) / "dovecot-uidlist"
+    uidlist.write_text(f"3 V{folder.cursor.uid_validity} N1 G0123456789abcdef0123456789abcdef\n")
+    shutil.chown(uidlist, *([dovecot.maildir(other).stat().st_uid, dovecot.maildir(other).stat().st_gid]))
+    found, moved = await read(store, theirs)
+    assert moved.cursor.uid_validity == folder.cursor.uid_validity
+    assert [one.raw for one in found.messages] == [mail(30)]
+    assert (await read(store, theirs))[0].messages == []
+    dovecot.deliver(USER, mail(11), received=now)
+    assert [one.raw for one in (await read(store, ours))[0].messages] == [mail(11)]
 
 
 def _forget(server: Dovecot, pattern: str) -> None:
@@ -253,3 +282,17 @@ async def test_a_read_that_is_cancelled_goes_on_where_it_was(dovecot: Dovecot, s
     assert 0 < taken < 100
     assert len({*published.mail_ids, *rest.mail_ids}) == 100
     assert taken + len(rest.messages) == 100
+
+
+async def test_a_start_date_leaves_older_mail_whatever_its_uid(dovecot: Dovecot, store: Store) -> None:
+    """In a migrated folder old mail has new UIDs."""
+    recent = datetime.now(UTC) - timedelta(days=3)
+    dovecot.deliver(USER, mail(1), received=recent)
+    for number in range(2, 5):
+        dovecot.deliver(USER, mail(number), received=LONG_AGO)
+    dovecot.deliver(USER, mail(5), received=recent)
+    mailbox = support_mailbox(dovecot, start_from=(recent - timedelta(days=2)).date())
+    found, _ = await read(store, mailbox)
+    assert {one.raw for one in found.messages} == {mail(1), mail(5)}
+    dovecot.deliver(USER, mail(6), received=datetime.now(UTC))
+    assert [one.raw for one in (await read(store, mailbox))[0].messages] == [mail(6)]
