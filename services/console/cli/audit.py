@@ -32,7 +32,9 @@ def _for_people(printer: Printer, result: Balance) -> None:
         printer.line(f"{result.outbox_pending} event(s) are written and not published yet; the bookkeeper sends them.")
     for one in result.findings:
         complain("error", f"{one.sentence} ({one.code}, mailbox {one.mailbox}) -> mail-automator trace {one.subject}")
-    if result.balanced:
+    if result.balanced and result.total.holes:
+        printer.line("The books balance, but for the mails that the server did not give.")
+    elif result.balanced:
         printer.line("The books balance: every mail is accounted for.")
     else:
         printer.line(f"The books do not balance: {len(result.findings)} finding(s).")
