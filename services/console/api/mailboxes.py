@@ -31,11 +31,12 @@ IdempotencyKey = Annotated[
 ]
 
 
-async def list_(here: Here) -> MailboxList:
+async def list_(here: Here) -> JSONResponse:
     """List the mailboxes: configuration, state, and what became of their mails."""
     statuses, counts = await here.store.runtime.statuses(), await here.store.ledger.count_by_outcome()
     found = await here.store.mailboxes.all()
-    return MailboxList(items=tuple(MailboxView.of(one, statuses.get(one.name), counts.get(one.name)) for one in found))
+    views = tuple(MailboxView.of(one, statuses.get(one.name), counts.get(one.name)) for one in found)
+    return JSONResponse(MailboxList(items=views).dump())
 
 
 async def show(here: Here, name: Name) -> JSONResponse:
@@ -86,12 +87,12 @@ async def resume(here: Here, asking: Caller, name: Name) -> JSONResponse:
     return await _set_paused(here, asking, name, False)
 
 
-async def versions(here: Here, name: Name) -> MailboxList:
+async def versions(here: Here, name: Name) -> JSONResponse:
     """Every revision the mailbox ever had, newest first; also of one that was deleted."""
     found = await here.store.versions.of(name)
     if not found:
         await find(here, name)
-    return MailboxList(items=tuple(MailboxView.of(one) for one in found))
+    return JSONResponse(MailboxList(items=tuple(MailboxView.of(one) for one in found)).dump())
 
 
 async def roll_back(
@@ -164,4 +165,4 @@ async def _answer(
     statuses, counts = await here.store.runtime.statuses(), await here.store.ledger.count_by_outcome()
     view = MailboxView.of(mailbox, statuses.get(mailbox.name), counts.get(mailbox.name))
     headers = {"ETag": preconditions.etag(mailbox.revision), **(also or {})}
-    return JSONResponse(view.model_dump(mode="json", by_alias=True), status, headers)
+    return JSONResponse(view.dump(), status, headers)

@@ -96,12 +96,23 @@ def _document(app: FastAPI) -> dict[str, Any]:
         found = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
         )
+        for schema in found["components"]["schemas"].values():
+            _without_write_only(schema)
         found["components"]["schemas"] |= _schemas()
         for operations in found["paths"].values():
             for operation in operations.values():
                 _only_octets(operation["responses"])
         app.openapi_schema = found
     return app.openapi_schema
+
+
+def _without_write_only(schema: dict[str, Any]) -> None:
+    """What only goes in is no part of an answer."""
+    properties: dict[str, dict[str, Any]] = schema.get("properties", {})
+    for name, one in list(properties.items()):
+        if any(variant.get("writeOnly") for variant in (one, *one.get("anyOf", ()))):
+            del properties[name]
+            schema["required"] = [other for other in schema.get("required", ()) if other != name]
 
 
 def _only_octets(responses: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from pydantic import Field
+from pydantic.alias_generators import to_camel
 
 from services.console.configuration.documents import Metadata
 from services.console.timeline import Moment, summary
@@ -13,7 +14,7 @@ from shared.domain.access import AuditRecord, SecretFate
 from shared.domain.catalogue import Catalogue, Department, Process, Service
 from shared.domain.decision import Classification
 from shared.domain.ledger import LedgerEntry
-from shared.domain.mailbox import Mailbox, MailboxSpec, split_secrets
+from shared.domain.mailbox import SECRET_FIELDS, Mailbox, MailboxSpec, split_secrets
 from shared.domain.mailbox_runtime import MailboxStatus
 from shared.domain.ticket import Article, Ticket
 from shared.domain.value import Document
@@ -65,11 +66,24 @@ class MailboxView(Document):
             counts=dict(counts or {}),
         )
 
+    def dump(self) -> dict[str, Any]:
+        """As JSON, without even the names of the fields that only take a secret (`writeOnly` in the schema)."""
+        found = self.model_dump(mode="json", by_alias=True)
+        for part, field in SECRET_FIELDS:
+            holder: dict[str, Any] | None = found["spec"][part]
+            if holder is not None:
+                holder.pop(to_camel(field), None)
+        return found
+
 
 class MailboxList(Document):
     """All mailboxes, by name."""
 
     items: tuple[MailboxView, ...]
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"items": [one.dump() for one in self.items]}
 
 
 class CatalogueView(Document):

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 import typer
 import yaml
 
+from services.console.changes import carry_out
+from services.console.cli.actor import actor
 from services.console.cli.exits import Exit
 from services.console.cli.output import Printer, complain
 from services.console.cli.session import Session, session_of
@@ -45,7 +47,7 @@ def apply(
         todo = await applying.plan(store, documents, prune=prune)
         if not dry_run:
             _need_key(session, todo)
-            await applying.apply(store, todo)
+            await carry_out(store, actor(), todo)
         return todo
 
     todo = session.run(work) if dry_run else session.change(work)

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from services.console import changes
+from services.console.cli.actor import actor
 from services.console.cli.exits import Exit, NotFound
 from services.console.cli.session import Session, session_of
 from services.console.configuration.export import as_yaml, mailbox_document
@@ -83,7 +85,7 @@ def delete(
         return Exit.ERROR
 
     async def work(store: Store) -> bool:
-        return await store.mailboxes.delete(name)
+        return await changes.delete_mailbox(store, actor(), await find(store, name))
 
     if not session.change(work):
         raise NotFound(f"there is no mailbox {name}", remedy="somebody deleted it meanwhile")
@@ -134,8 +136,7 @@ def status_word(mailbox: Mailbox, status: MailboxStatus | None) -> str:
 
 def _set_paused(session: Session, name: str, *, paused: bool) -> int:
     async def work(store: Store) -> Mailbox:
-        await find(store, name)
-        return await store.mailboxes.set_paused(name, paused)
+        return await changes.set_paused(store, actor(), await find(store, name), paused)
 
     mailbox = session.change(work)
     state = "paused" if mailbox.paused else "resumed"

@@ -21,6 +21,7 @@ from services.console.cli import (
     simulate,
     store,
     tickets,
+    token,
     trace,
 )
 from services.console.cli.arguments import hoist
@@ -76,6 +77,11 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, Command], ...]], ...] = (
         "quarantine",
         "Mails whose attempts ran out: look at them, send them again.",
         (("list", quarantine.list_), ("show", quarantine.show), ("replay", quarantine.replay)),
+    ),
+    (
+        "token",
+        "API tokens: make one (shown once), list them, revoke one.",
+        (("create", token.create), ("list", token.list_), ("revoke", token.revoke)),
     ),
     (
         "store",

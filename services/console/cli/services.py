@@ -16,6 +16,7 @@ SERVICES = {
     "classifier": ("services.classifier", "Run the classifier: email.accepted -> email.classified."),
     "ticket-writer": ("services.ticket_writer", "Run the ticket writer: email.classified -> tickets and events."),
     "bookkeeper": ("services.bookkeeper", "Run the bookkeeper: re-publishes unfinished mail, relays events."),
+    "console": ("services.console", "Run the console: the HTTP API for mailboxes, catalogue, tickets and mails."),
     "all-in-one": ("services.all_in_one", "Run everything on this machine; starts a broker and a store if need be."),
     "demo": ("services.all_in_one.demo", "Run everything with a demo mail server, deliver mails, show their ends."),
 }
