@@ -22,6 +22,7 @@ PARTS = (
     "TICKET_WRITER_",
     "BOOKKEEPER_",
     "CONSOLE_",
+    "PROBE_",
     "ALL_IN_ONE_",
     "TEST_",
 )

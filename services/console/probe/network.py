@@ -35,8 +35,8 @@ async def resolve(server: Server, rules: Rules) -> tuple[Address, ...]:
         raise StepFailed(
             "ADDRESS_NOT_ALLOWED",
             f'"{server.host}" is at an address that may not be tested (private, or of this machine).',
-            "If your mail server is there, list its network in MAIL_AUTOMATOR_CONSOLE_TEST_ALLOW_NETWORKS "
-            "(this machine: MAIL_AUTOMATOR_CONSOLE_TEST_ALLOW_LOOPBACK=true, or --allow-loopback).",
+            "If your mail server is there, list its network in MAIL_AUTOMATOR_PROBE_ALLOW_NETWORKS "
+            "(this machine: MAIL_AUTOMATOR_PROBE_ALLOW_LOOPBACK=true, or --allow-loopback).",
         )
     return addresses
 
@@ -48,7 +48,7 @@ async def connect(server: Server, addresses: tuple[Address, ...], rules: Rules) 
             "PORT_NOT_ALLOWED",
             f"Port {server.port} is not one of a mail server.",
             "Use 993 or 143 for IMAP, 465 or 587 for SMTP; others are allowed by "
-            "MAIL_AUTOMATOR_CONSOLE_TEST_ALLOW_PORTS.",
+            "MAIL_AUTOMATOR_PROBE_ALLOW_PORTS.",
         )
     try:
         async with asyncio.timeout(CONNECT_SECONDS):

@@ -13,7 +13,7 @@ class ProbeSettings(BaseSettings):
     """Servers that the connection test may reach beside public ones on mail ports (lists are JSON)."""
 
     model_config = SettingsConfigDict(
-        env_prefix=f"{PREFIX}CONSOLE_TEST_", frozen=True, hide_input_in_errors=True, extra="ignore"
+        env_prefix=f"{PREFIX}PROBE_", frozen=True, hide_input_in_errors=True, extra="ignore"
     )
 
     allow_loopback: bool = Field(default=False, description="Servers on this machine, on any port.")

@@ -53,7 +53,7 @@ async def test_a_failure_is_exit_1_and_json_lines_hold_every_step_and_no_secret(
 async def test_this_machine_is_refused_unless_it_is_allowed(dovecot, tmp_path):
     file = document(tmp_path, dovecot, {"type": "basic", "password": "correct horse"})
     refused = run(tmp_path, "mailbox", "test", "-f", file)
-    allowed = run(tmp_path, "mailbox", "test", "-f", file, MAIL_AUTOMATOR_CONSOLE_TEST_ALLOW_LOOPBACK="true")
+    allowed = run(tmp_path, "mailbox", "test", "-f", file, MAIL_AUTOMATOR_PROBE_ALLOW_LOOPBACK="true")
     assert (refused.returncode, allowed.returncode) == (1, 0)
     assert "IMAP_ADDRESS_NOT_ALLOWED" in refused.stdout
 

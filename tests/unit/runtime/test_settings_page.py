@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings
 from services.all_in_one.settings import AllInOneSettings, LaptopSettings
 from services.bookkeeper.settings import BookkeeperSettings
 from services.classifier.settings import ClassifierSettings
+from services.console.probe.settings import ProbeSettings
+from services.console.settings import ConsoleSettings
 from services.fetcher.settings import FetcherSettings
 from services.filter.settings import FilterSettings
 from services.ticket_writer.settings import TicketWriterSettings
@@ -33,6 +35,8 @@ SETTINGS: tuple[tuple[str, type[BaseSettings]], ...] = (
     ("Classifier", ClassifierSettings),
     ("Ticket writer", TicketWriterSettings),
     ("Bookkeeper", BookkeeperSettings),
+    ("Console", ConsoleSettings),
+    ("Test of a mailbox (console and command line)", ProbeSettings),
     ("Laptop mode: where things are", LaptopSettings),
     ("Laptop mode: how services are run", AllInOneSettings),
 )
