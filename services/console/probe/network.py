@@ -47,8 +47,7 @@ async def connect(server: Server, addresses: tuple[Address, ...], rules: Rules) 
         raise StepFailed(
             "PORT_NOT_ALLOWED",
             f"Port {server.port} is not one of a mail server.",
-            "Use 993 or 143 for IMAP, 465 or 587 for SMTP; others are allowed by "
-            "MAIL_AUTOMATOR_PROBE_ALLOW_PORTS.",
+            "Use 993 or 143 for IMAP, 465 or 587 for SMTP; others are allowed by MAIL_AUTOMATOR_PROBE_ALLOW_PORTS.",
         )
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
