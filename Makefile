@@ -23,8 +23,8 @@ demo: $(RUN) ## the whole pipeline on real mail: private mail server, about 40 m
 run: $(RUN) ## the same system without the demo mail server, for mailboxes of your own
 	$(BIN)/python -m services.all_in_one --data .data/run
 
-test: $(DEV) ## all tests: unit, architecture, contract, end to end, against real servers
-	$(BIN)/python -m pytest $(TESTS)
+test: $(DEV) ## all tests, two at a time: unit, architecture, contract, end to end, against real servers
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 check: $(DEV) ## what needs no servers: ruff, pyright strict, import contracts, unused dependencies
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
