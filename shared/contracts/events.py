@@ -4,6 +4,7 @@ Ids are derived from the mail, so a repeated event has the same id: subscribers 
 Delivery is at-least-once; order is not promised.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,12 +15,15 @@ from shared.contracts.codec import Envelope
 from shared.domain.decision import Classification, Decision
 from shared.domain.email import Address
 from shared.domain.identity import event_id
+from shared.domain.ledger import Failure, LedgerEntry
 from shared.domain.mailbox import Module
-from shared.domain.ticket import OutboxEvent, Ticket
+from shared.domain.ticket import Article, ArticleKind, OutboxEvent, Ticket
 
 TICKET_CREATED = "io.mail-automator.ticket.created.v1"
+TICKET_REPLIED = "io.mail-automator.ticket.replied.v1"
+TICKET_DUPLICATE_COUNTED = "io.mail-automator.ticket.duplicate_counted.v1"
 MAIL_REJECTED = "io.mail-automator.mail.rejected.v1"
-EVENTS = (TICKET_CREATED, MAIL_REJECTED)
+MAIL_QUARANTINED = "io.mail-automator.mail.quarantined.v1"
 
 CLOUD_EVENT_CONTENT_TYPE = "application/cloudevents+json"
 DEFAULT_SOURCE = "/mail-automator"
@@ -47,6 +51,38 @@ class TicketCreatedV1(EventData):
     created_at: datetime
 
 
+class TicketRepliedV1(EventData):
+    """A mail was appended to a ticket: a person's reply, or (`note`) a machine's report on a mail of ours.
+
+    `reopened`: the ticket was closed, and this reply opened it again.
+    """
+
+    ticket_id: str
+    number: str
+    module: Module
+    mailbox: str
+    mail_id: str
+    sender: Address | None
+    subject: str
+    note: bool
+    reopened: bool
+    attachments: int
+    received_at: datetime
+    replied_at: datetime
+
+
+class TicketDuplicateCountedV1(EventData):
+    """A mail repeats one that a ticket was opened for, and was counted there."""
+
+    ticket_id: str
+    number: str
+    module: Module
+    mailbox: str
+    mail_id: str
+    received_at: datetime
+    counted_at: datetime
+
+
 class MailRejectedV1(EventData):
     """A mail made no ticket, and why."""
 
@@ -57,6 +93,28 @@ class MailRejectedV1(EventData):
     message_id: str | None
     received_at: datetime
     decided_at: datetime
+
+
+class MailQuarantinedV1(EventData):
+    """A mail could not be dealt with and waits for somebody to look at it; it can be replayed."""
+
+    mail_id: str
+    mailbox: str
+    stage: str
+    reason: str
+    message_id: str | None
+    received_at: datetime
+    quarantined_at: datetime
+
+
+EVENTS: Mapping[str, type[EventData]] = {
+    TICKET_CREATED: TicketCreatedV1,
+    TICKET_REPLIED: TicketRepliedV1,
+    TICKET_DUPLICATE_COUNTED: TicketDuplicateCountedV1,
+    MAIL_REJECTED: MailRejectedV1,
+    MAIL_QUARANTINED: MailQuarantinedV1,
+}
+"""Every event there is, with the form of its `data`."""
 
 
 def ticket_created(ticket: Ticket, source: str = DEFAULT_SOURCE) -> OutboxEvent:
@@ -75,9 +133,49 @@ def ticket_created(ticket: Ticket, source: str = DEFAULT_SOURCE) -> OutboxEvent:
         received_at=ticket.received_at,
         created_at=ticket.created_at,
     )
-    key = f"ticket.created.{ticket.module}.{place.department or 'none'}.{place.service or 'none'}.{ticket.mailbox}"
     ident = event_id(ticket.origin_mail_id, TICKET_CREATED)
+    key = _ticket_key("created", ticket)
     return _outbox(TICKET_CREATED, ident, source, ticket.ticket_id, ticket.created_at, key, data)
+
+
+def ticket_replied(
+    ticket: Ticket, article: Article, at: datetime, *, reopened: bool, source: str = DEFAULT_SOURCE
+) -> OutboxEvent:
+    """The event that a reply owes. Routing key: `ticket.replied.<module>.<department>.<service>.<mailbox>`."""
+    data = TicketRepliedV1(
+        ticket_id=ticket.ticket_id,
+        number=ticket.number,
+        module=ticket.module,
+        mailbox=ticket.mailbox,
+        mail_id=article.mail_id,
+        sender=article.sender,
+        subject=article.subject,
+        note=article.kind is ArticleKind.NOTE,
+        reopened=reopened,
+        attachments=len(article.attachments),
+        received_at=article.received_at,
+        replied_at=at,
+    )
+    ident = event_id(article.mail_id, TICKET_REPLIED)
+    return _outbox(TICKET_REPLIED, ident, source, ticket.ticket_id, at, _ticket_key("replied", ticket), data)
+
+
+def ticket_duplicate_counted(
+    ticket: Ticket, mail_id: str, received_at: datetime, at: datetime, source: str = DEFAULT_SOURCE
+) -> OutboxEvent:
+    """The event of a counted duplicate. Key: `ticket.duplicate_counted.<module>.<department>.<service>.<mailbox>`."""
+    data = TicketDuplicateCountedV1(
+        ticket_id=ticket.ticket_id,
+        number=ticket.number,
+        module=ticket.module,
+        mailbox=ticket.mailbox,
+        mail_id=mail_id,
+        received_at=received_at,
+        counted_at=at,
+    )
+    ident = event_id(mail_id, TICKET_DUPLICATE_COUNTED)
+    key = _ticket_key("duplicate_counted", ticket)
+    return _outbox(TICKET_DUPLICATE_COUNTED, ident, source, ticket.ticket_id, at, key, data)
 
 
 def mail_rejected(
@@ -101,6 +199,28 @@ def mail_rejected(
     ident = event_id(mail_id, MAIL_REJECTED, decision.version)
     key = f"mail.rejected.{decision.reason.value}.{mailbox}"
     return _outbox(MAIL_REJECTED, ident, source, mail_id, decision.decided_at, key, data)
+
+
+def mail_quarantined(entry: LedgerEntry, failure: Failure, source: str = DEFAULT_SOURCE) -> OutboxEvent:
+    """The event that a quarantine owes, once per attempt to deal with the mail: a replay that fails again is news.
+    Routing key: `mail.quarantined.<reason>.<mailbox>`."""
+    data = MailQuarantinedV1(
+        mail_id=entry.mail_id,
+        mailbox=entry.origin.mailbox,
+        stage=failure.stage,
+        reason=failure.code,
+        message_id=entry.headline.message_id,
+        received_at=entry.origin.internal_date,
+        quarantined_at=failure.at,
+    )
+    ident = event_id(f"{entry.mail_id}@{failure.at.isoformat()}", MAIL_QUARANTINED)
+    key = f"mail.quarantined.{failure.code}.{entry.origin.mailbox}"
+    return _outbox(MAIL_QUARANTINED, ident, source, entry.mail_id, failure.at, key, data)
+
+
+def _ticket_key(fact: str, ticket: Ticket) -> str:
+    place = ticket.classification
+    return f"ticket.{fact}.{ticket.module}.{place.department or 'none'}.{place.service or 'none'}.{ticket.mailbox}"
 
 
 def _outbox(kind: str, ident: str, source: str, subject: str, at: datetime, key: str, data: EventData) -> OutboxEvent:

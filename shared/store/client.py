@@ -25,6 +25,7 @@ from shared.store.idempotency import IdempotencyKeys
 from shared.store.ledger import Ledger
 from shared.store.mailbox_versions import MailboxVersions
 from shared.store.mailboxes import Mailboxes
+from shared.store.mark_keys import MarkKeys
 from shared.store.ports import Clock
 from shared.store.raw import RawMails
 from shared.store.runtime import Runtime
@@ -55,6 +56,7 @@ class Store:
         self.sightings = Sightings(self._database)
         self.fingerprints = Fingerprints(self._database)
         self.tickets = Tickets(self._database)
+        self.mark_keys = MarkKeys(self._database)
         self.runtime = Runtime(self._database, self.server_time)
         self.dead_messages = DeadMessages(self._database, clock)
         self.versions = MailboxVersions(self._database)

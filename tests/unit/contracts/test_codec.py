@@ -8,10 +8,19 @@ import pytest
 
 from services.ticket_writer import decide
 from shared.contracts.codec import Envelope, decode, encode
-from shared.contracts.events import EVENTS, envelope, mail_rejected, ticket_created
+from shared.contracts.events import (
+    EVENTS,
+    envelope,
+    mail_quarantined,
+    mail_rejected,
+    ticket_created,
+    ticket_duplicate_counted,
+    ticket_replied,
+)
 from shared.contracts.messages import MESSAGES, EmailFetched, Message
 from shared.domain.errors import MalformedMessage
-from shared.domain.ticket import OutboxEvent
+from shared.domain.ledger import Failure
+from shared.domain.ticket import ArticleKind, OutboxEvent
 from tests.support import builders
 
 GOLDEN = Path(__file__).parents[2] / "contract" / "golden"
@@ -88,8 +97,16 @@ def test_an_older_reader_ignores_the_fields_of_a_newer_writer() -> None:
 def owed_events() -> dict[str, OutboxEvent]:
     mail = builders.classified(email=builders.email(attachments=(builders.attachment(),)))
     ticket = decide.ticket(mail, decide.opens(mail, "INC-000001", builders.AT), "/mail-automator")
-    rejected = mail_rejected("m2", "support", "x@example.org", builders.AT, builders.decision())
-    return {one.type: one for one in (ticket_created(ticket), rejected)}
+    article = builders.article(kind=ArticleKind.REPLY)
+    failure = Failure(stage="filter", code="parser_killed", what="The mail kills its parser.", at=builders.AT)
+    events = (
+        ticket_created(ticket),
+        ticket_replied(ticket, article, builders.AT, reopened=True),
+        ticket_duplicate_counted(ticket, "m4", builders.AT, builders.AT),
+        mail_rejected("m2", "support", "x@example.org", builders.AT, builders.decision()),
+        mail_quarantined(builders.entry("m5"), failure),
+    )
+    return {one.type: one for one in events}
 
 
 @pytest.mark.parametrize("name", EVENTS)
