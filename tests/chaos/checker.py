@@ -1,0 +1,254 @@
+"""The checker: what the store, the mailboxes, the SMTP sink and the subscriber's log say, against the oracle.
+
+It reads nothing of the services themselves. Each invariant is a function that yields what is wrong with it (I1-I22 of
+reliability.md; those that must hold at all times are asked by `watch`).
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from shared.domain.decision import Kind, Reason
+from shared.domain.ledger import LedgerEntry, State
+from shared.domain.sighting import Sighting
+from shared.domain.ticket import AcknowledgementState, Ticket
+from tests.chaos.oracle import Ends, Injected
+from tests.chaos.traffic import token_of, tokens_in
+from tests.chaos.world import World
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One thing that must not be. `word` is lost, doubled or unexpected."""
+
+    invariant: str
+    word: str
+    subject: str
+    sentence: str
+
+
+@dataclass
+class Evidence:
+    """Everything the checker looked at. `by_token` are the ledger entries whose raw mail carries that token."""
+
+    attempts: Mapping[str, Injected]
+    delivered: frozenset[str]
+    entries: Mapping[str, LedgerEntry]
+    by_token: Mapping[str, list[LedgerEntry]]
+    raw_hashes: Mapping[str, str]
+    tickets: Mapping[str, Ticket]
+    articles: Mapping[str, str]
+    """ticket_id by mail_id of every article after the first of a ticket."""
+    sightings: list[Sighting]
+    events: list[dict]
+    acknowledgements: list[dict]
+    mailboxes: Mapping[str, Counter[str]]
+    more: dict = field(default_factory=dict)
+
+
+Invariant = Callable[[Evidence], Iterator[Violation]]
+
+
+async def gather(world: World) -> Evidence:
+    """Read all of it."""
+    attempts, delivered = world.oracle.read()
+    entries: dict[str, LedgerEntry] = {}
+    by_token: dict[str, list[LedgerEntry]] = defaultdict(list)
+    hashes: dict[str, str] = {}
+    async for row in world.store.ledger.iter_all():
+        entries[row.mail_id] = None  # type: ignore[assignment]  # filled below, in pages
+    ids = list(entries)
+    for at in range(0, len(ids), 500):
+        entries |= await world.store.ledger.get_many(ids[at : at + 500])
+    for mail_id, entry in entries.items():
+        raw = await world.store.raw.get(mail_id)
+        by_token[token_of(raw)].append(entry)
+        hashes[mail_id] = _sha256(raw)
+    tickets = {one.ticket_id: one async for one in _tickets(world)}
+    articles = {one["_id"]: one["ticket_id"] async for one in world.store.collection("articles").stream({})}
+    return Evidence(
+        attempts=attempts,
+        delivered=delivered,
+        entries=entries,
+        by_token=by_token,
+        raw_hashes=hashes,
+        tickets=tickets,
+        articles=articles,
+        sightings=[],
+        events=list(world.events.got),
+        acknowledgements=world.sink.accepted(),
+        mailboxes={user: Counter(tokens_in(world.dovecot.maildir(user))) for user in world.dovecot.users},
+    )
+
+
+async def _tickets(world: World) -> AsyncIterator[Ticket]:
+    ids = [one.ticket_id async for one in world.store.tickets.iter_origins()]
+    for at in range(0, len(ids), 500):
+        for ticket in (await world.store.tickets.get_many(ids[at : at + 500])).values():
+            yield ticket
+
+
+def every_token_has_one_entry(seen: Evidence) -> Iterator[Violation]:
+    """I1: each injected token has exactly one ledger entry."""
+    for token in seen.delivered:
+        count = len(seen.by_token.get(token, ()))
+        if count == 0:
+            yield Violation("I1", "lost", token, "a delivered mail is not in the ledger")
+        if count > 1:
+            yield Violation("I1", "doubled", token, f"{count} ledger entries for one mail")
+    for token in set(seen.by_token) - set(seen.attempts):
+        yield Violation("I1", "unexpected", token, "a ledger entry for a mail that nobody sent")
+
+
+def every_entry_is_final(seen: Evidence) -> Iterator[Violation]:
+    """I2: each ledger entry is done; quarantine only where the scenario says so."""
+    for entry in seen.entries.values():
+        if entry.state is not State.DONE and entry.mail_id not in seen.more.get("may_be_quarantined", ()):
+            word = "lost" if entry.state is not State.QUARANTINED else "unexpected"
+            what = f"{entry.state.value}, {entry.failure.code if entry.failure else 'no failure'}"
+            yield Violation("I2", word, entry.mail_id, f"the mail is not done: {what}")
+
+
+def one_effect_each(seen: Evidence) -> Iterator[Violation]:
+    """I3, I4: exactly one of ticket, article, duplicate mark, rejection; never two."""
+    origins = Counter(one.origin_mail_id for one in seen.tickets.values())
+    counted = Counter(mail for one in seen.tickets.values() for mail in one.duplicates)
+    for mail_id, entry in seen.entries.items():
+        effects = origins[mail_id] + (mail_id in seen.articles) + counted[mail_id]
+        rejected = entry.decision is not None and entry.decision.kind is Kind.REJECTED
+        if effects + rejected > 1:
+            yield Violation("I4", "doubled", mail_id, f"{effects} effects, rejected: {rejected}")
+        if effects + rejected == 0 and entry.state is State.DONE:
+            yield Violation("I3", "lost", mail_id, "done, without any effect")
+
+
+def numbers_are_unique(seen: Evidence) -> Iterator[Violation]:
+    """I5: ticket numbers are unique."""
+    for number, count in Counter(one.number for one in seen.tickets.values()).items():
+        if count > 1:
+            yield Violation("I5", "doubled", number, f"{count} tickets with one number")
+
+
+def outcomes_are_the_oracles(seen: Evidence) -> Iterator[Violation]:
+    """I6: the outcome's class is the oracle's."""
+    for token, entries in seen.by_token.items():
+        expected = seen.attempts.get(token)
+        for entry in entries:
+            if expected is None or entry.decision is None:
+                continue
+            if entry.decision.kind.value != expected.ends.value:
+                what = f"{expected.kind} ended as {entry.decision.kind.value} ({entry.decision.reason.value})"
+                yield Violation("I6", "unexpected", token, what)
+
+
+def rejections_have_a_reason(seen: Evidence) -> Iterator[Violation]:
+    """I7: a reason from the closed list, and the raw mail is there."""
+    for entry in seen.entries.values():
+        if entry.decision is not None and entry.decision.kind is Kind.REJECTED and entry.decision.reason not in Reason:
+            yield Violation("I7", "unexpected", entry.mail_id, "a rejection without a known reason")
+
+
+def raw_is_what_was_sent(seen: Evidence) -> Iterator[Violation]:
+    """I8: the raw mail's sha256 is that of the injected bytes."""
+    for token, entries in seen.by_token.items():
+        for entry in entries:
+            if token in seen.attempts and seen.raw_hashes[entry.mail_id] != seen.attempts[token].sha256:
+                yield Violation("I8", "unexpected", token, "the raw mail differs from what was sent")
+
+
+def replies_are_in_their_ticket(seen: Evidence) -> Iterator[Violation]:
+    """I9: a reply or duplicate sits in the ticket of the mail that it is about."""
+    for token, entries in seen.by_token.items():
+        expected = seen.attempts.get(token)
+        parents = seen.by_token.get(expected.of, ()) if expected and expected.of else ()
+        owner = next((one.decision.ticket_id for one in parents if one.decision), None)
+        for entry in entries:
+            if owner and entry.decision and entry.decision.ticket_id != owner:
+                yield Violation("I9", "unexpected", token, f"it is on {entry.decision.number}, another ticket")
+
+
+def each_ticket_has_its_event(seen: Evidence) -> Iterator[Violation]:
+    """I10: one or more ticket.created per ticket, one distinct id; none for a ticket that is not there."""
+    ids: dict[str, set[str]] = defaultdict(set)
+    for event in seen.events:
+        if event["type"] == "io.mail-automator.ticket.created.v1":
+            ids[event["data"]["ticket_id"]].add(event["id"])
+    for ticket_id in seen.tickets:
+        if len(ids.get(ticket_id, ())) != 1 and not seen.more.get("events_may_be_missing"):
+            word = "lost" if ticket_id not in ids else "doubled"
+            yield Violation("I10", word, ticket_id, f"{len(ids.get(ticket_id, ()))} distinct ticket.created events")
+    for ticket_id in set(ids) - set(seen.tickets):
+        yield Violation("I10", "unexpected", ticket_id, "an event of a ticket that does not exist")
+
+
+def one_answer_at_most(seen: Evidence) -> Iterator[Violation]:
+    """I11: at most one acknowledgement per ticket, and none to machines, lists, blocked or own addresses."""
+    tickets = Counter(one["message_id"] for one in seen.acknowledgements)
+    for message_id, count in tickets.items():
+        if count > 1:
+            yield Violation("I11", "doubled", message_id, f"{count} acknowledgements of one ticket")
+    wanted = {f"{token}@people.example" for token, one in seen.attempts.items() if one.acknowledged}
+    for one in seen.acknowledgements:
+        if one["to"] not in wanted:
+            yield Violation("I11", "unexpected", one["to"], "an acknowledgement to whom none is due")
+    if seen.more.get("answers_must_be_complete"):
+        got = {one["to"] for one in seen.acknowledgements}
+        for missing in wanted - got:
+            yield Violation("I11", "lost", missing, "no acknowledgement, and no fault that excuses it")
+
+
+def acknowledgement_states_are_honest(seen: Evidence) -> Iterator[Violation]:
+    """I12: the ticket's state agrees with the sink; `unknown` only where a fault struck after the dot."""
+    sent = {one["ticket_id"] for one in seen.acknowledgements}
+    for ticket in seen.tickets.values():
+        state = ticket.acknowledgement.state if ticket.acknowledgement else None
+        if state is AcknowledgementState.SENT and ticket.ticket_id not in sent:
+            yield Violation("I12", "unexpected", ticket.number, "it says sent, and the sink has nothing")
+        if state is AcknowledgementState.SUPPRESSED and ticket.ticket_id in sent:
+            yield Violation("I12", "unexpected", ticket.number, "it says suppressed, and the sink has one")
+        if state is AcknowledgementState.UNKNOWN and not seen.more.get("dot_faults"):
+            yield Violation("I12", "unexpected", ticket.number, "unknown, without a fault after the dot")
+
+
+def mailboxes_are_untouched(seen: Evidence) -> Iterator[Violation]:
+    """I21: nothing was removed from a mailbox."""
+    there = Counter(token for tokens in seen.mailboxes.values() for token in tokens)
+    for token in seen.delivered:
+        if there[token] < 1 and not seen.more.get("people_move_mail"):
+            yield Violation("I21", "unexpected", token, "the mail is gone from its mailbox")
+
+
+INVARIANTS: tuple[Invariant, ...] = (
+    every_token_has_one_entry,
+    every_entry_is_final,
+    one_effect_each,
+    numbers_are_unique,
+    outcomes_are_the_oracles,
+    rejections_have_a_reason,
+    raw_is_what_was_sent,
+    replies_are_in_their_ticket,
+    each_ticket_has_its_event,
+    one_answer_at_most,
+    acknowledgement_states_are_honest,
+    mailboxes_are_untouched,
+)
+
+
+def check(seen: Evidence) -> list[Violation]:
+    """Every violation of every invariant."""
+    return [one for invariant in INVARIANTS for one in invariant(seen)]
+
+
+def _sha256(raw: bytes) -> str:
+    import hashlib
+
+    return hashlib.sha256(raw).hexdigest()
+
+
+def dumped(violations: list[Violation]) -> str:
+    """For a report."""
+    return "\n".join(json.dumps(one.__dict__) for one in violations)
+
+
+OUTCOMES = tuple(one.value for one in Ends)

@@ -1,0 +1,61 @@
+"""A subscriber that writes down every event it gets, on a durable queue of its own, and survives broker restarts."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aio_pika
+from aio_pika.abc import AbstractIncomingMessage
+
+QUEUE = "chaos.events"
+
+
+@dataclass
+class EventLog:
+    """Events by type: the CloudEvents, each as often as it came."""
+
+    file: Path
+    got: list[dict] = field(default_factory=list)
+
+    def of(self, word: str) -> list[dict]:
+        """Events whose type ends so (`ticket.created`)."""
+        return [one for one in self.got if one["type"] == f"io.mail-automator.{word}.v1"]
+
+    async def take(self, message: AbstractIncomingMessage) -> None:
+        """One event: written, then acknowledged."""
+        self.got.append(json.loads(message.body))
+        with self.file.open("ab") as file:
+            file.write(message.body + b"\n")
+        with contextlib.suppress(aio_pika.exceptions.AMQPError, ConnectionError, RuntimeError):
+            await message.ack()
+
+
+@asynccontextmanager
+async def event_log(url: str, folder: Path) -> AsyncIterator[EventLog]:
+    """Subscribed as long as it is entered; connects again, and declares again, whatever happens to the broker."""
+    found = EventLog(folder / "events.jsonl")
+    listening = asyncio.create_task(_listen(url, found))
+    try:
+        yield found
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+
+async def _listen(url: str, found: EventLog) -> None:
+    while True:
+        with contextlib.suppress(OSError, aio_pika.exceptions.AMQPError, RuntimeError):
+            connection = await aio_pika.connect(url, heartbeat=5)
+            async with connection:
+                channel = await connection.channel()
+                await channel.set_qos(100)
+                exchange = await channel.declare_exchange("tickets", "topic", durable=True)
+                queue = await channel.declare_queue(QUEUE, durable=True, arguments={"x-queue-type": "quorum"})
+                await queue.bind(exchange, "#")
+                await queue.consume(found.take)
+                await connection.closed()
+        await asyncio.sleep(0.3)

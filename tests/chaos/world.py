@@ -1,0 +1,146 @@
+"""The world that is broken: a real Dovecot, RabbitMQ and store behind proxies, and every service as its own process."""
+
+import asyncio
+import random
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+from pydantic import SecretStr
+
+from services.all_in_one.demo.dovecot import Dovecot
+from services.all_in_one.embedded_store import EmbeddedStore
+from services.all_in_one.launch import Launch
+from services.all_in_one.rabbitmq import RabbitMQ
+from services.all_in_one.system import System
+from shared.runtime.clock import Clock
+from shared.store.client import Store
+from shared.store.settings import StoreSettings
+from tests.chaos.events import EventLog, event_log
+from tests.chaos.oracle import Oracle
+from tests.chaos.proxy import Proxies, proxies
+from tests.chaos.sink import MailSink, mail_sink
+from tests.chaos.traffic import BLOCKED, Traffic
+from tests.support.pipeline import QUICK
+
+log = structlog.get_logger(__name__)
+
+USERS = {"alpha": "secret-a", "beta": "secret-b", "gamma": "secret-c"}
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass
+class World:
+    """Everything a scenario may touch."""
+
+    folder: Path
+    seed: int
+    dovecot: Dovecot
+    rabbitmq: RabbitMQ
+    server: EmbeddedStore
+    proxies: Proxies
+    sink: MailSink
+    events: EventLog
+    system: System
+    store: Store
+    oracle: Oracle
+    traffic: Traffic
+    log: list[str]
+    chance: random.Random
+    faults: list[str] = field(default_factory=list)
+
+    def fault(self, what: str) -> None:
+        """Note an injected fault."""
+        self.faults.append(what)
+
+    def kill(self, service: str) -> bool:
+        """kill -9 of one process of a service; False if it is down at the moment."""
+        pids = [pid for pid in self.system.processes[service] if pid]
+        if pids:
+            self.system.kill(service, self.chance.randrange(len(pids)))
+            self.fault(f"kill -9 {service}")
+        return bool(pids)
+
+
+@asynccontextmanager
+async def world(
+    folder: Path,
+    seed: int,
+    *,
+    services: Mapping[str, int],
+    environ: Mapping[str, str] | None = None,
+    mailboxes: Mapping[str, str] = USERS,
+) -> AsyncIterator[World]:
+    """A world in this folder, with its mailboxes configured; nothing of it is left afterwards but the folder."""
+    said: list[str] = []
+    rabbitmq, server = RabbitMQ(folder / "rabbitmq"), EmbeddedStore(folder / "store")
+    async with Dovecot(folder / "dovecot", mailboxes) as dovecot, rabbitmq, server, mail_sink(folder) as sink:
+        targets = {"imap": dovecot.tls_port, "amqp": rabbitmq.port, "store": server.port, "smtp": sink.port}
+        async with proxies(folder, seed, targets) as links, event_log(rabbitmq.url, folder) as events:
+            system = System(
+                folder / "data",
+                services,
+                said.append,
+                broker_url=rabbitmq.url.replace(f":{rabbitmq.port}/", f":{links.port('amqp')}/"),
+                store_url=server.url.replace(str(server.port), str(links.port("store"))),
+                environ={"PATH": PATH, "HOME": str(folder), **QUICK, **(environ or {})},
+                launch=Launch(private=False),
+            )
+            async with system:
+                settings = StoreSettings(url=SecretStr(server.url), key_file=system.key_file)
+                store = await Store.open(settings, clock=Clock())
+                try:
+                    oracle = Oracle(folder / "oracle.jsonl")
+                    traffic = Traffic(oracle, dovecot, tuple(mailboxes), seed)
+                    made = World(
+                        folder, seed, dovecot, rabbitmq, server, links, sink, events, system, store, oracle, traffic,
+                        said, random.Random(seed),
+                    )  # fmt: skip
+                    await _configure(made)
+                    yield made
+                finally:
+                    await store.close()
+
+
+async def _configure(made: World) -> None:
+    file = made.folder / "mailboxes.yaml"
+    documents: list[str] = []
+    for user, password in made.dovecot.users.items():
+        secret = made.folder / f"{user}.password"
+        secret.write_text(password)
+        documents.append(
+            _MAILBOX.format(
+                name=user,
+                port=made.proxies.port("imap"),
+                smtp=made.proxies.port("smtp"),
+                ca=made.dovecot.ca_file,
+                smtp_ca=made.sink.ca_file,
+                password=secret,
+                blocked=BLOCKED,
+            )
+        )
+    file.write_text("---".join(documents))
+    command = shutil.which("mail-automator", path=str(Path(__import__("sys").executable).parent))
+    process = await asyncio.create_subprocess_exec(
+        str(command), "--data", str(made.system.data), "apply", "-f", str(file),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    out, _ = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0, out.decode()
+
+
+_MAILBOX = """
+apiVersion: mail-automator/v1
+kind: Mailbox
+metadata: {{name: {name}}}
+spec:
+  module: ticket
+  email: {name}@example.com
+  imap: {{host: localhost, port: {port}, caFile: "{ca}", startFrom: all, pollSeconds: 5}}
+  smtp: {{host: localhost, port: {smtp}, caFile: "{smtp_ca}"}}
+  auth: {{type: basic, username: {name}, passwordFrom: {{file: "{password}"}}}}
+  domains: {{allowDuplicates: false, blockedSenders: ["*@{blocked}"]}}
+"""
