@@ -1,8 +1,8 @@
 """Crash points: named places, one after each durable step, where a test may end this process as a power cut would.
 
-Inert unless armed at start by the setting MAIL_AUTOMATOR_CRASH_POINT, `NAME:HIT:MARKER`: at that hit (1 is the first)
-the process is killed once, and the file MARKER tells later processes that it has happened. `NAME:HIT:MARKER:stop` stops
-it instead (SIGSTOP), until somebody lets it go on. Must never do anything else, and nothing at all in production.
+Inert unless the setting MAIL_AUTOMATOR_CRASH_PLAN names a file. At its start a process reads it: `NAME:HIT` kills it at
+that hit of that point (1 is the first), once; the file beside it with the ending `.hit` tells everybody that it has
+happened. `NAME:HIT:stop` stops it instead (SIGSTOP). Must never do anything else, and nothing at all in production.
 """
 
 import os
@@ -60,12 +60,14 @@ class _Armed:
 _armed = _Armed()
 
 
-def arm(setting: str) -> None:
-    """Arm this process. Raises ValueError for a setting that is not of the form, or names no point."""
-    name, hit, marker, *rest = setting.split(":")
+def arm(plan: Path) -> None:
+    """Arm this process as the plan says; without the file nothing is armed. Raises ValueError for a wrong plan."""
+    if not plan.is_file():
+        return
+    name, hit, *rest = plan.read_text().strip().split(":")
     if name not in POINTS:
         raise ValueError(f"{name} is no crash point")
-    _armed.name, _armed.hit, _armed.marker, _armed.stop = name, int(hit), Path(marker), rest == ["stop"]
+    _armed.name, _armed.hit, _armed.stop, _armed.marker = name, int(hit), rest == ["stop"], plan.with_suffix(".hit")
 
 
 def crash_point(name: str) -> None:

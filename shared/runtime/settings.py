@@ -28,7 +28,7 @@ PARTS = (
 )
 """The first word of every setting there is. A variable with our prefix and none of these is a misspelling."""
 
-WHOLE = ("DATA", "ALLOW_INSTALL")
+WHOLE = ("DATA", "ALLOW_INSTALL", "CRASH_PLAN")
 """Settings that are one word of their own."""
 
 S = TypeVar("S", bound=BaseSettings)

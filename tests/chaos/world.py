@@ -51,6 +51,18 @@ class World:
     log: list[str]
     chance: random.Random
     faults: list[str] = field(default_factory=list)
+    hit: set[str] = field(default_factory=set)
+    allowed: dict[str, bool] = field(default_factory=dict)
+
+    @property
+    def plan(self) -> Path:
+        """The file of the crash plan."""
+        return self.folder / "crash.plan"
+
+    async def provoke(self, point: str) -> None:
+        """Bring about what a crash point waits for and traffic alone does not cause."""
+        if point.startswith("bookkeeper"):
+            self.kill("classifier")
 
     def fault(self, what: str) -> None:
         """Note an injected fault."""
@@ -86,7 +98,13 @@ async def world(
                 said.append,
                 broker_url=rabbitmq.url.replace(f":{rabbitmq.port}/", f":{links.port('amqp')}/"),
                 store_url=server.url.replace(str(server.port), str(links.port("store"))),
-                environ={"PATH": PATH, "HOME": str(folder), **QUICK, **(environ or {})},
+                environ={
+                    "PATH": PATH,
+                    "HOME": str(folder),
+                    "MAIL_AUTOMATOR_CRASH_PLAN": str(folder / "crash.plan"),
+                    **QUICK,
+                    **(environ or {}),
+                },
                 launch=Launch(private=False),
             )
             async with system:
