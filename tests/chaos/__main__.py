@@ -20,6 +20,7 @@ from tests.chaos.scenarios.scenario import Scenario
 from tests.chaos.settle import settle
 from tests.chaos.world import World, world
 
+WORDS = ("lost", "doubled", "unexpected")
 SERVICES = {**{name: 1 for name in PIPELINE if name != "console"}, "fetcher": 2, "ticket_writer": 2}
 
 
@@ -56,7 +57,7 @@ async def run_one(scenario: Scenario, made: World, seconds: float) -> Result:
     made.allowed |= scenario.allows
     seen = await gather(made)
     seen.more |= made.allowed
-    violations = check(seen)
+    violations = sorted(check(seen), key=lambda one: WORDS.index(one.word))
     words = [one.word for one in violations]
     bad = {one.subject for one in violations}
     return Result(
