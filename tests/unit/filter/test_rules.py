@@ -70,7 +70,7 @@ def test_every_rule_has_a_title_and_a_text_for_people() -> None:
     ],
 )
 def test_own_loop(sender: str, headers: dict[str, str], own: frozenset[str], expected: Verdict) -> None:
-    """Rows 54 and 58 of the hostile inputs: only our own marker counts, and our mailboxes do not write to each other."""
+    """Rows 54 and 58 of the hostile inputs: only our own marker counts; our mailboxes do not write to each other."""
     found = parse(mail(sender=sender, headers=headers))
     assert verdict(Reason.OWN_LOOP, found, box(), gather(found, own, MARKS)) is expected
 

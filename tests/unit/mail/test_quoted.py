@@ -26,7 +26,7 @@ HISTORY = {
     "chinese": "2026年3月2日 星期一 10:00，Support <s@x.example> 写道：\n> 收到。\n",
     "unknown language": "2.3.2026 10:00, Support kirjutas:\n> Saadud.\n",
     "outlook": "________________________________\nFrom: Support\nSent: Monday\nTo: Ann\nSubject: x\n\nReceived.\n",
-    "german outlook": "-----Ursprüngliche Nachricht-----\nVon: S\nGesendet: Montag\nAn: Ann\nBetreff: x\n\nEs kam an.\n",
+    "german outlook": "-----Ursprüngliche Nachricht-----\nVon: S\nGesendet: Montag\nAn: Ann\nBetreff: x\n\nDa.\n",
     "bold outlook": "*From:* Support\n*Sent:* Monday\n*To:* Ann\n*Subject:* x\n\nReceived.\n",
     "quotes alone": "> We received it.\n> Really.\n\n",
 }
