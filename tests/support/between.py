@@ -30,20 +30,14 @@ async def between(
     """Stand before the server at this port of ours. With `tls`, clients meet our TLS and the server hears clear text;
     without, bytes pass as they are. `rewrite` gets each line of the server's."""
     made = Between()
-    tasks: set[asyncio.Task[None]] = set()
+    serving: dict[asyncio.Task[None], tuple[asyncio.StreamWriter, ...]] = {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        tasks.add(asyncio.current_task())
         server_reader, server_writer = await asyncio.open_connection(LOOPBACK, upstream)
-        try:
-            async with asyncio.TaskGroup() as both:
-                both.create_task(_carry(reader, server_writer, made.heard))
-                both.create_task(_say(server_reader, writer, rewrite))
-        except* (OSError, ssl.SSLError):
-            pass
-        finally:
-            writer.close()
-            server_writer.close()
+        serving[asyncio.current_task()] = (writer, server_writer)
+        await asyncio.gather(
+            _carry(reader, server_writer, made.heard), _say(server_reader, writer, rewrite), return_exceptions=True
+        )
 
     listening = await asyncio.start_server(serve, LOOPBACK, 0, ssl=tls)
     made.port = listening.sockets[0].getsockname()[1]
@@ -51,9 +45,10 @@ async def between(
         yield made
     finally:
         listening.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for writers in serving.values():
+            for writer in writers:
+                writer.transport.abort()
+        await asyncio.gather(*serving)
 
 
 async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, heard: bytearray) -> None:
