@@ -16,7 +16,7 @@ from services.console.configuration.export import as_yaml, item_document, items,
 from services.console.configuration.problems import ConfigurationProblems, Position, suggest
 from shared.domain.catalogue import Catalogue, Department, Process, Service
 from shared.domain.errors import ConfigurationError
-from shared.domain.mailbox import SECRET_FIELDS, Mailbox, MailboxSpec, secret_binding, split_secrets
+from shared.domain.mailbox import SECRET_FIELDS, Mailbox, MailboxSpec, secret_binding, smtp_with_auth, split_secrets
 
 
 class Action(StrEnum):
@@ -202,6 +202,9 @@ def _stored_secret_problems(current: Current, documents: Documents) -> Iterator[
             elif secret_binding(old.spec, old.name, name) != secret_binding(document.spec, document.name, name):
                 what = f"the stored {name} belongs to another host, port, encryption or user"
                 yield document.position.problem(what, remedy, where)
+            elif part == "auth" and smtp_with_auth(document.spec) not in (None, smtp_with_auth(old.spec)):
+                what = f"the stored {name} was not given for this SMTP server and user"
+                yield document.position.problem(what, f"{remedy}; or give smtp a password of its own", where)
 
 
 def is_stored(spec: MailboxSpec, part: str, key: str) -> bool:
