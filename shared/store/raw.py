@@ -17,6 +17,7 @@ from shared.store.ports import Clock
 CHUNK_BYTES: Final = 255 * 1024
 BUCKET: Final = "raw_large"
 _TRIES: Final = 3
+_AT_ONCE: Final = 4
 _BATCH_BYTES: Final = 16 * 1024 * 1024
 
 RawKind = Literal["inline", "gridfs"]
@@ -64,7 +65,7 @@ class RawMails:
         return raw
 
     async def open(self, mail_id: str) -> RawStream:
-        """A mail to be read piece by piece: never more than a chunk, or a mail that is kept inline, in memory.
+        """A mail to be read piece by piece: never more than some chunks, or a mail that is kept inline, in memory.
 
         Raises Permanent if there is none, or not all of it.
         """
@@ -73,16 +74,12 @@ class RawMails:
             data = bytes(document["data"])
             return RawStream(len(data), _once(data))
         size = int((await self._file(mail_id))["length"])
-        count = -(-size // CHUNK_BYTES)
-        if len(await self._chunks.find({"files_id": mail_id}, only=("n",))) != count:
+        if len(await self._chunks.find({"files_id": mail_id}, only=("n",))) != -(-size // CHUNK_BYTES):
             raise _missing(mail_id)
-        return RawStream(size, self._each_chunk(mail_id, count))
+        return RawStream(size, self._each_chunk(mail_id))
 
-    async def _each_chunk(self, mail_id: str, count: int) -> AsyncIterator[bytes]:
-        for n in range(count):
-            chunk = await self._chunks.get(f"{mail_id}:{n}")
-            if chunk is None:
-                raise _missing(mail_id)
+    async def _each_chunk(self, mail_id: str) -> AsyncIterator[bytes]:
+        async for chunk in self._chunks.pieces({"files_id": mail_id}, (("n", 1),), _AT_ONCE):
             yield bytes(chunk["data"])
 
     async def _file(self, mail_id: str) -> Document:

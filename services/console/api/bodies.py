@@ -55,11 +55,6 @@ BODIES: tuple[type[BaseModel], ...] = (MailboxBody, CatalogueBody, RollBackBody,
 """Every body there is, for the OpenAPI document."""
 
 
-def is_given(request: Request) -> bool:
-    """Whether the request has a body at all, where one may be left out."""
-    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
-
-
 async def read(request: Request) -> bytes:
     """The bytes of the body. Raises Refused 413 and 415."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()

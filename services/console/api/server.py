@@ -63,7 +63,7 @@ def _add(app: FastAPI, route: Route) -> None:
         status_code=route.status,
         response_model=route.answer,
         response_class=JSONResponse if route.answer else Response,
-        dependencies=[Depends(at_least(route.role))],
+        dependencies=[Depends(at_least(route.role, route.role_with_body))],
         responses=_responses(route),
         operation_id=f"{route.endpoint.__module__.rpartition('.')[2]}_{route.endpoint.__name__.rstrip('_')}",
         summary=(route.endpoint.__doc__ or "").partition(".")[0],

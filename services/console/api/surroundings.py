@@ -59,17 +59,18 @@ def who(token: ApiToken) -> str:
     return f"token {token.name} ({token.token_id})"
 
 
-def at_least(role: Role) -> Callable[[ApiToken], None]:
-    """A dependency that raises Refused 403 below that role."""
+def at_least(role: Role, with_body: Role | None = None) -> Callable[[ApiToken, Request], None]:
+    """A dependency that raises Refused 403 below that role, or for a request with a body below `with_body`."""
 
-    def check(asking: Caller) -> None:
-        need(asking, role)
+    def check(asking: Caller, request: Request) -> None:
+        least = with_body if with_body is not None and has_body(request) else role
+        if not asking.role.covers(least):
+            what = f"this needs the role {least.value}, and the token has {asking.role.value}"
+            raise Refused(403, what, remedy="use a token with that role", code="forbidden")
 
     return check
 
 
-def need(asking: ApiToken, role: Role) -> None:
-    """Raise Refused 403 below that role."""
-    if not asking.role.covers(role):
-        what = f"this needs the role {role.value}, and the token has {asking.role.value}"
-        raise Refused(403, what, remedy="use a token with that role", code="forbidden")
+def has_body(request: Request) -> bool:
+    """Whether the request has a body, where one may be left out (RFC 9112, 6)."""
+    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
