@@ -6,9 +6,9 @@ stored secret goes nowhere else, are the probe's.
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import Header, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from services.console import testing
@@ -27,21 +27,33 @@ from shared.runtime.clock import Clock
 from shared.store.mailboxes import stored_fields
 
 EVENTS: Final = "text/event-stream"
+EVENT: Final = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {
+        "event": {"enum": ["step", "end"]},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"oneOf": [{"$ref": "#/components/schemas/StepResult"}, TestEnd.model_json_schema()]},
+        },
+    },
+}
+"""One event of the stream: OpenAPI 3.1 has `schema` describe each of them."""
 HEARTBEAT_SECONDS: Final = 3.0
-Accept = Annotated[str, Header(description=f"`application/json` for one document; otherwise {EVENTS}.")]
 
 
-async def unsaved(here: Here, asking: Caller, request: Request, accept: Accept = EVENTS) -> Response:
+async def unsaved(here: Here, asking: Caller, request: Request) -> Response:
     """Test a mailbox that is not stored. The body is that of creating it; nothing of it is kept."""
     (given,) = bodies.mailbox(await bodies.read(request)).mailboxes
     check_sources(asking.role, given.name, given.spec, None)
     if stored_fields(given.spec):
         remedy = f"give the secret itself, or test the stored mailbox: POST /api/v1/mailboxes/{given.name}/test"
         raise Refused(422, "values that are not stored have no stored secret", remedy=remedy, code="secret_missing")
-    return await _answer(here, asking, request, accept, testing.UNSAVED, Mailbox(name=given.name, spec=given.spec))
+    return await _answer(here, asking, request, testing.UNSAVED, Mailbox(name=given.name, spec=given.spec))
 
 
-async def stored(here: Here, asking: Caller, request: Request, name: Name, accept: Accept = EVENTS) -> Response:
+async def stored(here: Here, asking: Caller, request: Request, name: Name) -> Response:
     """Test a stored mailbox. With a body its values are tested, with the secrets that are stored.
 
     A stored secret is used only for the host, port, encryption and user that it was given for.
@@ -51,15 +63,13 @@ async def stored(here: Here, asking: Caller, request: Request, name: Name, accep
         (given,) = bodies.mailbox(await bodies.read(request), name).mailboxes
         check_sources(asking.role, name, given.spec, mailbox)
         mailbox = Mailbox(name=name, spec=given.spec)
-    return await _answer(here, asking, request, accept, name, mailbox)
+    return await _answer(here, asking, request, name, mailbox)
 
 
-async def _answer(
-    here: Surroundings, asking: ApiToken, request: Request, accept: str, name: str, mailbox: Mailbox
-) -> Response:
+async def _answer(here: Surroundings, asking: ApiToken, request: Request, name: str, mailbox: Mailbox) -> Response:
     await testing.admit(here.store, who(asking))
     results = _results(here, who(asking), name, mailbox)
-    if _wants_json(accept):
+    if _wants_json(request.headers.get("accept", "")):
         return await _document(here, request, results)
     return StreamingResponse(_events(here, results), media_type=EVENTS, headers={"X-Accel-Buffering": "no"})
 

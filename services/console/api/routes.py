@@ -1,6 +1,6 @@
 """Every route of the API, with the least role that may use it. What is not in this table does not exist."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,8 +29,8 @@ PREFIX = "/api/v1"
 class Route:
     """A route: what it answers with, what it takes (`body`), and how it can be refused.
 
-    It answers with JSON (`answer`), with bytes or a stream of the type `media`, or with either. A `body` may be left
-    out where `role_with_body` says what it takes to send one.
+    It answers with JSON (`answer`), with bytes or a stream of the type `media` (whose schema is `sent_as`, if it is not
+    just bytes), or with either. A `body` may be left out where `role_with_body` says what it takes to send one.
     """
 
     method: str
@@ -42,6 +42,7 @@ class Route:
     body: type[BaseModel] | None = None
     refusals: tuple[int, ...] = ()
     media: str = ""
+    sent_as: Mapping[str, Any] | None = None
     role_with_body: Role | None = None
 
 
@@ -74,6 +75,7 @@ ROUTES: tuple[Route, ...] = (
         body=MailboxBody,
         refusals=(*_BODY, 429),
         media=mailbox_tests.EVENTS,
+        sent_as=mailbox_tests.EVENT,
     ),
     Route(
         "POST",
@@ -84,6 +86,7 @@ ROUTES: tuple[Route, ...] = (
         body=MailboxBody,
         refusals=(*_BODY, 404, 429),
         media=mailbox_tests.EVENTS,
+        sent_as=mailbox_tests.EVENT,
         role_with_body=Role.EDITOR,
     ),
     Route("GET", "/mailboxes/{name}/versions", Role.VIEWER, mailboxes.versions, views.MailboxList, refusals=(404,)),

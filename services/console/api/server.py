@@ -85,13 +85,9 @@ def _responses(route: Route) -> dict[int | str, dict[str, Any]]:
         for status in sorted({*ALWAYS, *route.refusals})
     }
     if route.media:
-        found[200] = {"description": "Successful Response", "content": {route.media: {"schema": _sent_as(route.media)}}}
+        schema = route.sent_as or {"type": "string", "format": "binary"}
+        found[200] = {"description": "Successful Response", "content": {route.media: {"schema": schema}}}
     return found
-
-
-def _sent_as(media: str) -> dict[str, str]:
-    """Bytes, or a stream of text: OpenAPI 3.1 cannot say what its events hold (docs/api.md does)."""
-    return {"type": "string"} if media.startswith("text/") else {"type": "string", "format": "binary"}
 
 
 def _takes(route: Route) -> dict[str, Any]:
@@ -111,8 +107,17 @@ def _document(app: FastAPI) -> dict[str, Any]:
         for schema in found["components"]["schemas"].values():
             _without_write_only(schema)
         found["components"]["schemas"] |= _schemas()
+        for operation in (one for operations in found["paths"].values() for one in operations.values()):
+            _needs_if_match(operation)
         app.openapi_schema = found
     return app.openapi_schema
+
+
+def _needs_if_match(operation: dict[str, Any]) -> None:
+    """A change needs If-Match: the endpoint itself says so (428), FastAPI takes it for optional."""
+    for one in operation.get("parameters", ()):
+        if one["name"] == "If-Match":
+            one |= {"required": True, "schema": {"type": "string"}}
 
 
 def _without_write_only(schema: dict[str, Any]) -> None:
