@@ -15,9 +15,11 @@ CHECKS = (
     "response_schema_conformance,unsupported_method,ignored_auth,positive_data_acceptance,negative_data_rejection"
 )
 """Every check that needs one request only. `positive_data_acceptance` by CONFIG: a request that the document allows is
-accepted, but where somebody else was faster (412), or where a schema cannot say it all (422)."""
+accepted, but where somebody else was faster (412), or where a schema cannot say it all (422). And by it, a request that
+the document forbids is refused, be it that somebody else was faster."""
 
 ACCEPTED = "['2xx', '401', '403', '404', '409', '412', '429']"
+REFUSED = "['400', '401', '403', '404', '405', '409', '412', '413', '415', '422', '428', '429']"
 BEYOND_A_SCHEMA = {
     "an address, a host, a name of the catalogue": r"^/api/v1/mailboxes(|/test|/\{name\}(|/test))$",
     "an address": r"^/api/v1/defaults$",
@@ -30,6 +32,7 @@ CONFIG = "\n".join(
     [
         "[checks]",
         f"positive_data_acceptance.expected-statuses = {ACCEPTED}",
+        f"negative_data_rejection.expected-statuses = {REFUSED}",
         *(
             f"[[operations]]\ninclude-path-regex = '{paths}'\n[operations.checks]\n"
             f"positive_data_acceptance.expected-statuses = {ACCEPTED[:-1]}, '422']"

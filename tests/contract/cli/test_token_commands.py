@@ -47,7 +47,7 @@ def test_changes_by_command_line_are_in_the_audit_log_without_secrets(ready) -> 
     assert ready.here("apply", "-f", path).code == 0
     for word in ("pause", "resume"):
         assert ready.here("mailbox", word, "support").code == 0
-    assert ready.here("mailbox", "delete", "support", "--yes").code == 0
+    assert ready.here("mailbox", "delete", "support", "--yes", "--force").code == 0
     log = audit(ready)
     assert [one.action for one in log] == ["create", "pause", "resume", "delete"]
     assert log[0].secrets == {"auth.password": "changed"}
