@@ -98,7 +98,13 @@ class System:
             "key_file": str(self.key_file),
             "pid": os.getpid(),
             "services": {name: self.admin_urls(name) for name in self.services},
+            "api": self.api_urls,
         }
+
+    @property
+    def api_urls(self) -> list[str]:
+        """The URL of the HTTP API of each console; its paths begin with /api/v1."""
+        return [f"http://127.0.0.1:{one.program.api_port}" for one in self.supervisor.kept if one.program.api_port]
 
     def admin_urls(self, name: str) -> list[str]:
         """The admin URL (/metrics, /readyz, /livez) of each replica of a service."""
@@ -198,7 +204,13 @@ class System:
         if name == "fetcher":
             # The same name after a restart gets the same mailboxes back at once, not when the old leases run out.
             env[f"{PREFIX}FETCHER_ID"] = f"{socket.gethostname()}-{self._identity}-{index}"
-        return Program(name, self.launch.command(name), env, index, admin_port)
+        api_port = self._api_port(index) if name == "console" else 0
+        if api_port:
+            env[f"{PREFIX}CONSOLE_PORT"] = str(api_port)
+        return Program(name, self.launch.command(name), env, index, admin_port, api_port)
+
+    def _api_port(self, index: int) -> int:
+        return self.launch.api_port if self.launch.api_port and index == 0 else free_ports(1)[0]
 
     def _write_endpoints(self) -> None:
         file = self.data / ENDPOINTS

@@ -1,5 +1,6 @@
 """`mailbox test` and `mailbox defaults`: the real command, live lines for people and JSON lines for programs."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from services.console.cli.actor import actor
 from services.console.cli.main import NAME
 from tests.contract.probe.conftest import imap_at
 
@@ -58,12 +60,35 @@ async def test_this_machine_is_refused_unless_it_is_allowed(dovecot, tmp_path):
     assert "IMAP_ADDRESS_NOT_ALLOWED" in refused.stdout
 
 
-def test_a_stored_mailbox_is_tested_by_its_name(store_settings, tmp_path):
-    where = {
-        "MAIL_AUTOMATOR_STORE_URL": store_settings.url.get_secret_value(),
-        "MAIL_AUTOMATOR_STORE_DATABASE": store_settings.database,
-        "MAIL_AUTOMATOR_STORE_KEY_FILE": str(store_settings.key_file),
+def place(settings):
+    return {
+        "MAIL_AUTOMATOR_STORE_URL": settings.url.get_secret_value(),
+        "MAIL_AUTOMATOR_STORE_DATABASE": settings.database,
+        "MAIL_AUTOMATOR_STORE_KEY_FILE": str(settings.key_file),
     }
+
+
+async def test_where_there_is_a_store_tests_are_counted_and_written_down(store, store_settings, tmp_path):
+    """Also of values that are not stored, and for the account that made them: five a minute."""
+    file = tmp_path / "one.yaml"
+    file.write_text(
+        "apiVersion: mail-automator/v1\nkind: Mailbox\nmetadata: {name: support}\nspec: {module: ticket, "
+        "email: a@desk.example, imap: {host: no.invalid}, acknowledgements: {enabled: false}, "
+        f"auth: {{type: basic, password: {CANARY}}}}}\n"
+    )
+    command = ("mailbox", "test", "-f", str(file), "-o", "json")
+    ended = [await asyncio.to_thread(run, tmp_path, *command, **place(store_settings)) for _ in range(6)]
+    assert ["IMAP_HOST_UNKNOWN" in one.stdout for one in ended] == [True] * 5 + [False]
+    assert ended[5].returncode == 1
+    assert "\nerror: tests of mailboxes: at most 5 in 60 s -> wait " in ended[5].stderr
+    records = await store.audit.page(kind="Mailbox", name="unsaved")
+    assert [one.action for one in records] == ["tested", "test"] * 5
+    assert records[0].new == {"imap": "no.invalid:993", "passed": False, "codes": ["IMAP_HOST_UNKNOWN"]}
+    assert records[0].who == actor()
+
+
+def test_a_stored_mailbox_is_tested_by_its_name(store_settings, tmp_path):
+    where = place(store_settings)
     file = tmp_path / "one.yaml"
     file.write_text(
         "apiVersion: mail-automator/v1\nkind: Mailbox\nmetadata: {name: support}\nspec: {module: ticket, "
