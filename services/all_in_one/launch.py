@@ -50,9 +50,5 @@ class Launch:
             "LOG_LEVEL": self.log_level,
         }
         path = ":".join(filter(None, (str(SOURCE), environ.get("PYTHONPATH"))))
-        return (
-            LAPTOP
-            | handed_on(environ)
-            | {f"{PREFIX}{name}": value for name, value in where.items()}
-            | {"PYTHONPATH": path}
-        )
+        own = {f"{PREFIX}{name}": value for name, value in where.items()}
+        return {**LAPTOP, **handed_on(environ), **own, "PYTHONPATH": path}
