@@ -4,11 +4,12 @@ import json
 
 import pytest
 
+from tests.support.canary import secret
 from tests.support.pipeline import pipeline
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
-USERS = {"ann": "correct horse", "bob": "battery staple"}
+USERS = {"ann": secret("correct horse"), "bob": secret("battery staple")}
 
 
 def documents(running, **passwords: str) -> str:
@@ -34,7 +35,7 @@ spec:
 
 async def test_apply_waits_until_each_mailbox_connected_or_failed_with_its_reason(tmp_path) -> None:
     async with pipeline(tmp_path, USERS, services={"fetcher": 1}) as running:
-        file = documents(running, ann=USERS["ann"], bob="wrong", carl="-")
+        file = documents(running, ann=USERS["ann"], bob=secret("wrong"), carl="-")
         code, out, errors = await running.command("apply", "-f", file, "--wait", "--wait-seconds", "30")
         assert (code, "mailbox ann connected" in out, "mailbox carl" in errors) == (1, True, False)
         assert [line for line in errors.splitlines() if line.startswith("error: mailbox bob does not work: ")], errors

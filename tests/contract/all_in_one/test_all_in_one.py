@@ -15,6 +15,7 @@ import httpx
 
 from services.all_in_one.process import free_ports, wait_until
 from services.all_in_one.settings import PIPELINE
+from tests.support.canary import WORD, check_file
 from tests.support.processes import alive, descendants, session_of
 
 READY_SECONDS = 60
@@ -35,6 +36,7 @@ def _all_in_one(data: Path, log: IO[bytes], **environ: str) -> Iterator[subproce
     finally:
         process.kill()
         process.wait()
+        check_file(data.parent / "log", "the log of the services")
 
 
 async def _ready(process: subprocess.Popen[bytes], log: Path) -> None:
@@ -91,13 +93,13 @@ async def test_a_wrong_setting_is_one_clear_line_and_nothing_is_left(tmp_path: P
 
 
 async def test_a_broker_that_does_not_answer_is_one_clear_line_without_its_password(tmp_path: Path) -> None:
-    url = f"amqp://user:hush@127.0.0.1:{free_ports(1)[0]}/"
+    url = f"amqp://user:{WORD}@127.0.0.1:{free_ports(1)[0]}/"
     done = await asyncio.to_thread(_run, tmp_path / "data", MAIL_AUTOMATOR_BROKER_URL=url)
     assert done.returncode == 69
     last = done.stdout.decode().splitlines()[-1]
     assert last.startswith("error: all_in_one: RabbitMQ does not answer")
     assert last.endswith("-> start it, or correct MAIL_AUTOMATOR_BROKER_URL")
-    assert b"hush" not in done.stdout and b"Traceback" not in done.stdout
+    assert WORD.encode() not in done.stdout and b"Traceback" not in done.stdout
 
 
 def _run(data: Path, **environ: str) -> subprocess.CompletedProcess[bytes]:

@@ -16,9 +16,10 @@ from services.console.probe.addresses import Rules
 from shared.domain.access import Role
 from shared.runtime import admin
 from shared.store.client import Store
+from tests.support.canary import check, secret
 from tests.support.embedded_store import FakeClock
 
-CANARY = "canary-S3cret-7f31"
+CANARY = secret("api")
 
 
 @dataclass
@@ -38,6 +39,7 @@ class Api:
         async with httpx.AsyncClient(base_url=self.url, timeout=20) as client:
             answer = await client.request(method, f"/api/v1{path}", headers=headers, **more)
         self.seen.append(f"{answer.headers}{answer.text}")
+        check(self.seen[-1], "an answer of the API")
         return answer
 
 

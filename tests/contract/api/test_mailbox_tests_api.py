@@ -10,6 +10,7 @@ import pytest
 from services.console.probe.addresses import Rules
 from shared.domain.access import Role
 from tests.support.bad_certificates import make
+from tests.support.canary import check, secret
 from tests.support.dovecot import USERS
 from tests.support.smtp import scripted_server, server_context, smtp_server
 
@@ -66,7 +67,7 @@ async def test_unsaved_values_are_tested_step_by_step_and_nothing_is_kept(api, b
 
 
 async def test_the_whole_checklist_is_one_document_where_json_is_asked_for(api, body, dovecot) -> None:
-    answer = await api("POST", "/mailboxes/test", json=sent(body, dovecot, password="wrong"), headers=JSON)
+    answer = await api("POST", "/mailboxes/test", json=sent(body, dovecot, password=secret("wrong")), headers=JSON)
     found = answer.json()
     assert (answer.status_code, found["passed"]) == (200, False)
     assert [one["outcome"] for one in found["steps"]] == ["ok"] * 5 + ["failed", "skipped"]
@@ -84,6 +85,7 @@ async def test_a_step_is_told_as_soon_as_it_ended_and_a_client_that_leaves_ends_
             seen = []
             async for line in lines:
                 seen.append(line)
+                check(line, "a stream of the API")
                 if line.startswith(":"):
                     break
         assert [json.loads(one[6:])["name"] for one in seen if one.startswith("data: ")] == ["resolve", "connect"]
@@ -213,11 +215,11 @@ async def test_a_file_that_never_ends_is_no_certificate(api, body, dovecot) -> N
 
 
 async def test_what_a_server_repeats_of_the_password_is_not_told(api, body) -> None:
-    secret = "hush-hush-hush"
+    word = secret("repeated")
     async with scripted_server(b"* OK hi\r\n", b"%TAG% NO %LINE%\r\n") as port:
         imap = {"host": "localhost", "port": port, "encryption": "starttls"}
-        await api("POST", "/mailboxes/test", json=body(imap=imap, auth={"type": "basic", "password": secret}))
-    assert not [text for text in api.seen if secret in text]
+        await api("POST", "/mailboxes/test", json=body(imap=imap, auth={"type": "basic", "password": word}))
+    assert not [text for text in api.seen if word in text]
 
 
 @pytest.mark.parametrize("rules", [STRICT], indirect=True)

@@ -5,6 +5,9 @@ import json
 import pytest
 import yaml
 
+from tests.support.canary import secret
+
+PASSWORD, OTHER = secret("one"), secret("two")
 CATALOGUE = """\
 apiVersion: mail-automator/v1
 kind: Department
@@ -26,7 +29,7 @@ spec:
   acknowledgements: {enabled: false}
   auth: {type: basic, password: hunter2}
   domains: {defaultService: hr}
-"""
+""".replace("hunter2", PASSWORD)
 ALL = f"{CATALOGUE}---\n{MAILBOX}"
 
 
@@ -38,17 +41,17 @@ def test_apply_creates_then_finds_nothing_to_do_and_never_shows_the_secret(cli):
     assert "3 to create" in first.out
     assert "3 unchanged" in second.out
     assert first.errors[0].startswith("warning: a secret stands in the file")
-    assert "hunter2" not in first.out + second.out + "".join(first.errors)
+    assert PASSWORD not in first.out + second.out + "".join(first.errors)
     mailbox = cli.store(lambda store: store.mailboxes.get("support"))
     assert (mailbox.revision, mailbox.managed_by) == (1, "apply")
     secret = cli.store(lambda store: store.secrets.reveal(mailbox, "auth.password"))
-    assert secret.get_secret_value() == "hunter2"
+    assert secret.get_secret_value() == PASSWORD
 
 
 def test_export_applied_again_changes_nothing(cli):
     assert cli.here("apply", "-f", "-", stdin=ALL).code == 0
     exported = cli("export")
-    assert "hunter2" not in exported.out
+    assert PASSWORD not in exported.out
     assert [one["kind"] for one in yaml.safe_load_all(exported.out)] == ["Department", "Service", "Mailbox"]
     again = cli.here("apply", "-f", "-", "--prune", "--detailed-exitcode", stdin=exported.out)
     assert (again.code, again.errors) == (0, [])
@@ -72,10 +75,10 @@ def test_diff_and_dry_run_show_a_change_and_write_nothing(cli):
 
 def test_a_changed_password_alone_is_applied(cli):
     cli.here("apply", "-f", "-", stdin=ALL)
-    assert cli.here("apply", "-f", "-", "--detailed-exitcode", stdin=ALL.replace("hunter2", "hunter3")).code == 2
+    assert cli.here("apply", "-f", "-", "--detailed-exitcode", stdin=ALL.replace(PASSWORD, OTHER)).code == 2
     mailbox = cli.store(lambda store: store.mailboxes.get("support"))
     secret = cli.store(lambda store: store.secrets.reveal(mailbox, "auth.password"))
-    assert (mailbox.revision, secret.get_secret_value()) == (2, "hunter3")
+    assert (mailbox.revision, secret.get_secret_value()) == (2, OTHER)
 
 
 def test_prune_deletes_what_is_no_longer_written(cli):
@@ -134,7 +137,7 @@ def test_what_a_stored_mailbox_names_cannot_be_pruned_from_the_catalogue(cli, go
     [
         ("{host: imap.example.com}", "{host: h.example, prot: 1}", 'unknown field "prot"'),
         ("{host: imap.example.com}", "{host: h.example, port: x}", '"port" must be a whole number'),
-        (", password: hunter2", "", "secret password is missing"),
+        (f", password: {PASSWORD}", "", "secret password is missing"),
         ("defaultService: hr", "defaultService: hrr", 'no Service is named "hrr"'),
         ("defaultService: hr", "impactServices: [hr, hrr]", 'no Service is named "hrr"'),
         ("defaultService: hr", "department: itt", 'no Department is named "itt"'),

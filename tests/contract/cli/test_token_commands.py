@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from tests.support.canary import secret
+
 YAML = """
 apiVersion: mail-automator/v1
 kind: Mailbox
@@ -12,9 +14,9 @@ spec:
   module: ticket
   email: support@example.com
   imap: {host: imap.example.com}
-  auth: {type: basic, password: canary-pw}
+  auth: {type: basic, password: PASSWORD}
   acknowledgements: {enabled: false}
-"""
+""".replace("PASSWORD", secret("cli"))
 
 
 @pytest.fixture
@@ -52,4 +54,4 @@ def test_changes_by_command_line_are_in_the_audit_log_without_secrets(ready) -> 
     assert [one.action for one in log] == ["create", "pause", "resume", "delete"]
     assert log[0].secrets == {"auth.password": "changed"}
     assert all(one.who.startswith("cli ") for one in log)
-    assert "canary-pw" not in str(log)
+    assert secret("cli") not in str(log)

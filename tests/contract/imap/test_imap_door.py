@@ -21,6 +21,7 @@ from services.fetcher.imap.signin import login_command
 from services.fetcher.imap.tls import open_wire
 from shared.domain.errors import AutomatorError, ConfigurationError
 from shared.domain.mailbox import Encryption, Imap
+from tests.support.canary import secret
 from tests.support.imap import PASSWORD, USER, imap_of, logged_in, mail
 
 BOTH = pytest.mark.parametrize("encryption", list(Encryption))
@@ -83,8 +84,8 @@ async def test_a_wrong_password_is_authentication_rejected_and_not_told(
     dovecot: Dovecot, encryption: Encryption
 ) -> None:
     with pytest.raises(AuthenticationRejected) as caught:
-        await opener(imap_of(dovecot, encryption), USER, SecretStr("wrong-secret"))
-    assert "wrong-secret" not in caught.value.line()
+        await opener(imap_of(dovecot, encryption), USER, SecretStr(secret("wrong")))
+    assert secret("wrong") not in caught.value.line()
     assert caught.value.remedy
 
 
@@ -98,8 +99,8 @@ async def test_an_unknown_folder_is_missing_and_the_known_ones_are_named(dovecot
 
 
 HARD = {
-    "DESK\\ann smith": 'with "quotes" and \\',
-    "ümlaut@desk.example": "pässwörd ☃",
+    "DESK\\ann smith": secret('with "quotes" and \\'),
+    "ümlaut@desk.example": secret("pässwörd ☃"),
     '"quoted"': "{5}",
     "blank": " blank ",
     "backslash": "a\\",

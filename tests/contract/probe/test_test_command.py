@@ -11,15 +11,18 @@ import yaml
 
 from services.console.cli.actor import actor
 from services.console.cli.main import NAME
-from tests.contract.probe.conftest import imap_at
+from tests.contract.probe.conftest import PASSWORD, imap_at
+from tests.support.canary import check, secret
 
 COMMAND = Path(sys.executable).with_name(NAME)
-CANARY = "canary-5d1e"
+CANARY = secret("command")
 
 
 def run(home: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     env = {"PATH": os.defpath, "HOME": str(home), "LANG": "C.UTF-8", **environ}
-    return subprocess.run([COMMAND, *arguments], env=env, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run([COMMAND, *arguments], env=env, capture_output=True, text=True, timeout=60, check=False)
+    check(ended.stdout + ended.stderr, f"the output of {NAME}")
+    return ended
 
 
 def document(tmp_path, server, auth):
@@ -34,10 +37,10 @@ def document(tmp_path, server, auth):
 
 async def test_unsaved_values_are_tested_without_a_store(dovecot, tmp_path):
     file = document(tmp_path, dovecot, {"type": "basic", "passwordFrom": {"env": "SUPPORT_PASSWORD"}})
-    good = run(tmp_path, "mailbox", "test", "-f", file, "--allow-loopback", SUPPORT_PASSWORD="correct horse")
+    good = run(tmp_path, "mailbox", "test", "-f", file, "--allow-loopback", SUPPORT_PASSWORD=PASSWORD)
     assert good.returncode == 0, good.stdout + good.stderr
     assert "folder        ok" in good.stdout and "The test passed." in good.stdout
-    assert "correct horse" not in good.stdout + good.stderr
+    assert PASSWORD not in good.stdout + good.stderr
 
 
 async def test_a_failure_is_exit_1_and_json_lines_hold_every_step_and_no_secret(dovecot, tmp_path):
@@ -53,7 +56,7 @@ async def test_a_failure_is_exit_1_and_json_lines_hold_every_step_and_no_secret(
 
 
 async def test_this_machine_is_refused_unless_it_is_allowed(dovecot, tmp_path):
-    file = document(tmp_path, dovecot, {"type": "basic", "password": "correct horse"})
+    file = document(tmp_path, dovecot, {"type": "basic", "password": PASSWORD})
     refused = run(tmp_path, "mailbox", "test", "-f", file)
     allowed = run(tmp_path, "mailbox", "test", "-f", file, MAIL_AUTOMATOR_PROBE_ALLOW_LOOPBACK="true")
     assert (refused.returncode, allowed.returncode) == (1, 0)
