@@ -56,7 +56,8 @@ def check_exception(error: BaseException) -> None:
         one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
 
 
-def _taken() -> list[str]:
+def taken() -> list[str]:
+    """Where it was seen since this was asked last."""
     found = list(_found)
     _found.clear()
     return found
@@ -76,7 +77,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     error = call.excinfo.value if call.excinfo is not None else None
     if isinstance(error, Exception) and not isinstance(error, AssertionError):
         check_exception(error)
-    places = _taken()
+    places = taken()
     if places:
         report.outcome = "failed"
         report.longrepr = f"{report.longrepr}\n{_told(places)}" if report.longrepr else _told(places)
@@ -89,7 +90,7 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, A
     report = yield
     for name, content in report.sections:
         check(content, name.lower())
-    places = _taken()
+    places = taken()
     if places:
         report.outcome, report.longrepr = "failed", _told(places)
     return report
@@ -123,7 +124,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """What was seen outside all tests: the run fails; a worker tells the run."""
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
-        output["canary"] = _taken()
+        output["canary"] = taken()
     elif _found and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -131,4 +132,4 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say why."""
     if _found:
-        terminalreporter.write_line(f"ERROR {_told(_taken())}", red=True)
+        terminalreporter.write_line(f"ERROR {_told(taken())}", red=True)

@@ -16,7 +16,8 @@ from shared.contracts.codec import Envelope
 from shared.domain.errors import BrokerUnavailable, ConfigurationError
 from shared.domain.ticket import OutboxEvent
 from shared.observability.metrics import Metrics
-from tests.support.canary import WORD
+from tests.support.broker import tapped
+from tests.support.canary import WORD, secret, taken
 
 
 def envelope(body: bytes = b"hello", mail_id: str = "m1") -> Envelope:
@@ -107,6 +108,17 @@ async def test_a_wrong_password_is_a_configuration_error_at_once(rabbitmq_url: s
         await Broker.connect(settings, metrics)
     assert caught.value.code == "broker_credentials"
     assert WORD not in caught.value.line()
+
+
+async def test_the_watch_over_the_exchanges_sees_a_secret_in_a_message(
+    broker_settings: BrokerSettings, metrics: Metrics
+) -> None:
+    """What `tests.support.broker.tapped` is there for."""
+    door = await Broker.connect(broker_settings, metrics)
+    async with tapped(broker_settings.url.get_secret_value()):
+        await door.publish(topology.MAIL, "email.accepted", [envelope(secret().encode())])
+    await door.close()
+    assert taken() == ["the body of a message"]
 
 
 async def test_verify_refuses_a_broker_without_the_topology(broker_settings: BrokerSettings, metrics: Metrics) -> None:
