@@ -51,6 +51,4 @@ def judge(status: MailboxStatus | None, before: MailboxStatus | None) -> str | N
 def _late(status: MailboxStatus | None, seconds: float) -> str:
     if status is None or status.state is Phase.STOPPED:
         return f"no fetcher took it within {seconds:g} s: is one running?"
-    return f"it did not connect within {seconds:g} s ({status.state})" + (
-        f": {status.sentence}" * bool(status.sentence)
-    )
+    return f"it did not connect within {seconds:g} s: {status.sentence or status.state}"
