@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from services.all_in_one.settings import handed_on
@@ -12,11 +13,14 @@ from shared.runtime.settings import PREFIX
 SOURCE = Path(__file__).resolve().parents[2]
 """The folder that holds `services` and `shared`."""
 
+LAPTOP: Mapping[str, str] = MappingProxyType({f"{PREFIX}PROBE_ALLOW_LOOPBACK": "true"})
+"""What the environment may overrule: here a mailbox may be tested on a mail server of this machine."""
+
 
 @dataclass(frozen=True, slots=True)
 class Launch:
     """What all services have in common. Seconds; `database` is the store's; `private` makes the data folder 0700,
-    otherwise 0711: what lies in it is private all the same."""
+    otherwise 0711: what lies in it is private all the same. `api_port` is that of the first console, 0 any free one."""
 
     database: str = "mail_automator"
     key_file: Path | None = None
@@ -26,6 +30,7 @@ class Launch:
     drain_seconds: float = 20
     allow_install: bool = True
     private: bool = True
+    api_port: int = 0
 
     def command(self, service: str) -> tuple[str, ...]:
         """The command line of a service: `python -m services.<name>`."""
@@ -45,4 +50,5 @@ class Launch:
             "LOG_LEVEL": self.log_level,
         }
         path = ":".join(filter(None, (str(SOURCE), environ.get("PYTHONPATH"))))
-        return handed_on(environ) | {f"{PREFIX}{name}": value for name, value in where.items()} | {"PYTHONPATH": path}
+        own = {f"{PREFIX}{name}": value for name, value in where.items()}
+        return {**LAPTOP, **handed_on(environ), **own, "PYTHONPATH": path}

@@ -10,7 +10,7 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -98,7 +98,13 @@ class System:
             "key_file": str(self.key_file),
             "pid": os.getpid(),
             "services": {name: self.admin_urls(name) for name in self.services},
+            "api": self.api_urls,
         }
+
+    @property
+    def api_urls(self) -> list[str]:
+        """The URL of the HTTP API of each console; its paths begin with /api/v1."""
+        return [f"http://127.0.0.1:{one.program.api_port}" for one in self.supervisor.kept if one.program.api_port]
 
     def admin_urls(self, name: str) -> list[str]:
         """The admin URL (/metrics, /readyz, /livez) of each replica of a service."""
@@ -139,9 +145,9 @@ class System:
 
     async def start_services(self) -> None:
         """Start the services and wait until each /readyz answers 200."""
-        ports = iter(free_ports(sum(self.services.values())))
+        ports = iter(free_ports(sum(self.services.values()) + self.services.get("console", 0)))
         started = [
-            self.supervisor.start(self._program(name, index, next(ports)))
+            self.supervisor.start(self._program(name, index, ports))
             for name in PIPELINE
             for index in range(self.services.get(name, 0))
         ]
@@ -193,12 +199,17 @@ class System:
         await guard.start()
         await first_moments.settle(self._rabbitmq.folder, self.broker_url)
 
-    def _program(self, name: str, index: int, admin_port: int) -> Program:
+    def _program(self, name: str, index: int, ports: Iterator[int]) -> Program:
+        admin_port, api_port = next(ports), 0
         env = self.launch.environment(self._environ, self.broker_url, self.store_url, self.key_file, admin_port)
         if name == "fetcher":
             # The same name after a restart gets the same mailboxes back at once, not when the old leases run out.
             env[f"{PREFIX}FETCHER_ID"] = f"{socket.gethostname()}-{self._identity}-{index}"
-        return Program(name, self.launch.command(name), env, index, admin_port)
+        if name == "console":
+            free = next(ports)
+            api_port = self.launch.api_port if self.launch.api_port and index == 0 else free
+            env[f"{PREFIX}CONSOLE_PORT"] = str(api_port)
+        return Program(name, self.launch.command(name), env, index, admin_port, api_port)
 
     def _write_endpoints(self) -> None:
         file = self.data / ENDPOINTS

@@ -11,9 +11,12 @@ from fastapi import FastAPI
 
 from services.console.api.server import build
 from services.console.api.surroundings import Surroundings
+from services.console.probe.settings import ProbeSettings
 from services.console.settings import ConsoleSettings
 from shared.broker.hints import configuration_changed
 from shared.broker.settings import BrokerSettings
+from shared.oauth.authorities import Authorities
+from shared.oauth.settings import OAuthSettings
 from shared.runtime import admin
 from shared.runtime.process import Process
 from shared.runtime.settings import read
@@ -22,6 +25,8 @@ from shared.store.indexes import ensure_indexes, verify_indexes
 from shared.store.settings import StoreSettings
 
 BEAT_SECONDS = 5.0
+TESTS_END_SECONDS = 5.0
+"""How long a test of a mailbox, whose listener has gone, may take to write its last record."""
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +43,8 @@ async def main(process: Process) -> None:
     """Run until the process drains."""
     settings = read(ConsoleSettings, process.environ)
     broker = read(BrokerSettings, process.environ)
+    rules = read(ProbeSettings, process.environ).rules()
+    authorities = Authorities.of(read(OAuthSettings, process.environ))
     store = await Store.open(read(StoreSettings, process.environ), clock=process.clock, environ=process.environ)
     try:
         await ensure_indexes(store)
@@ -47,8 +54,10 @@ async def main(process: Process) -> None:
         async def tell() -> None:
             await configuration_changed(broker.url)
 
-        api = build(Surroundings(store, process.clock, process.version, tell))
-        await _serve(process, api, settings)
+        around = Surroundings(store, process.clock, process.version, tell, rules, authorities)
+        await _serve(process, build(around), settings)
+        if around.running:
+            await asyncio.wait(around.running, timeout=TESTS_END_SECONDS)
     finally:
         await store.close()
 

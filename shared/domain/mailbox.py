@@ -317,3 +317,15 @@ def secret_binding(spec: MailboxSpec, name: str, field: str) -> str:
     if field == "auth.client_secret" and isinstance(spec.auth, OAuth2MicrosoftAuth):
         bound += (spec.auth.authority, spec.auth.tenant_id, spec.auth.client_id)
     return "\x1f".join(bound)
+
+
+def smtp_with_auth(spec: MailboxSpec) -> tuple[str, str, str, str] | None:
+    """Where else the secrets of `auth` go: the SMTP server (host, port, encryption) and user that are given them.
+
+    None if there is no SMTP server, or if it has a password of its own. A secret that is not typed anew (stored, or
+    read from a file or variable) must not go to another one than before.
+    """
+    smtp = spec.smtp
+    if smtp is None or smtp.password is not None or smtp.password_from is not None:
+        return None
+    return smtp.host, str(smtp.port), smtp.encryption.value, smtp.username or ""

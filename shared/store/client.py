@@ -26,6 +26,7 @@ from shared.store.ledger import Ledger
 from shared.store.mailbox_versions import MailboxVersions
 from shared.store.mailboxes import Mailboxes
 from shared.store.ports import Clock
+from shared.store.rates import Rates
 from shared.store.raw import RawMails
 from shared.store.runtime import Runtime
 from shared.store.secrets import Secrets
@@ -61,6 +62,7 @@ class Store:
         self.audit = Audit(self._database, clock)
         self.api_tokens = ApiTokens(self._database, clock)
         self.idempotency = IdempotencyKeys(self._database, clock)
+        self.rates = Rates(self._database, clock)
 
     @classmethod
     async def open(cls, settings: StoreSettings, *, clock: Clock, environ: Mapping[str, str] = _NO_ENVIRONMENT) -> Self:

@@ -47,6 +47,7 @@ INDEXES = (
     Index("raw_large.chunks", ("files_id",), verified=False),
     Index("mailbox_versions", ("name",)),
     Index("audit", ("name",)),
+    Index("rates", ("expires_ms",)),
     PROBE,
 )
 """Every index but those on `_id`, which every collection has."""

@@ -23,6 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 from services.all_in_one.demo.certificates import ensure_certificates
 from services.all_in_one.process import free_ports
 from shared.oauth.authorities import Authorities
+from tests.support.canary import WORD
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 SCOPE = "https://outlook.office365.com/.default"
@@ -155,9 +156,9 @@ class Provider:
 
     def _new_token(self) -> str:
         if not self.jwt:
-            return secrets.token_urlsafe(48)
+            return f"{WORD}{secrets.token_urlsafe(48)}"
         claims = {"aud": "https://outlook.office365.com", "roles": list(self.roles), "jti": secrets.token_hex(8)}
-        return ".".join((_part({"alg": "none"}), _part(claims), secrets.token_urlsafe(32)))
+        return ".".join((_part({"alg": "none"}), _part(claims), f"{WORD}{secrets.token_urlsafe(32)}"))
 
 
 class _Server(ThreadingHTTPServer):

@@ -9,8 +9,9 @@ from pydantic import Field
 from pydantic.alias_generators import to_camel
 
 from services.console.configuration.documents import Metadata
+from services.console.probe.steps import StepResult
 from services.console.timeline import Moment, summary
-from shared.domain.access import AuditRecord, SecretFate
+from shared.domain.access import ApiToken, AuditRecord, Role, SecretFate
 from shared.domain.catalogue import Catalogue, Department, Process, Service
 from shared.domain.decision import Classification
 from shared.domain.ledger import LedgerEntry
@@ -290,6 +291,48 @@ class AuditList(Document):
 
     items: tuple[AuditView, ...]
     next_cursor: str | None
+
+
+class TokenView(Document):
+    """What is known of an API token."""
+
+    token_id: str
+    name: str
+    role: Role
+    created_by: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+class NewTokenView(TokenView):
+    """A token that was just made, with its text: the only time anyone sees it."""
+
+    token: str
+
+
+class TokenList(Document):
+    """All tokens, oldest first."""
+
+    items: tuple[TokenView, ...]
+
+
+def token_fields(token: ApiToken) -> dict[str, Any]:
+    """The fields of a token's views."""
+    return {name: getattr(token, name) for name in TokenView.model_fields}
+
+
+class TestEnd(Document):
+    """How a test of a mailbox ended, after how many milliseconds."""
+
+    passed: bool
+    milliseconds: int
+
+
+class TestView(TestEnd):
+    """A whole test of a mailbox: each step in its order."""
+
+    steps: tuple[StepResult, ...]
 
 
 class HealthView(Document):

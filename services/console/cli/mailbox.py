@@ -76,21 +76,36 @@ def resume(context: typer.Context, name: Name) -> int:
 
 
 def delete(
-    context: typer.Context, name: Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
+    context: typer.Context,
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also one that `apply` manages.")] = False,
 ) -> int:
     """Delete a mailbox and its secrets. Its tickets and its books stay."""
     session = session_of(context)
-    session.run(lambda store: find(store, name))
+    _deletable(session.run(lambda store: find(store, name)), force)
     if not yes and not _agreed(name):
         return Exit.ERROR
 
     async def work(store: Store) -> bool:
-        return await changes.delete_mailbox(store, actor(), await find(store, name))
+        return await changes.delete_mailbox(store, actor(), _deletable(await find(store, name), force))
 
     if not session.change(work):
         raise NotFound(f"there is no mailbox {name}", remedy="somebody deleted it meanwhile")
     _say(session, f"mailbox {name} deleted", {"name": name, "deleted": True})
     return Exit.OK
+
+
+def _deletable(mailbox: Mailbox, force: bool) -> Mailbox:
+    """The mailbox, if it may be deleted here. Raises ConfigurationError for one that documents describe."""
+    if mailbox.managed_by == "apply" and not force:
+        raise ConfigurationError(
+            f"mailbox {mailbox.name} is managed by `apply`",
+            where="mailbox delete",
+            remedy="take its document away and apply with --prune, or add --force",
+            code="managed_by_apply",
+        )
+    return mailbox
 
 
 async def find(store: Store, name: str) -> Mailbox:

@@ -59,6 +59,10 @@ class Session:
             given["key_file"] = self.key_file
         return found.model_copy(update=given)
 
+    def names_a_store(self) -> bool:
+        """Whether an option, the environment or an all-in-one of this user says where the store is."""
+        return self._folder() is not None or self.store_url is not None or place_settings().store_url is not None
+
     def on_this_machine(self) -> bool:
         """Whether the system is an all-in-one of this machine."""
         return self._folder() is not None

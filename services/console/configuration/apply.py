@@ -8,18 +8,19 @@ import hmac
 from pydantic import SecretStr
 
 from services.console.configuration.documents import Documents
-from services.console.configuration.plan import Current, Plan, decide, is_stored
+from services.console.configuration.plan import EVERYTHING, Current, Plan, decide, is_stored
+from services.console.configuration.selector import Selector
 from shared.domain.errors import ConfigurationError
 from shared.domain.mailbox import Mailbox, split_secrets
 from shared.store.client import Store
 
 
-async def plan(store: Store, documents: Documents, *, prune: bool = False) -> Plan:
+async def plan(store: Store, documents: Documents, *, prune: bool = False, selector: Selector = EVERYTHING) -> Plan:
     """What would change. Raises ConfigurationProblems if the documents and the store do not fit together."""
     mailboxes = {one.name: one for one in await store.mailboxes.all()}
     catalogue = await store.catalogue.load()
     same = await _same_secrets(store, mailboxes, documents)
-    return decide(Current(mailboxes, catalogue, same), documents, prune=prune)
+    return decide(Current(mailboxes, catalogue, same), documents, prune=prune, selector=selector)
 
 
 async def apply(store: Store, todo: Plan) -> None:

@@ -14,9 +14,12 @@ from pydantic import SecretStr
 from services.console.configuration.documents import CatalogueItem, Documents, MailboxDocument
 from services.console.configuration.export import as_yaml, item_document, items, mailbox_document
 from services.console.configuration.problems import ConfigurationProblems, Position, suggest
+from services.console.configuration.selector import Selector
 from shared.domain.catalogue import Catalogue, Department, Process, Service
 from shared.domain.errors import ConfigurationError
-from shared.domain.mailbox import SECRET_FIELDS, Mailbox, MailboxSpec, secret_binding, split_secrets
+from shared.domain.mailbox import SECRET_FIELDS, Mailbox, MailboxSpec, secret_binding, smtp_with_auth, split_secrets
+
+EVERYTHING = Selector()
 
 
 class Action(StrEnum):
@@ -78,15 +81,17 @@ class Current:
     same: frozenset[tuple[str, str]] = frozenset()
 
 
-def decide(current: Current, documents: Documents, *, prune: bool = False) -> Plan:
-    """The plan. With `prune`, what is stored but not in the documents goes: only of kinds that the documents contain,
-    and of mailboxes only those that `apply` made.
+def decide(current: Current, given: Documents, *, prune: bool = False, selector: Selector = EVERYTHING) -> Plan:
+    """The plan for the documents that carry the labels of `selector`. With `prune`, what is stored but not in the
+    documents goes: only of kinds that the documents contain, and of mailboxes only those that `apply` made and that
+    carry these labels. The catalogue has no labels once it is stored: with a selector nothing of it goes.
 
     Raises ConfigurationProblems: a name nobody has, a stored secret that does not exist or belongs to another server.
     """
-    catalogue = _merged(current.catalogue, documents, prune)
+    documents = selector.of(given)
+    catalogue = _merged(current.catalogue, documents, prune and not selector)
     pairs = [_mailbox(current, one) for one in documents.mailboxes]
-    doomed = _doomed(current, documents) if prune else ()
+    doomed = _doomed(current, given, selector) if prune else ()
     problems = [*_stored_secret_problems(current, documents), *_dangling(current, documents, catalogue, doomed)]
     if problems:
         raise ConfigurationProblems(problems)
@@ -181,11 +186,13 @@ def _mailbox(current: Current, document: MailboxDocument) -> tuple[Change, Mailb
     return change, MailboxWrite(new, secrets)
 
 
-def _doomed(current: Current, documents: Documents) -> tuple[str, ...]:
-    if not documents.mailboxes:
+def _doomed(current: Current, given: Documents, selector: Selector) -> tuple[str, ...]:
+    """A mailbox that stands in any of the documents stays, whatever its labels are there."""
+    if not given.mailboxes:
         return ()
-    kept = {one.name for one in documents.mailboxes}
-    return tuple(name for name, one in current.mailboxes.items() if name not in kept and one.managed_by == "apply")
+    kept = {one.name for one in given.mailboxes}
+    ours = {name: one for name, one in current.mailboxes.items() if one.managed_by == "apply" and name not in kept}
+    return tuple(name for name, one in ours.items() if selector.takes(one.labels))
 
 
 def _stored_secret_problems(current: Current, documents: Documents) -> Iterator[ConfigurationError]:
@@ -202,6 +209,9 @@ def _stored_secret_problems(current: Current, documents: Documents) -> Iterator[
             elif secret_binding(old.spec, old.name, name) != secret_binding(document.spec, document.name, name):
                 what = f"the stored {name} belongs to another host, port, encryption or user"
                 yield document.position.problem(what, remedy, where)
+            elif part == "auth" and smtp_with_auth(document.spec) not in (None, smtp_with_auth(old.spec)):
+                what = f"the stored {name} was not given for this SMTP server and user"
+                yield document.position.problem(what, f"{remedy}; or give smtp a password of its own", where)
 
 
 def is_stored(spec: MailboxSpec, part: str, key: str) -> bool:

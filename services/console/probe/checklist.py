@@ -4,7 +4,7 @@ The first failing step ends its chain; SMTP is tested also if IMAP failed. Says 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -119,7 +119,7 @@ def steps_of(mailbox: Mailbox, chain: Chain) -> tuple[Step, ...]:
 
 async def probe(
     mailbox: Mailbox, credentials: Credentials, rules: Rules, clock: Clock, *, total_seconds: float = TOTAL_SECONDS
-) -> AsyncIterator[StepResult]:
+) -> AsyncGenerator[StepResult]:
     """Walk the checklist; each result comes as soon as its step has ended. Never raises for what a server does."""
     deadline = clock.monotonic() + total_seconds
     for chain in Chain:

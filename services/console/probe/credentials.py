@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from services.console.probe.steps import Chain
 from shared.domain.errors import ConfigurationError
-from shared.domain.mailbox import Mailbox, SecretSource
+from shared.domain.mailbox import Mailbox, SecretSource, smtp_with_auth
 from shared.sasl.values import Kind, kind_of, own_smtp_password
 
 Reveal = Callable[[Mailbox, str], Awaitable[SecretStr]]
@@ -73,7 +73,7 @@ class MailboxCredentials:
         if not (isinstance(source, SecretSource) and source.stored):
             return
         kept = await self.stored(mailbox.name)
-        if kept is None or _smtp(kept) != _smtp(mailbox):
+        if kept is None or smtp_with_auth(kept.spec) != smtp_with_auth(mailbox.spec):
             raise ConfigurationError(
                 "the stored secret belongs to another SMTP server",
                 where=f"mailbox {mailbox.name}",
@@ -92,8 +92,3 @@ def user_of(mailbox: Mailbox, chain: Chain) -> str:
     smtp = mailbox.spec.smtp
     own = smtp.username if chain is Chain.SMTP and smtp is not None else None
     return own or (mailbox.spec.email if uses_token(mailbox, chain) else mailbox.spec.login)
-
-
-def _smtp(mailbox: Mailbox) -> tuple[str, int, str, str | None] | None:
-    smtp = mailbox.spec.smtp
-    return None if smtp is None else (smtp.host, smtp.port, smtp.encryption.value, smtp.username)

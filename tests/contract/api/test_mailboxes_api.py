@@ -6,6 +6,7 @@ from services.console.configuration.documents import parse
 from services.console.configuration.source import parse as read_yaml
 from shared.domain.access import Role
 from tests.contract.api.conftest import CANARY
+from tests.support.canary import secret
 
 
 async def create(api, body, **spec):
@@ -125,7 +126,11 @@ async def test_what_git_manages_is_not_changed_by_accident(api, body) -> None:
     refused = await api("PUT", "/mailboxes/support", json=sent, headers=headers)
     assert (refused.status_code, refused.json()["code"]) == (409, "managed_by_apply")
     assert (await api("DELETE", "/mailboxes/support", headers=headers)).status_code == 409
-    sent["spec"]["auth"]["password"] = "typed again"
+    back = await api("POST", "/mailboxes/support/roll-back", json={"revision": 1}, headers=headers)
+    assert (back.status_code, back.json()["code"]) == (409, "managed_by_apply")
+    for move in ("pause", "resume"):
+        assert (await api("POST", f"/mailboxes/support/{move}", Role.OPERATOR)).status_code == 200
+    sent["spec"]["auth"]["password"] = secret("typed again")
     taken = await api("PUT", "/mailboxes/support?force=true", json=sent, headers=headers)
     assert (taken.status_code, taken.json()["managedBy"]) == (200, "console")
 

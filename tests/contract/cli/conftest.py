@@ -21,6 +21,7 @@ from shared.runtime.clock import Clock
 from shared.store.client import Store
 from shared.store.encryption import create_key_file
 from shared.store.settings import StoreSettings
+from tests.support.canary import check
 
 T = TypeVar("T")
 COMMAND = Path(sys.executable).with_name("mail-automator")
@@ -47,6 +48,7 @@ class Line:
         env, command = self._environment(environ), [COMMAND, *arguments]
         ran = subprocess.run(command, check=False, input=stdin, env=env, capture_output=True, text=True, timeout=60)
         assert "Traceback" not in ran.stdout + ran.stderr
+        check(ran.stdout + ran.stderr, "the output of a command")
         return Answer(ran.returncode, ran.stdout, ran.stderr.splitlines())
 
     def here(self, *arguments: str, stdin: str = "", **environ: str) -> Answer:
@@ -59,6 +61,7 @@ class Line:
             redirect_stderr(err),
         ):
             code = main(arguments)
+        check(out.getvalue() + err.getvalue(), "the output of a command")
         return Answer(code, out.getvalue(), err.getvalue().splitlines())
 
     def _environment(self, more: Mapping[str, str]) -> dict[str, str]:

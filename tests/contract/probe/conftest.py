@@ -15,8 +15,10 @@ from services.console.probe.steps import Chain, Outcome, StepResult
 from shared.domain.mailbox import Mailbox
 from shared.runtime.clock import Clock
 from shared.store.secrets import referred
+from tests.support.dovecot import USERS
 
-USER, PASSWORD = "support@desk.example", "correct horse"
+USER = "support@desk.example"
+PASSWORD = USERS[USER]
 
 
 class Checklist(tuple[StepResult, ...]):

@@ -4,11 +4,9 @@ import pytest
 
 from services.console.probe.credentials import MailboxCredentials
 from shared.domain.mailbox import MailboxSpec
-from tests.contract.probe.conftest import imap_at, mailbox_at
+from tests.contract.probe.conftest import PASSWORD, USER, imap_at, mailbox_at
 from tests.support.bad_certificates import make
 from tests.support.smtp import server_context, smtp_server
-
-USER, PASSWORD = "support@desk.example", "correct horse"
 
 
 @pytest.fixture

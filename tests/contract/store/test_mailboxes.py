@@ -15,9 +15,10 @@ from shared.store.encryption import create_key_file
 from shared.store.failures import Conflict
 from shared.store.settings import StoreSettings
 from tests.support.builders import mailbox
-from tests.support.embedded_store import FakeClock
+from tests.support.canary import WORD, secret
+from tests.support.embedded_store import FROM_THE_ENVIRONMENT, FakeClock
 
-SECRET = "hunter2-ünïcode \u2713"
+SECRET = secret("ünïcode \u2713")
 PASSWORD = {"auth.password": SecretStr(SECRET)}
 
 
@@ -112,13 +113,13 @@ async def test_a_stored_secret_is_revealed_and_is_nowhere_in_the_store_in_the_cl
     revealed = await store.secrets.reveal(put, "auth.password")
     assert revealed.get_secret_value() == SECRET
     kept = [await store.collection(name).find({}) for name in ("mailboxes", "mailbox_versions")]
-    assert "hunter2" not in repr(kept)
-    assert "hunter2" not in repr(await store.mailboxes.all())
+    assert WORD not in repr(kept)
+    assert WORD not in repr(await store.mailboxes.all())
 
 
 async def test_an_inline_password_is_sealed_and_never_written(store: Store) -> None:
     put = await store.mailboxes.put(mailbox(auth={"type": "basic", "password": SECRET}), {})
-    assert "hunter2" not in repr(await store.collection("mailboxes").find({}))
+    assert WORD not in repr(await store.collection("mailboxes").find({}))
     assert put.spec.auth.password is None
     assert (await store.secrets.reveal(put, "auth.password")).get_secret_value() == SECRET
 
@@ -163,14 +164,14 @@ async def test_a_secret_that_is_not_referred_to_any_more_is_gone(store: Store) -
         {},
     )
     assert await store.mailboxes.sealed_secret("support", "auth.password") is None
-    assert (await store.secrets.reveal(second, "auth.password")).get_secret_value() == "from-the-environment"
+    assert (await store.secrets.reveal(second, "auth.password")).get_secret_value() == FROM_THE_ENVIRONMENT
 
 
 async def test_imap_and_smtp_passwords_are_kept_apart(store: Store) -> None:
     smtp = {"host": "smtp.example.com", "username": "out", "password_from": {"stored": True}}
-    given = PASSWORD | {"smtp.password": SecretStr("other")}
+    given = PASSWORD | {"smtp.password": SecretStr(secret("other"))}
     put = await store.mailboxes.put(stored(smtp=smtp), given)
-    assert (await store.secrets.reveal(put, "smtp.password")).get_secret_value() == "other"
+    assert (await store.secrets.reveal(put, "smtp.password")).get_secret_value() == secret("other")
     assert (await store.secrets.reveal(put, "auth.password")).get_secret_value() == SECRET
 
 
@@ -208,7 +209,7 @@ async def test_after_the_key_was_replaced_a_secret_does_not_open_and_the_error_n
     with pytest.raises(ConfigurationError, match="sealed with key") as caught:
         await reader.secrets.reveal(put, "auth.password")
     assert caught.value.code == "secret_key_missing"
-    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+    assert WORD not in "".join(traceback.format_exception(caught.value))
     await reader.close()
 
 

@@ -16,6 +16,7 @@ from shared.domain.mailbox import (
     split_secrets,
 )
 from tests.support.builders import spec
+from tests.support.canary import WORD
 
 MINIMAL: dict[str, Any] = {
     "module": "ticket",
@@ -77,12 +78,12 @@ def test_what_does_not_hold_together_is_refused_and_named(change: dict[str, Any]
 
 def test_secrets_leave_the_model_and_leave_a_reference() -> None:
     """Nothing that is stored holds a secret."""
-    before = spec(auth={"type": "basic", "password": "hunter2"})
+    before = spec(auth={"type": "basic", "password": WORD})
     after, secrets = split_secrets(before)
-    assert {name: secret.get_secret_value() for name, secret in secrets.items()} == {"auth.password": "hunter2"}
+    assert {name: secret.get_secret_value() for name, secret in secrets.items()} == {"auth.password": WORD}
     assert isinstance(after.auth, BasicAuth)
     assert (after.auth.password, after.auth.password_from) == (None, SecretSource(stored=True))
-    assert "hunter2" not in after.model_dump_json() + repr(before) + str(before)
+    assert WORD not in after.model_dump_json() + repr(before) + str(before)
     assert split_secrets(after) == (after, {})
 
 
@@ -105,5 +106,5 @@ def test_a_stored_secret_is_bound_to_host_port_encryption_and_user(change: dict[
 
 def test_a_secret_is_never_printed() -> None:
     """SecretStr all the way."""
-    auth = BasicAuth(password=SecretStr("hunter2"))
-    assert "hunter2" not in f"{auth!r} {auth}"
+    auth = BasicAuth(password=SecretStr(WORD))
+    assert WORD not in f"{auth!r} {auth}"

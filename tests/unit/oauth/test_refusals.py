@@ -9,8 +9,9 @@ from shared.oauth.errors import ProviderUnavailable, SignInRefused
 from shared.oauth.refusals import refusal
 from shared.oauth.settings import OAuthSettings
 from shared.oauth.values import Application
+from tests.support.canary import secret
 
-APPLICATION = Application("tenant", "client", SecretStr("the~secret"), "https://login.microsoftonline.com")
+APPLICATION = Application("tenant", "client", SecretStr(secret("the~secret")), "https://login.microsoftonline.com")
 
 CODES = [
     (7000222, "oauth_secret_expired"),
@@ -38,11 +39,11 @@ def test_each_code_has_a_sentence_and_a_remedy(number: int, code: str, listed: b
 
 
 def test_an_unknown_code_shows_the_servers_words_without_the_secret_and_on_one_line() -> None:
-    answer = {"error": "x", "error_description": "AADSTS1234567: it is\r\nthe~secret " + "long " * 100}
+    answer = {"error": "x", "error_description": f"AADSTS1234567: it is\r\n{secret('the~secret')} " + "long " * 100}
     error = refusal(answer, APPLICATION, "mailbox support")
     assert error.code == "oauth_refused"
     assert "AADSTS1234567" in error.what
-    assert "the~secret" not in error.what
+    assert secret("the~secret") not in error.what
     assert "\n" not in error.what and len(error.what) < 260
 
 

@@ -6,6 +6,7 @@ from shared.broker.settings import BrokerSettings
 from shared.domain.errors import ConfigurationError
 from shared.runtime.consume import backoff
 from shared.runtime.settings import LogSettings, read
+from tests.support.canary import WORD
 
 
 def test_a_misspelt_variable_is_refused_with_a_suggestion(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,10 +28,10 @@ def test_every_problem_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_bad_value_is_never_repeated_in_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """It may be a secret."""
-    monkeypatch.setenv("MAIL_AUTOMATOR_BROKER_HEARTBEAT_SECONDS", "hunter2")
+    monkeypatch.setenv("MAIL_AUTOMATOR_BROKER_HEARTBEAT_SECONDS", WORD)
     with pytest.raises(ConfigurationError) as caught:
         read(BrokerSettings, {})
-    assert "hunter2" not in caught.value.line()
+    assert WORD not in caught.value.line()
     assert "HEARTBEAT" in caught.value.line()
 
 

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from shared.domain.errors import ConfigurationError
 from shared.store.encryption import SecretBox, create_key_file, load_key
+from tests.support.canary import secret as canary
 
 BOX = SecretBox("k1", b"\x07" * 32)
 
@@ -30,7 +31,7 @@ def test_the_same_secret_never_looks_the_same_twice() -> None:
 
 @pytest.mark.parametrize("field", ["sealed", "nonce"])
 def test_a_sealed_secret_that_was_tampered_with_does_not_open(field: str) -> None:
-    sealed = BOX.seal(SecretStr("secret"), "b")
+    sealed = BOX.seal(SecretStr(canary()), "b")
     flipped = bytearray(base64.b64decode(sealed[field]))
     flipped[0] ^= 1
     with pytest.raises(ConfigurationError):
@@ -39,7 +40,7 @@ def test_a_sealed_secret_that_was_tampered_with_does_not_open(field: str) -> Non
 
 def test_a_sealed_secret_does_not_open_in_another_place() -> None:
     with pytest.raises(ConfigurationError, match="another host/user"):
-        BOX.open(BOX.seal(SecretStr("secret"), "b"), "c")
+        BOX.open(BOX.seal(SecretStr(canary()), "b"), "c")
 
 
 def test_a_new_key_file_is_readable_by_its_owner_only_and_never_overwritten(tmp_path: Path) -> None:
