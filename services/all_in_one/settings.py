@@ -30,6 +30,7 @@ class LaptopSettings(BaseSettings):
     store_url: SecretStr | None = None
     store_database: str = "mail_automator"
     store_key_file: Path | None = None
+    store_key: SecretStr | None = None
 
 
 class AllInOneSettings(BaseSettings):

@@ -20,7 +20,7 @@ from services.console.configuration.reference import markdown
 from services.console.configuration.schema import json_schema
 from services.console.configuration.source import read
 from shared.store.client import Store
-from shared.store.encryption import Vault
+from shared.store.keys import Keyring
 
 Files = Annotated[
     list[str],
@@ -110,7 +110,7 @@ def load(paths: list[str]) -> Documents:
 def _need_key(session: Session, todo: Plan) -> None:
     """Refuse before anything is written if there are secrets and no key to seal them with."""
     if any(write.secrets for write in todo.writes):
-        Vault(session.settings().key_file).box()
+        Keyring.of(session.settings()).current()
 
 
 def _report(printer: Printer, todo: Plan, *, dry_run: bool, with_diff: bool) -> None:

@@ -18,7 +18,7 @@ from services.console.defaults.presets import AuthType, Server
 from services.console.defaults.presets import defaults as preset
 from services.console.probe.addresses import Rules
 from services.console.probe.checklist import probe
-from services.console.probe.credentials import Credentials, MailboxCredentials, Reveal, Stored
+from services.console.probe.credentials import Credentials, MailboxCredentials, Reveal
 from services.console.probe.microsoft import MicrosoftAccess
 from services.console.probe.settings import ProbeSettings
 from services.console.probe.steps import Outcome, StepResult
@@ -54,11 +54,11 @@ def test(context: typer.Context, name: Name = None, file: File = None, allow_loo
 
     async def with_store(store: Store) -> bool:
         mailboxes = given or (await find(store, name or ""),)
-        return await _test(session.printer, mailboxes, store.secrets.reveal, store.mailboxes.get, rules)
+        return await _test(session.printer, mailboxes, store.secrets.reveal, rules)
 
     if needs_store:
         return Exit.OK if session.run(with_store) else Exit.ERROR
-    passed = asyncio.run(_test(session.printer, given, _without_store, _nothing_stored, rules))
+    passed = asyncio.run(_test(session.printer, given, _without_store, rules))
     return Exit.OK if passed else Exit.ERROR
 
 
@@ -77,12 +77,12 @@ def defaults(
     return Exit.OK
 
 
-async def _test(printer: Printer, mailboxes: Sequence[Mailbox], reveal: Reveal, stored: Stored, rules: Rules) -> bool:
+async def _test(printer: Printer, mailboxes: Sequence[Mailbox], reveal: Reveal, rules: Rules) -> bool:
     """Test one mailbox after the other; whether all of them passed."""
     from shared.oauth.tokens import MicrosoftTokens  # only here: its driver takes long to import
 
     tokens = MicrosoftTokens(Authorities.of(read(OAuthSettings, environment())), Clock())
-    credentials = MailboxCredentials(reveal, stored, MicrosoftAccess(tokens, reveal))
+    credentials = MailboxCredentials(reveal, MicrosoftAccess(tokens, reveal))
     try:
         passed = [await _walk(printer, one, credentials, rules) for one in mailboxes]
     finally:
@@ -125,10 +125,6 @@ async def _without_store(mailbox: Mailbox, field: str) -> SecretStr:
     if found is None:
         raise ConfigurationError("the secret is in the store", where=field, remedy="test the stored mailbox")
     return found
-
-
-async def _nothing_stored(name: str) -> None:
-    """Without a store there is no mailbox of that name."""
 
 
 def _server(server: Server) -> str:

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from services.console.cli.main import main
 from shared.runtime.clock import Clock
 from shared.store.client import Store
-from shared.store.encryption import create_key_file
+from shared.store.keys import create_key_file
 from shared.store.settings import StoreSettings
 
 T = TypeVar("T")

@@ -11,8 +11,8 @@ from pydantic import SecretStr
 from shared.domain.errors import ConfigurationError, Permanent
 from shared.domain.mailbox import Mailbox
 from shared.store.client import Store
-from shared.store.encryption import create_key_file
 from shared.store.failures import Conflict
+from shared.store.keys import create_key_file
 from shared.store.settings import StoreSettings
 from tests.support.builders import mailbox
 from tests.support.embedded_store import FakeClock
