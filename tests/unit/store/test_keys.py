@@ -71,7 +71,7 @@ def test_a_key_in_a_file_and_another_in_the_environment_are_too_many(monkeypatch
     given = {"MAIL_AUTOMATOR_STORE_KEY_FILE": "/k", "MAIL_AUTOMATOR_STORE_KEY": "hunter2"}
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(ConfigurationError, match="MAIL_AUTOMATOR_STORE_KEY: .*not both") as caught:
+    with pytest.raises(ConfigurationError, match=r"MAIL_AUTOMATOR_STORE_KEY: .*not both") as caught:
         read(StoreSettings, given)
     assert "hunter2" not in caught.value.line()
 
