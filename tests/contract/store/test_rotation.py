@@ -1,6 +1,8 @@
 """Every sealed thing in the store comes under the current key; nothing is lost, undone or shown on the way."""
 
 import asyncio
+import os
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -172,16 +174,60 @@ async def test_changes_made_while_it_runs_are_neither_lost_nor_undone_nor_left_u
     assert {one.labels["n"] for one in await after.mailboxes.all()} == {"5"}
 
 
+def slow_key(pipe: Path, content: bytes, *steps: Callable[[], object]) -> None:
+    """A key file on which each reader waits until a step is done; after the last step it is a plain file."""
+
+    def feed() -> None:
+        for number, step in enumerate(steps, start=1):
+            with pipe.open("wb") as waiting:
+                step()
+                waiting.write(content)
+                pipe.rename(pipe.with_suffix(f".{number}"))
+                os.mkfifo(pipe) if number < len(steps) else pipe.write_bytes(content)
+
+    os.mkfifo(pipe)
+    threading.Thread(target=feed, daemon=True).start()
+
+
 async def test_a_change_over_secrets_that_were_rewrapped_meanwhile_keeps_the_new_wrapping(
-    keys: Keys, opened: Opener
+    keys: Keys, opened: Opener, store_settings: StoreSettings, clock: FakeClock, tmp_path: Path
 ) -> None:
-    """Whatever the interleaving: once a rotation has passed, no kept secret is under the old key again."""
-    rotating, editor = await opened(keys.new, keys.old), await opened(keys.old, keys.new)
-    for n in range(10):
-        first = await put(await opened(keys.old), f"box-{n}")
-        saved, _ = await asyncio.gather(editor.mailboxes.put(first, {}), rotating.rotation.rewrap())
-        assert saved.revision == 2
-        assert [one.fate for one in await rotating.rotation.look()] == [Fate.CURRENT] * (n + 1)
+    """The editor has read the mailbox and waits for its key; a whole rotation passes."""
+    out = {"host": "smtp.example.com", "username": "out", "password": "first"}
+    box = mailbox("one", auth={"type": "basic", "password": "hunter2"}, smtp=out)
+    first = await (await opened(keys.old)).mailboxes.put(box, {})
+
+    async def rotation() -> None:
+        other = store_settings.model_copy(update={"key_file": keys.new, "old_key_files": str(keys.old)})
+        store = await Store.open(other, clock=clock)
+        assert (await store.rotation.rewrap()).rewrapped == 2
+        await store.close()
+
+    slow_key(tmp_path / "slow.key", keys.new.read_bytes(), lambda: asyncio.run(rotation()))
+    editor = await opened(tmp_path / "slow.key")
+    saved = await editor.mailboxes.put(first, {"smtp.password": SecretStr("second")})
+    after = await opened(keys.new)
+    assert saved.revision == 2
+    assert [one.fate for one in await after.rotation.look()] == [Fate.CURRENT] * 2
+    assert await password(after, "one") == "hunter2"
+    assert (await after.secrets.reveal(saved, "smtp.password")).get_secret_value() == "second"
+
+
+async def test_a_rotation_over_a_secret_that_was_changed_meanwhile_keeps_the_new_secret(
+    keys: Keys, opened: Opener, store_settings: StoreSettings, clock: FakeClock, tmp_path: Path
+) -> None:
+    """The rotation has read the mailbox and waits for its key; somebody gives another password."""
+    first = await put(await opened(keys.old), "one")
+
+    async def change() -> None:
+        store = await Store.open(store_settings.model_copy(update={"key_file": keys.old}), clock=clock)
+        await store.mailboxes.put(first, {"auth.password": SecretStr("changed")})
+        await store.close()
+
+    slow_key(tmp_path / "slow.key", keys.new.read_bytes(), lambda: None, lambda: asyncio.run(change()))
+    report = await (await opened(tmp_path / "slow.key", keys.old)).rotation.rewrap()
+    assert (report.rewrapped, report.left) == (1, ())
+    assert await password(await opened(keys.new), "one") == "changed"
 
 
 async def test_of_two_rotations_and_two_editors_at_once_each_change_wins_once(keys: Keys, opened: Opener) -> None:
