@@ -41,7 +41,7 @@ class Launch:
             "BROKER_URL": broker_url,
             "STORE_URL": store_url,
             "STORE_DATABASE": self.database,
-            **({"STORE_KEY_FILE": str(key_file)} if key_file else {}),
+            **({"STORE_KEY_FILE": str(key_file), "STORE_KEY": ""} if key_file else {}),
             "ADMIN_PORT": str(admin_port),
             "LOG_FORMAT": self.log_format,
             "LOG_LEVEL": self.log_level,

@@ -17,19 +17,22 @@ from shared.store.encryption import Sealed, Vault
 class Place(NamedTuple):
     """Where sealed things are: in `field` of every document of a collection, one or a list of them.
 
-    `guards` are whole numbers: whatever changes the field changes one of them, a rotation the last. `words` say whose
-    it is, by the document's key.
+    `guards` are fields of which one is changed by whatever changes the secrets. `counter` is the guard that a rotation
+    changes itself: needed where somebody writes sealed things back as they were read, which would undo it; who always
+    seals anew must not be disturbed (a renewed sign-in that is not stored is lost). `words` say whose it is, by the
+    document's key.
     """
 
     collection: str
     field: str
     guards: tuple[str, ...]
+    counter: str | None
     words: str
 
 
 PLACES = (
-    Place("mailboxes", "secrets", ("revision", "secrets_rev"), "mailbox {}"),
-    Place("sign_ins", "sealed", ("rev",), "sign-in of mailbox {}"),
+    Place("mailboxes", "secrets", ("revision", "secrets_rev"), "secrets_rev", "mailbox {}"),
+    Place("sign_ins", "sealed", ("rev",), None, "sign-in of mailbox {}"),
 )
 """Every place in the store that holds sealed secrets."""
 
@@ -136,4 +139,5 @@ def _guarded(place: Place, document: Document, after: list[Sealed]) -> tuple[Doc
     """The update of a document, only if nobody changed it since it was read."""
     query = {"_id": document["_id"], **{guard: document[guard] for guard in place.guards}}
     value = after if isinstance(document[place.field], list) else after[0]
-    return query, changed({place.field: value}, inc={place.guards[-1]: 1})
+    counted = {"inc": {place.counter: 1}} if place.counter else {}
+    return query, changed({place.field: value}, **counted)

@@ -44,7 +44,7 @@ class Line:
 
     def __call__(self, *arguments: str, stdin: str = "", **environ: str) -> Answer:
         """Run the installed command as a process of its own."""
-        env, command = self._environment(environ), [COMMAND, *arguments]
+        env, command = self.environment(environ), [COMMAND, *arguments]
         ran = subprocess.run(command, check=False, input=stdin, env=env, capture_output=True, text=True, timeout=60)
         assert "Traceback" not in ran.stdout + ran.stderr
         return Answer(ran.returncode, ran.stdout, ran.stderr.splitlines())
@@ -53,7 +53,7 @@ class Line:
         """The same without the process, which takes most of the time: for what another test ran as a process."""
         out, err, given = io.StringIO(), io.StringIO(), io.TextIOWrapper(io.BytesIO(stdin.encode()))
         with (
-            patch.dict(os.environ, self._environment(environ), clear=True),
+            patch.dict(os.environ, self.environment(environ), clear=True),
             patch.object(sys, "stdin", given),
             redirect_stdout(out),
             redirect_stderr(err),
@@ -61,7 +61,8 @@ class Line:
             code = main(arguments)
         return Answer(code, out.getvalue(), err.getvalue().splitlines())
 
-    def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
+    def environment(self, more: Mapping[str, str]) -> dict[str, str]:
+        """What a command finds in its environment."""
         return {
             "PATH": os.defpath,
             "LANG": "C.UTF-8",

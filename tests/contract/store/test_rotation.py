@@ -15,10 +15,11 @@ from pydantic import SecretStr
 from shared.domain.errors import ConfigurationError
 from shared.domain.mailbox import Mailbox
 from shared.store.client import Store
+from shared.store.collection import changed
 from shared.store.encryption import Vault
 from shared.store.failures import Conflict
 from shared.store.keys import Keyring, create_key_file, from_file
-from shared.store.rotation import PLACES, Fate
+from shared.store.rotation import Fate
 from shared.store.settings import StoreSettings
 from tests.support.builders import mailbox
 from tests.support.embedded_store import FakeClock
@@ -94,14 +95,14 @@ async def test_all_is_readable_by_the_new_key_alone_and_a_second_time_changes_no
     assert (await after.secrets.reveal(stored, "smtp.password")).get_secret_value() == "out-secret"
 
 
-async def test_sign_ins_are_rewrapped_too_under_a_new_rev(keys: Keys, opened: Opener) -> None:
+async def test_sign_ins_are_rewrapped_too_and_whoever_renews_one_does_not_notice(keys: Keys, opened: Opener) -> None:
     rotating = await opened(keys.new, keys.old)
     await sign_in(rotating, keys.old, "support", "refresh-token", rev=7)
     assert (await rotating.rotation.rewrap()).rewrapped == 1
     (document,) = await rotating.collection("sign_ins").find({})
     alone = Vault(Keyring.of(StoreSettings(key_file=keys.new)))
     assert alone.open(document["sealed"], "support").get_secret_value() == "refresh-token"
-    assert document["rev"] == 8
+    assert document["rev"] == 7
 
 
 async def test_what_is_under_a_key_that_is_not_there_is_left_alone_and_named(keys: Keys, opened: Opener) -> None:
@@ -245,11 +246,24 @@ async def test_of_two_rotations_and_two_editors_at_once_each_change_wins_once(ke
     assert await password(await opened(keys.new), "one") == "hunter2"
 
 
-def test_every_place_is_guarded_by_what_its_writers_change() -> None:
-    assert {place.collection: place.guards for place in PLACES} == {
-        "mailboxes": ("revision", "secrets_rev"),
-        "sign_ins": ("rev",),
-    }
+async def test_a_sign_in_that_was_renewed_meanwhile_keeps_the_renewed_one(
+    keys: Keys, opened: Opener, store_settings: StoreSettings, clock: FakeClock, tmp_path: Path
+) -> None:
+    await sign_in(await opened(keys.old), keys.old, "support", "first")
+
+    async def renew() -> None:
+        store = await Store.open(store_settings, clock=clock)
+        sealed = Vault(Keyring.of(StoreSettings(key_file=keys.old))).seal(SecretStr("renewed"), "support")
+        await store.collection("sign_ins").update({"_id": "support"}, changed({"sealed": sealed, "rev": 9}))
+        await store.close()
+
+    slow_key(tmp_path / "slow.key", keys.new.read_bytes(), lambda: None, lambda: asyncio.run(renew()))
+    rotating = await opened(tmp_path / "slow.key", keys.old)
+    assert (await rotating.rotation.rewrap()).left == ()
+    (document,) = await rotating.collection("sign_ins").find({})
+    alone = Vault(Keyring.of(StoreSettings(key_file=keys.new)))
+    assert alone.open(document["sealed"], "support").get_secret_value() == "renewed"
+    assert document["rev"] == 9
 
 
 async def test_a_running_process_follows_its_mounted_key_files(
