@@ -72,6 +72,7 @@ def compose(process: Process, data: Path | None) -> System:
         launch=Launch(
             database=where.store_database,
             key_file=where.store_key_file,
+            key_inherited=bool(where.store_key),
             log_format="console" if console else "json",
             log_level=logs.level,
             ready_seconds=how.ready_seconds,

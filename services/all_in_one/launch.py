@@ -20,10 +20,12 @@ LAPTOP: Mapping[str, str] = MappingProxyType({f"{PREFIX}PROBE_ALLOW_LOOPBACK": "
 @dataclass(frozen=True, slots=True)
 class Launch:
     """What all services have in common. Seconds; `database` is the store's; `private` makes the data folder 0700,
-    otherwise 0711: what lies in it is private all the same. `api_port` is that of the first console, 0 any free one."""
+    otherwise 0711: what lies in it is private all the same. `api_port` is that of the first console, 0 any free one.
+    `key_inherited`: the key of secrets is in the environment, so there is no key file."""
 
     database: str = "mail_automator"
     key_file: Path | None = None
+    key_inherited: bool = False
     log_format: Literal["json", "console"] = "json"
     log_level: str = "INFO"
     ready_seconds: float = 60
@@ -37,14 +39,14 @@ class Launch:
         return (sys.executable, "-m", f"services.{service}")
 
     def environment(
-        self, environ: Mapping[str, str], broker_url: str, store_url: str, key_file: Path, admin_port: int
+        self, environ: Mapping[str, str], broker_url: str, store_url: str, key_file: Path | None, admin_port: int
     ) -> dict[str, str]:
         """The environment of one process: what was inherited, then where everything is."""
         where = {
             "BROKER_URL": broker_url,
             "STORE_URL": store_url,
             "STORE_DATABASE": self.database,
-            "STORE_KEY_FILE": str(key_file),
+            **({"STORE_KEY_FILE": str(key_file), "STORE_KEY": ""} if key_file else {}),
             "ADMIN_PORT": str(admin_port),
             "LOG_FORMAT": self.log_format,
             "LOG_LEVEL": self.log_level,

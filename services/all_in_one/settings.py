@@ -31,6 +31,7 @@ class LaptopSettings(BaseSettings):
     store_database: str = "mail_automator"
     store_key_file: Path | None = None
     console_port: int | None = Field(default=None, ge=1, le=65535, description="By default 8080 if that is free.")
+    store_key: SecretStr | None = None
 
 
 class AllInOneSettings(BaseSettings):

@@ -27,7 +27,7 @@ from services.all_in_one.supervisor import Kept, Log, Program, Supervisor
 from shared.domain.errors import ConfigurationError, Fatal, Transient
 from shared.runtime.process import EXIT_CONFIGURATION
 from shared.runtime.settings import PREFIX
-from shared.store.encryption import create_key_file
+from shared.store.keys import create_key_file
 
 ENDPOINTS: Final = "endpoints.json"
 
@@ -59,7 +59,7 @@ class System:
         self.data = data.expanduser().resolve()
         self.services = _known(services)
         self.launch = launch or Launch()
-        self.key_file = self.launch.key_file or self.data / "store.key"
+        self.key_file = None if self.launch.key_inherited else self.launch.key_file or self.data / "store.key"
         self.supervisor = Supervisor(log)
         self._given = {"broker": broker_url, "store": store_url}
         self._environ = environment() if environ is None else dict(environ)
@@ -95,7 +95,7 @@ class System:
             "broker_url": self.broker_url,
             "store_url": self.store_url,
             "store_database": self.launch.database,
-            "key_file": str(self.key_file),
+            "key_file": str(self.key_file) if self.key_file else None,
             "pid": os.getpid(),
             "services": {name: self.admin_urls(name) for name in self.services},
             "api": self.api_urls,
@@ -135,7 +135,7 @@ class System:
         self.data.chmod(0o700 if self.launch.private else 0o711)
         what, remedy = "another all_in_one runs on this folder", "stop it, or give another folder (MAIL_AUTOMATOR_DATA)"
         self._lock = await hold(self.data / "lock", what, remedy)
-        if not self.key_file.exists():
+        if self.key_file is not None and not self.key_file.exists():
             create_key_file(self.key_file)
         servers = self._broker_answers(), self._store_answers()
         for result in await asyncio.gather(*servers, return_exceptions=True):

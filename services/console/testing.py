@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
 
-from services.console.probe.credentials import MailboxCredentials, Reveal, Stored
+from services.console.probe.credentials import MailboxCredentials, Reveal
 from services.console.probe.microsoft import MicrosoftAccess
 from services.console.probe.steps import StepResult
 from shared.domain.mailbox import Mailbox
@@ -23,13 +23,13 @@ UNSAVED = "unsaved"
 
 
 @asynccontextmanager
-async def credentials(reveal: Reveal, stored: Stored, authorities: Authorities) -> AsyncGenerator[MailboxCredentials]:
+async def credentials(reveal: Reveal, authorities: Authorities) -> AsyncGenerator[MailboxCredentials]:
     """What one test signs in with. Its tokens are fetched anew and forgotten with it."""
     from shared.oauth.tokens import MicrosoftTokens  # only here: its driver takes long to import
 
     tokens = MicrosoftTokens(authorities, Clock())
     try:
-        yield MailboxCredentials(reveal, stored, MicrosoftAccess(tokens, reveal))
+        yield MailboxCredentials(reveal, MicrosoftAccess(tokens, reveal))
     finally:
         tokens.close()
 

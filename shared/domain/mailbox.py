@@ -149,6 +149,11 @@ class Smtp(Document):
     password: SecretStr | None = None
     password_from: SecretSource | None = None
 
+    @property
+    def has_password(self) -> bool:
+        """Whether it has a password of its own. Otherwise it is signed in to with the secret of `auth`."""
+        return self.password is not None or self.password_from is not None
+
 
 class BasicAuth(Document):
     """User name and password. The user name logs in where it is given, otherwise the email."""
@@ -263,6 +268,11 @@ class MailboxSpec(Document):
             case _:
                 return self.email
 
+    @property
+    def smtp_login(self) -> str:
+        """The user name that logs in to SMTP."""
+        return (self.smtp.username if self.smtp else None) or self.login
+
 
 class Mailbox(Document):
     """A stored mailbox: its spec, and which revision of it this is."""
@@ -303,29 +313,3 @@ def split_secrets(spec: MailboxSpec) -> tuple[MailboxSpec, dict[str, SecretStr]]
             stored = {field: None, f"{field}_from": SecretSource(stored=True)}
             spec = spec.model_copy(update={part_name: part.model_copy(update=stored)})
     return spec, found
-
-
-def secret_binding(spec: MailboxSpec, name: str, field: str) -> str:
-    """What a stored secret is bound to (AEAD associated data): mailbox, field, host, port, encryption and user; a
-    client secret also to the identity server, tenant and client that it is sent to.
-
-    Change any of them and the stored secret no longer opens: it must be typed again (reliability, security rules).
-    """
-    server: Imap | Smtp = spec.smtp if field.startswith("smtp.") and spec.smtp is not None else spec.imap
-    user = server.username if isinstance(server, Smtp) and server.username else spec.login
-    bound = (name, field, server.host, str(server.port), server.encryption.value, user)
-    if field == "auth.client_secret" and isinstance(spec.auth, OAuth2MicrosoftAuth):
-        bound += (spec.auth.authority, spec.auth.tenant_id, spec.auth.client_id)
-    return "\x1f".join(bound)
-
-
-def smtp_with_auth(spec: MailboxSpec) -> tuple[str, str, str, str] | None:
-    """Where else the secrets of `auth` go: the SMTP server (host, port, encryption) and user that are given them.
-
-    None if there is no SMTP server, or if it has a password of its own. A secret that is not typed anew (stored, or
-    read from a file or variable) must not go to another one than before.
-    """
-    smtp = spec.smtp
-    if smtp is None or smtp.password is not None or smtp.password_from is not None:
-        return None
-    return smtp.host, str(smtp.port), smtp.encryption.value, smtp.username or ""

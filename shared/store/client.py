@@ -22,12 +22,14 @@ from shared.store.encryption import Vault
 from shared.store.failures import speaking
 from shared.store.fingerprints import Fingerprints
 from shared.store.idempotency import IdempotencyKeys
+from shared.store.keys import Keyring
 from shared.store.ledger import Ledger
 from shared.store.mailbox_versions import MailboxVersions
 from shared.store.mailboxes import Mailboxes
 from shared.store.ports import Clock
 from shared.store.rates import Rates
 from shared.store.raw import RawMails
+from shared.store.rotation import Rotation
 from shared.store.runtime import Runtime
 from shared.store.secrets import Secrets
 from shared.store.settings import StoreSettings
@@ -45,10 +47,11 @@ class Store:
         self._client = client
         self._database = client[settings.database]
         self._where = address(settings)
-        vault = Vault(settings.key_file)
+        vault = Vault(Keyring.of(settings))
         self.config = Config(self._database)
         self.mailboxes = Mailboxes(self._database, self.config, vault)
         self.secrets = Secrets(self.mailboxes, vault, environ)
+        self.rotation = Rotation(self._database, vault)
         self.catalogue = CatalogueStore(self._database, self.config)
         self.counters = Counters(self._database)
         self.ledger = Ledger(self._database, clock)

@@ -17,8 +17,8 @@ from pydantic import SecretStr
 
 from services.all_in_one.embedded_store import EmbeddedStore
 from shared.store.client import Store
-from shared.store.encryption import create_key_file
 from shared.store.indexes import ensure_indexes
+from shared.store.keys import create_key_file
 from shared.store.settings import StoreSettings
 from tests.support.canary import secret
 

@@ -16,7 +16,7 @@ from services.console.api.surroundings import Caller, Here, Surroundings, who
 from services.console.api.views import MailboxList, MailboxView
 from services.console.configuration import apply as applying
 from services.console.configuration.documents import Documents, MailboxDocument
-from services.console.configuration.plan import Plan
+from services.console.configuration.plan import Action, Plan
 from services.console.configuration.problems import Position, suggest
 from shared.domain.access import ApiToken
 from shared.domain.mailbox import Mailbox
@@ -49,12 +49,7 @@ async def create(here: Here, asking: Caller, request: Request, idempotency_key: 
     data = await bodies.read(request)
 
     async def work() -> JSONResponse:
-        documents = bodies.mailbox(data)
-        (given,) = documents.mailboxes
-        if await here.store.mailboxes.get(given.name) is not None:
-            remedy = "choose another name, or replace it with PUT"
-            raise Refused(409, f"there is a mailbox {given.name} already", remedy=remedy, code="exists")
-        stored = await _store(here, asking, documents, None)
+        stored = await _store(here, asking, bodies.mailbox(data), None)
         return await _answer(here, stored, 201, {"Location": f"/api/v1/mailboxes/{stored.name}"})
 
     return await once(here.store, asking.token_id, idempotency_key, data, work)
@@ -134,6 +129,8 @@ async def _store(here: Surroundings, asking: ApiToken, documents: Documents, old
     (given,) = documents.mailboxes
     check_sources(asking.role, given.name, given.spec, old)
     todo = _over(await applying.plan(here.store, documents), old)
+    if old is None and any(one.action is not Action.CREATE for one in todo.changes):
+        raise _exists(given.name)
     try:
         await changes.carry_out(here.store, who(asking), todo)
     except Conflict:
@@ -150,7 +147,8 @@ def _over(todo: Plan, old: Mailbox | None) -> Plan:
 
 
 def _exists(name: str) -> Refused:
-    return Refused(409, f"there is a mailbox {name} already", remedy="replace it with PUT", code="exists")
+    remedy = "choose another name, or replace it with PUT"
+    return Refused(409, f"there is a mailbox {name} already", remedy=remedy, code="exists")
 
 
 async def _set_paused(here: Surroundings, asking: ApiToken, name: str, paused: bool) -> JSONResponse:

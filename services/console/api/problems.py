@@ -58,9 +58,12 @@ STATUS: Mapping[str, int] = {
     "raw_missing": 404,
     "unknown_mailbox": 404,
     "secret_bound_elsewhere": 422,
+    "secret_missing": 422,
+    "secret_unreadable": 422,
     "key_file_missing": 503,
     "key_file_unreadable": 503,
     "key_file_invalid": 503,
+    "key_invalid": 503,
     "secret_key_missing": 503,
 }
 """The HTTP status of errors of the layers below, by their code; others by their fate."""

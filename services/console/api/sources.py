@@ -5,7 +5,8 @@ Otherwise an editor could name any file or variable of ours and a mail server of
 
 from services.console.api.problems import Refused
 from shared.domain.access import Role
-from shared.domain.mailbox import SECRET_FIELDS, Mailbox, MailboxSpec, secret_binding, smtp_with_auth
+from shared.domain.bindings import secret_binding
+from shared.domain.mailbox import SECRET_FIELDS, Mailbox, MailboxSpec
 from shared.store.mailboxes import source_of
 
 
@@ -25,9 +26,4 @@ def check_sources(role: Role, name: str, spec: MailboxSpec, old: Mailbox | None)
 
 def _as_before(name: str, spec: MailboxSpec, old: Mailbox, field: str) -> bool:
     same_place = secret_binding(spec, name, field) == secret_binding(old.spec, name, field)
-    return same_place and source_of(spec, field) == source_of(old.spec, field) and _same_smtp(spec, old.spec, field)
-
-
-def _same_smtp(spec: MailboxSpec, old: MailboxSpec, field: str) -> bool:
-    """Whether SMTP, which is given the secret of IMAP too unless it has its own, is where it was."""
-    return field.startswith("smtp.") or smtp_with_auth(spec) in (None, smtp_with_auth(old))
+    return same_place and source_of(spec, field) == source_of(old.spec, field)

@@ -25,7 +25,7 @@ from services.console.configuration.selector import parse as selected
 from services.console.configuration.source import read
 from shared.domain.mailbox_runtime import MailboxStatus
 from shared.store.client import Store
-from shared.store.encryption import Vault
+from shared.store.keys import Keyring
 
 Files = Annotated[
     list[str],
@@ -146,7 +146,7 @@ def _chosen(selector: list[str] | None, documents: Documents) -> Selector:
 def _need_key(session: Session, todo: Plan) -> None:
     """Refuse before anything is written if there are secrets and no key to seal them with."""
     if any(write.secrets for write in todo.writes):
-        Vault(session.settings().key_file).box()
+        Keyring.of(session.settings()).current()
 
 
 async def _arrived(store: Store, todo: Plan, before: Statuses, seconds: float) -> dict[str, str]:

@@ -22,7 +22,7 @@ from services.console.defaults.presets import AuthType, Server
 from services.console.defaults.presets import defaults as preset
 from services.console.probe.addresses import Rules
 from services.console.probe.checklist import probe
-from services.console.probe.credentials import Reveal, Stored
+from services.console.probe.credentials import Reveal
 from services.console.probe.settings import ProbeSettings
 from services.console.probe.steps import Outcome, StepResult
 from shared.domain.errors import ConfigurationError
@@ -57,13 +57,11 @@ def test(context: typer.Context, name: Name = None, file: File = None, allow_loo
 
     async def with_store(store: Store) -> bool:
         mailboxes = given or (await find(store, name or ""),)
-        return await _test(
-            session.printer, mailboxes, store.secrets.reveal, store.mailboxes.get, rules, _Books(store, name)
-        )
+        return await _test(session.printer, mailboxes, store.secrets.reveal, rules, _Books(store, name))
 
     if needs_store:
         return Exit.OK if session.run(with_store) else Exit.ERROR
-    passed = asyncio.run(_test(session.printer, given, _without_store, _nothing_stored, rules, None))
+    passed = asyncio.run(_test(session.printer, given, _without_store, rules, None))
     return Exit.OK if passed else Exit.ERROR
 
 
@@ -91,11 +89,11 @@ class _Books:
 
 
 async def _test(
-    printer: Printer, mailboxes: Sequence[Mailbox], reveal: Reveal, stored: Stored, rules: Rules, books: _Books | None
+    printer: Printer, mailboxes: Sequence[Mailbox], reveal: Reveal, rules: Rules, books: _Books | None
 ) -> bool:
     """Test one mailbox after the other; whether all of them passed."""
     authorities = Authorities.of(read(OAuthSettings, environment()))
-    async with testing.credentials(reveal, stored, authorities) as credentials:
+    async with testing.credentials(reveal, authorities) as credentials:
         passed = [await _walk(printer, one, probe(one, credentials, rules, Clock()), books) for one in mailboxes]
     if printer.for_people:
         printer.line("The test passed." if all(passed) else "The test failed.")
@@ -140,10 +138,6 @@ async def _without_store(mailbox: Mailbox, field: str) -> SecretStr:
     if found is None:
         raise ConfigurationError("the secret is in the store", where=field, remedy="test the stored mailbox")
     return found
-
-
-async def _nothing_stored(name: str) -> None:
-    """Without a store there is no mailbox of that name."""
 
 
 def _server(server: Server) -> str:

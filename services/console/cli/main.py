@@ -17,6 +17,7 @@ from services.console.cli import (
     connection,
     mailbox,
     quarantine,
+    secrets,
     services,
     simulate,
     store,
@@ -85,8 +86,13 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, Command], ...]], ...] = (
     ),
     (
         "store",
-        "The store's indexes, and the key of its secrets.",
-        (("init", store.init), ("check", store.check), ("key", store.key)),
+        "The store's indexes.",
+        (("init", store.init), ("check", store.check)),
+    ),
+    (
+        "secrets",
+        "The keys of the secrets in the store.",
+        (("key", secrets.key), ("status", secrets.status), ("rotate-key", secrets.rotate_key)),
     ),
     (
         "config",

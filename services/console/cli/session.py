@@ -57,6 +57,8 @@ class Session:
             given["url"] = self.store_url
         if self.key_file is not None:
             given["key_file"] = self.key_file
+        if given.get("key_file") is not None:
+            given["key"] = None
         return found.model_copy(update=given)
 
     def names_a_store(self) -> bool:

@@ -26,12 +26,12 @@ async def plan(store: Store, documents: Documents, *, prune: bool = False, selec
 async def apply(store: Store, todo: Plan) -> None:
     """Carry a plan out: first the catalogue that mailboxes refer to, then mailboxes, then deletions.
 
-    Raises store Conflict if somebody changed the same thing since the plan was made.
+    Raises store Conflict if somebody changed or created the same thing since the plan was made.
     """
     if todo.catalogue is not None:
         await store.catalogue.save(todo.catalogue)
     for write in todo.writes:
-        await store.mailboxes.put(write.mailbox, write.secrets)
+        await store.mailboxes.put(write.mailbox, write.secrets, create=write.create)
     for name in todo.deletes:
         await store.mailboxes.delete(name)
 

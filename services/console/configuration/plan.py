@@ -15,9 +15,10 @@ from services.console.configuration.documents import CatalogueItem, Documents, M
 from services.console.configuration.export import as_yaml, item_document, items, mailbox_document
 from services.console.configuration.problems import ConfigurationProblems, Position, suggest
 from services.console.configuration.selector import Selector
+from shared.domain.bindings import again, moved
 from shared.domain.catalogue import Catalogue, Department, Process, Service
 from shared.domain.errors import ConfigurationError
-from shared.domain.mailbox import SECRET_FIELDS, Mailbox, MailboxSpec, secret_binding, smtp_with_auth, split_secrets
+from shared.domain.mailbox import SECRET_FIELDS, Mailbox, MailboxSpec, split_secrets
 
 EVERYTHING = Selector()
 
@@ -50,10 +51,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class MailboxWrite:
-    """A mailbox to be stored, with the secrets to seal (by `part.field`)."""
+    """A mailbox to be stored, with the secrets to seal (by `part.field`); `create` if there must be none yet."""
 
     mailbox: Mailbox
     secrets: Mapping[str, SecretStr]
+    create: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +185,7 @@ def _mailbox(current: Current, document: MailboxDocument) -> tuple[Change, Mailb
     )
     fresh = tuple(name for name in secrets if (document.name, name) not in current.same)
     change = _change("Mailbox", document.name, _mailbox_yaml(old) if old else "", _mailbox_yaml(new), fresh)
-    return change, MailboxWrite(new, secrets)
+    return change, MailboxWrite(new, secrets, create=old is None)
 
 
 def _doomed(current: Current, given: Documents, selector: Selector) -> tuple[str, ...]:
@@ -206,12 +208,8 @@ def _stored_secret_problems(current: Current, documents: Documents) -> Iterator[
             remedy = "give the secret again: by file, env, or inline"
             if old is None or not is_stored(old.spec, part, key):
                 yield document.position.problem(f"no {name} is stored for this mailbox", remedy, where)
-            elif secret_binding(old.spec, old.name, name) != secret_binding(document.spec, document.name, name):
-                what = f"the stored {name} belongs to another host, port, encryption or user"
-                yield document.position.problem(what, remedy, where)
-            elif part == "auth" and smtp_with_auth(document.spec) not in (None, smtp_with_auth(old.spec)):
-                what = f"the stored {name} was not given for this SMTP server and user"
-                yield document.position.problem(what, f"{remedy}; or give smtp a password of its own", where)
+            elif what := moved(old.spec, document.spec, name):
+                yield document.position.problem(what, again(name), where)
 
 
 def is_stored(spec: MailboxSpec, part: str, key: str) -> bool:

@@ -21,11 +21,6 @@ from shared.domain.mailbox import Encryption, Mailbox, OAuth2MicrosoftAuth
 TOTAL_SECONDS: Final = 30.0
 STEP_SECONDS: Final = 8.0
 
-_REMEDIES: Final = {
-    "secret_bound_elsewhere": "Give the password again: a stored one is used only for the server and user it was "
-    "given for."
-}
-
 
 class Clock(Protocol):
     """For milliseconds and the deadline."""
@@ -153,7 +148,7 @@ async def _take(talk: Conversation, step: Step, clock: Clock, deadline: float) -
     except StepFailed as error:
         failure = error
     except AutomatorError as error:
-        remedy = error.remedy or _REMEDIES.get(error.code, "Correct the mailbox's configuration.")
+        remedy = error.remedy or "Correct the mailbox's configuration."
         failure = StepFailed(error.code.upper(), f"{_capital(error.what)}.", _capital(remedy))
     except TimeoutError:
         failure = _silent(step, talk)

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from services.console.cli.main import main
 from shared.runtime.clock import Clock
 from shared.store.client import Store
-from shared.store.encryption import create_key_file
+from shared.store.keys import create_key_file
 from shared.store.settings import StoreSettings
 from tests.support.canary import check
 
@@ -45,7 +45,7 @@ class Line:
 
     def __call__(self, *arguments: str, stdin: str = "", **environ: str) -> Answer:
         """Run the installed command as a process of its own."""
-        env, command = self._environment(environ), [COMMAND, *arguments]
+        env, command = self.environment(environ), [COMMAND, *arguments]
         ran = subprocess.run(command, check=False, input=stdin, env=env, capture_output=True, text=True, timeout=60)
         assert "Traceback" not in ran.stdout + ran.stderr
         check(ran.stdout + ran.stderr, "the output of a command")
@@ -55,7 +55,7 @@ class Line:
         """The same without the process, which takes most of the time: for what another test ran as a process."""
         out, err, given = io.StringIO(), io.StringIO(), io.TextIOWrapper(io.BytesIO(stdin.encode()))
         with (
-            patch.dict(os.environ, self._environment(environ), clear=True),
+            patch.dict(os.environ, self.environment(environ), clear=True),
             patch.object(sys, "stdin", given),
             redirect_stdout(out),
             redirect_stderr(err),
@@ -64,7 +64,8 @@ class Line:
         check(out.getvalue() + err.getvalue(), "the output of a command")
         return Answer(code, out.getvalue(), err.getvalue().splitlines())
 
-    def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
+    def environment(self, more: Mapping[str, str]) -> dict[str, str]:
+        """What a command finds in its environment."""
         return {
             "PATH": os.defpath,
             "LANG": "C.UTF-8",

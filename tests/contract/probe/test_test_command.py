@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 from services.console.cli.actor import actor
@@ -41,6 +42,42 @@ async def test_unsaved_values_are_tested_without_a_store(dovecot, tmp_path):
     assert good.returncode == 0, good.stdout + good.stderr
     assert "folder        ok" in good.stdout and "The test passed." in good.stdout
     assert PASSWORD not in good.stdout + good.stderr
+
+
+async def test_a_password_by_a_file_that_yaml_names_signs_in(dovecot, tmp_path):
+    secret = tmp_path / "password"
+    secret.write_text("correct horse\n")
+    file = document(tmp_path, dovecot, {"type": "basic", "passwordFrom": {"file": str(secret)}})
+    good = run(tmp_path, "mailbox", "test", "-f", file, "--allow-loopback")
+    assert good.returncode == 0, good.stdout + good.stderr
+    assert "correct horse" not in good.stdout + good.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (
+            {"file": "/nowhere/secret"},
+            "The secret file /nowhere/secret cannot be read (No such file or directory).",
+        ),
+        ({"file": "/dev"}, "The secret file /dev cannot be read (Is a directory)."),
+        ({"file": "/dev/null"}, "The secret file /dev/null cannot be read (it is empty)."),
+        ({"file": "not-utf-8"}, "The secret file not-utf-8 cannot be read (not UTF-8 text)."),
+        ({"env": "NOT_SET_ANYWHERE"}, "The environment variable NOT_SET_ANYWHERE is not set."),
+        ({"env": "EMPTY"}, "The environment variable EMPTY is not set."),
+    ],
+)
+async def test_a_file_or_variable_that_gives_no_secret_is_said_before_anything_is_sent(
+    dovecot, tmp_path, monkeypatch, source, told
+):
+    (tmp_path / "not-utf-8").write_bytes(b"\xff\xfe")
+    monkeypatch.chdir(tmp_path)
+    file = document(tmp_path, dovecot, {"type": "basic", "passwordFrom": source})
+    bad = run(tmp_path, "mailbox", "test", "-f", file, "--allow-loopback", "-o", "json", EMPTY="")
+    failed = next(one for one in map(json.loads, bad.stdout.splitlines()) if one["outcome"] == "failed")
+    assert (bad.returncode, failed["name"], failed["code"]) == (1, "authenticate", "IMAP_SECRET_MISSING")
+    assert (failed["sentence"], bool(failed["remedy"])) == (told, True)
+    assert "Login" not in dovecot.log_file.read_text(), "nothing was sent"
 
 
 async def test_a_failure_is_exit_1_and_json_lines_hold_every_step_and_no_secret(dovecot, tmp_path):

@@ -38,14 +38,10 @@ async def reveal(mailbox, field):
     return await referred(mailbox, field, {})
 
 
-async def nothing(name):
-    return None
-
-
 @pytest.fixture
 def credentials(provider):
     tokens = MicrosoftTokens(provider.authorities, Clock(), timeout=3)
-    yield MailboxCredentials(reveal, nothing, MicrosoftAccess(tokens, reveal))
+    yield MailboxCredentials(reveal, MicrosoftAccess(tokens, reveal))
     tokens.close()
 
 
@@ -75,7 +71,7 @@ async def test_a_token_that_the_mailbox_refuses_is_no_wrong_password(mail_server
         async def token_for(self, mailbox):
             return secret("token-2")
 
-    results = await check(mailbox_of(mail_server, provider), credentials=MailboxCredentials(reveal, nothing, Other()))
+    results = await check(mailbox_of(mail_server, provider), credentials=MailboxCredentials(reveal, Other()))
     assert results.why() == ("authenticate", "IMAP_TOKEN_REFUSED")
     assert "permission" in results.failed().remedy
     assert secret("token-2") not in str(list(results))
@@ -99,9 +95,7 @@ async def test_smtp_takes_the_token_too_and_its_challenge_is_answered(
     context, sink = server_context(files.certificate, files.key), TokenSink(USER, "good")
     async with smtp_server(context, USER, "x", implicit=True, handler=sink) as port:
         smtp = {"host": "localhost", "port": port, "ca_file": str(files.ca_file)}
-        results = await check(
-            mailbox_of(mail_server, provider, smtp), credentials=MailboxCredentials(reveal, nothing, Given())
-        )
+        results = await check(mailbox_of(mail_server, provider, smtp), credentials=MailboxCredentials(reveal, Given()))
     assert results.names("imap")[-1] == "folder"
     if code:
         assert results.why("smtp") == ("authenticate", code)

@@ -11,8 +11,8 @@ from pydantic import SecretStr
 from shared.domain.errors import ConfigurationError, Permanent
 from shared.domain.mailbox import Mailbox
 from shared.store.client import Store
-from shared.store.encryption import create_key_file
 from shared.store.failures import Conflict
+from shared.store.keys import create_key_file
 from shared.store.settings import StoreSettings
 from tests.support.builders import mailbox
 from tests.support.canary import WORD, secret
@@ -66,6 +66,18 @@ async def test_of_many_who_create_the_same_mailbox_one_succeeds(store: Store) ->
     assert sum(isinstance(one, Mailbox) for one in results) >= 1
     found = await store.mailboxes.get("support")
     assert found is not None and found.revision == sum(isinstance(one, Mailbox) for one in results)
+
+
+async def test_who_wants_to_create_never_changes_what_is_there(store: Store) -> None:
+    boxes = [mailbox(email=f"{n}@example.com") for n in range(5)]
+    results = await asyncio.gather(
+        *(store.mailboxes.put(one, {}, create=True) for one in boxes), return_exceptions=True
+    )
+    (winner,) = [one for one in results if isinstance(one, Mailbox)]
+    assert sum(isinstance(one, Conflict) for one in results) == 4
+    with pytest.raises(Conflict):
+        await store.mailboxes.put(mailbox(), {}, create=True)
+    assert await store.mailboxes.get("support") == winner
 
 
 async def test_a_mailbox_that_is_made_again_goes_on_counting_its_revisions(store: Store) -> None:
@@ -137,21 +149,26 @@ async def test_a_stored_secret_stays_through_a_change_that_leaves_host_and_user_
         {"imap": {"host": "imap.example.com", "port": 1993}},
         {"imap": {"host": "imap.example.com", "encryption": "starttls"}},
         {"auth": {"type": "basic", "username": "root", "password_from": {"stored": True}}},
+        {"smtp": {"host": "evil.example"}},
     ],
 )
 async def test_a_stored_secret_does_not_follow_to_another_host_or_user(store: Store, changes: dict[str, Any]) -> None:
     first = await store.mailboxes.put(stored(), PASSWORD)
     moved = first.model_copy(update={"spec": stored(**changes).spec})
-    with pytest.raises(ConfigurationError, match="another host/user: give it again"):
+    told = "changed since the stored password was given"
+    with pytest.raises(ConfigurationError, match=told) as caught:
         await store.mailboxes.put(moved, {})
-    with pytest.raises(ConfigurationError, match="another host/user: give it again"):
+    assert "mailbox support, auth.password" in caught.value.line()
+    assert caught.value.line().endswith("-> give the password again")
+    with pytest.raises(ConfigurationError, match=told):
         await store.secrets.reveal(moved, "auth.password")
     assert await store.mailboxes.get("support") == first
 
 
 async def test_a_stored_secret_that_was_never_given_is_refused(store: Store) -> None:
-    with pytest.raises(ConfigurationError, match="give it again"):
+    with pytest.raises(ConfigurationError, match="no secret is stored") as caught:
         await store.mailboxes.put(stored(), {})
+    assert caught.value.remedy == "give the password again"
     assert await store.mailboxes.all() == ()
 
 
@@ -163,7 +180,8 @@ async def test_a_secret_that_is_not_referred_to_any_more_is_gone(store: Store) -
         ),
         {},
     )
-    assert await store.mailboxes.sealed_secret("support", "auth.password") is None
+    (kept,) = await store.collection("mailboxes").find({})
+    assert kept["secrets"] == []
     assert (await store.secrets.reveal(second, "auth.password")).get_secret_value() == FROM_THE_ENVIRONMENT
 
 
@@ -206,7 +224,7 @@ async def test_after_the_key_was_replaced_a_secret_does_not_open_and_the_error_n
     create_key_file(tmp_path / "other.key")
     other = store_settings.model_copy(update={"key_file": tmp_path / "other.key"})
     reader = await Store.open(other, clock=clock)
-    with pytest.raises(ConfigurationError, match="sealed with key") as caught:
+    with pytest.raises(ConfigurationError, match="is under key") as caught:
         await reader.secrets.reveal(put, "auth.password")
     assert caught.value.code == "secret_key_missing"
     assert WORD not in "".join(traceback.format_exception(caught.value))

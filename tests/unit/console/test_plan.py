@@ -156,7 +156,7 @@ def test_a_stored_secret_that_is_not_there_is_refused():
 
 def test_a_stored_secret_is_not_sent_to_another_host():
     text = MAILBOX.replace(f"password: {WORD}", "passwordFrom: {stored: true}").replace("imap.example", "evil.example")
-    assert "belongs to another host" in problem(stored(), text)
+    assert "the IMAP server (host) changed since the stored password was given" in problem(stored(), text)
 
 
 def test_a_catalogue_alone_leaves_mailboxes_alone():

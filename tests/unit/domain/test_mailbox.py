@@ -12,7 +12,6 @@ from shared.domain.mailbox import (
     MailboxSpec,
     OAuth2MicrosoftAuth,
     SecretSource,
-    secret_binding,
     split_secrets,
 )
 from tests.support.builders import spec
@@ -85,23 +84,6 @@ def test_secrets_leave_the_model_and_leave_a_reference() -> None:
     assert (after.auth.password, after.auth.password_from) == (None, SecretSource(stored=True))
     assert WORD not in after.model_dump_json() + repr(before) + str(before)
     assert split_secrets(after) == (after, {})
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"imap": {"host": "evil.example.com"}},
-        {"imap": {"host": "imap.example.com", "port": 994}},
-        {"imap": {"host": "imap.example.com", "encryption": "starttls"}},
-        {"email": "other@example.com"},
-        {"auth": {"type": "basic", "username": "other"}},
-    ],
-)
-def test_a_stored_secret_is_bound_to_host_port_encryption_and_user(change: dict[str, Any]) -> None:
-    """Change one of them and the secret must be typed again."""
-    assert secret_binding(spec(**change), "support", "auth.password") != secret_binding(
-        spec(), "support", "auth.password"
-    )
 
 
 def test_a_secret_is_never_printed() -> None:
