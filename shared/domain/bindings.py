@@ -23,7 +23,7 @@ def secret_binding(spec: MailboxSpec, name: str, field: str) -> str:
 def elsewhere(old: MailboxSpec, new: Mailbox, field: str) -> ConfigurationError:
     """The error for a secret that was stored under `old` and is wanted for the other servers or users of `new`."""
     return ConfigurationError(
-        moved(old, new.spec, field),
+        moved(old, new.spec, field) or f"the stored {_WORDS[field]} was given for another server or user",
         where=f"mailbox {new.name}, {field}",
         remedy=again(field),
         code="secret_bound_elsewhere",

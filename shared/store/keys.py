@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+import structlog
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import SecretStr
 
@@ -27,6 +28,8 @@ TEXT_SETTING = "MAIL_AUTOMATOR_STORE_KEY"
 OLD_FILES_SETTING = "MAIL_AUTOMATOR_STORE_OLD_KEY_FILES"
 OLD_TEXTS_SETTING = "MAIL_AUTOMATOR_STORE_OLD_KEYS"
 _MAKE = f"make one with `mail-automator secrets key FILE` and set {FILE_SETTING}"
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +120,10 @@ class Keyring:
             )
         try:
             self._current = self._source()
-        except ConfigurationError:
+        except ConfigurationError as error:
             if self._current is None:
                 raise
+            log.warning("key_unreadable", error=error.line(), sealed_with=self._current.key_id)
         self._known[self._current.key_id] = self._current
         return self._current
 

@@ -90,6 +90,8 @@ class Mailboxes:
 
     async def _change(self, mailbox: Mailbox, given: Mapping[str, SecretStr], current: Document) -> Mailbox:
         """Over the revision and over the wrapping of the secrets that were read: a key rotation is never undone."""
+        if "secrets_rev" not in current:
+            raise _unreadable(mailbox.name, "of an older form", "delete it and make it again; its mails and books stay")
         update = {"revision": mailbox.revision + 1, "paused": bool(current["paused"])}
         stored = mailbox.model_copy(update=update)
         content = _fields(stored, self._sealed(mailbox, given, current))
@@ -147,13 +149,15 @@ def _mailbox(document: Document) -> Mailbox:
     try:
         return Mailbox.model_validate({"name": document["_id"], **fields})
     except ValidationError as error:
-        raise ConfigurationError(
-            f"the stored mailbox {document['_id']} is not of the form that this version reads "
-            f"({error.error_count()} fields)",
-            where="store, collection mailboxes",
-            remedy="upgrade this process, or apply the mailbox's YAML again",
-            code="mailbox_unreadable",
-        ) from None
+        why = f"not of the form that this version reads ({error.error_count()} fields)"
+        raise _unreadable(document["_id"], why, "upgrade this process, or apply the mailbox's YAML again") from None
+
+
+def _unreadable(name: str, why: str, remedy: str) -> ConfigurationError:
+    where = "store, collection mailboxes"
+    return ConfigurationError(
+        f"the stored mailbox {name} is {why}", where=where, remedy=remedy, code="mailbox_unreadable"
+    )
 
 
 def _version(mailbox: Mailbox) -> Document:

@@ -172,6 +172,23 @@ async def test_a_stored_secret_that_was_never_given_is_refused(store: Store) -> 
     assert await store.mailboxes.all() == ()
 
 
+async def test_a_stored_mailbox_of_an_older_form_is_made_again_and_the_error_says_so(store: Store) -> None:
+    """As versions before envelope encryption wrote it."""
+    first = await store.mailboxes.put(stored(), PASSWORD)
+    former = [{"field": "auth.password", "key_id": "k", "binding": "b", "nonce": "AAAA", "sealed": "AAAA"}]
+    await store.collection("mailboxes").update(
+        {"_id": "support"}, {"$set": {"secrets": former}, "$unset": {"secrets_rev": 1}}
+    )
+    with pytest.raises(ConfigurationError, match="given for another server or user"):
+        await store.secrets.reveal(first, "auth.password")
+    with pytest.raises(ConfigurationError, match="older form") as caught:
+        await store.mailboxes.put(first, PASSWORD)
+    assert caught.value.remedy.startswith("delete it and make it again")
+    assert await store.mailboxes.delete("support")
+    again = await store.mailboxes.put(stored(), PASSWORD)
+    assert (await store.secrets.reveal(again, "auth.password")).get_secret_value() == SECRET
+
+
 async def test_a_secret_that_is_not_referred_to_any_more_is_gone(store: Store) -> None:
     first = await store.mailboxes.put(stored(), PASSWORD)
     second = await store.mailboxes.put(
