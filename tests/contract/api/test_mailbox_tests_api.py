@@ -177,7 +177,7 @@ async def test_the_stored_secret_of_imap_goes_to_no_other_smtp_server(api, body,
         saved = await api("PUT", "/mailboxes/support", json=edited, headers={"If-Match": "*"})
     assert ends[one]["outcome"] == "ok"
     assert (ends[two]["name"], ends[two]["code"]) == ("authenticate", "SMTP_SECRET_BOUND_ELSEWHERE")
-    assert saved.status_code == 422 and "this SMTP server" in saved.json()["problems"][0]["what"]
+    assert saved.status_code == 422 and "the SMTP server (port) changed" in saved.json()["problems"][0]["what"]
 
 
 @pytest.mark.parametrize("source", [{"file": "/etc/hostname"}, {"env": "SUPPORT_PASSWORD"}])

@@ -46,11 +46,11 @@ async def test_unsaved_values_are_tested_without_a_store(dovecot, tmp_path):
 
 async def test_a_password_by_a_file_that_yaml_names_signs_in(dovecot, tmp_path):
     secret = tmp_path / "password"
-    secret.write_text("correct horse\n")
+    secret.write_text(f"{PASSWORD}\n")
     file = document(tmp_path, dovecot, {"type": "basic", "passwordFrom": {"file": str(secret)}})
     good = run(tmp_path, "mailbox", "test", "-f", file, "--allow-loopback")
     assert good.returncode == 0, good.stdout + good.stderr
-    assert "correct horse" not in good.stdout + good.stderr
+    assert PASSWORD not in good.stdout + good.stderr
 
 
 @pytest.mark.parametrize(
