@@ -95,6 +95,7 @@ class System:
             "broker_url": self.broker_url,
             "store_url": self.store_url,
             "store_database": self.launch.database,
+            "event_source": self._environ.get(f"{PREFIX}EVENT_SOURCE"),
             "key_file": str(self.key_file),
             "pid": os.getpid(),
             "services": {name: self.admin_urls(name) for name in self.services},

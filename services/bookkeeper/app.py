@@ -36,6 +36,7 @@ async def main(process: Process) -> None:
             process.clock,
             process.metrics,
             patience,
+            open_doors.event_source,
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(_every(process, settings.look_seconds, books.republish))

@@ -14,10 +14,12 @@ from services.bookkeeper.ports import Broker, Clock, DeadMessages, Ledger, Ticke
 from shared.broker.messages import Outgoing, owed
 from shared.broker.topology import CLASSIFIER, FILTER, MAIL, TICKET_WRITER
 from shared.contracts.codec import Envelope, encode
+from shared.contracts.events import mail_quarantined
 from shared.contracts.messages import EmailFetched
 from shared.domain.ledger import Failure, LedgerEntry
 from shared.observability.metrics import Metrics
 from shared.runtime.consume import MAX_ATTEMPTS, backoff
+from shared.runtime.outbox import send_owed
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +49,7 @@ class Bookkeeper:
         clock: Clock,
         metrics: Metrics,
         patience: Patience,
+        event_source: str,
     ) -> None:
         self._ledger = ledger
         self._tickets = tickets
@@ -55,18 +58,21 @@ class Bookkeeper:
         self._clock = clock
         self._metrics = metrics
         self._patience = patience
+        self._source = event_source
 
     async def republish(self) -> None:
         """Put back what is due, or made no progress, always from the raw mail.
 
         While the belt still carries mail, a mail without progress is most likely just waiting on it: then only what
-        has been without progress for very long is put back.
+        has been without progress for very long is put back. What a mail owes is sent before it moves on: it owes
+        nothing any more once it is done.
         """
         waiting = sum([await self._broker.depth(queue.name) for queue in _BELT])
         patience = self._patience.lost if waiting else self._patience.stalled
         now = self._clock.now()
         entries = await self._ledger.due(now, now - patience, self._patience.batch)
         claimed = [entry for entry in entries if await self._ledger.claim(entry, now)]
+        await send_owed(self._ledger, self._broker, [entry.mail_id for entry in claimed])
         await self._broker.publish_all([Outgoing(MAIL, EmailFetched.TYPE, encode(_again(entry))) for entry in claimed])
         for entry in claimed:
             reason = "due" if entry.next_attempt_at else "stalled"
@@ -108,8 +114,9 @@ class Bookkeeper:
         now = self._clock.now()
         failure = Failure(stage="broker", code="dead_lettered", what="the broker gave this message up", at=now)
         if entry.attempts + 1 >= MAX_ATTEMPTS:
-            await self._ledger.quarantine(mail_id, failure)
+            await self._ledger.quarantine(mail_id, failure, mail_quarantined(entry, failure, self._source))
             self._metrics.quarantined.labels("broker", failure.code).inc()
+            await send_owed(self._ledger, self._broker, [mail_id])
         else:
             await self._ledger.defer(mail_id, failure, now + backoff(entry.attempts, random.random()))  # noqa: S311 - jitter
         log.warning("dead_letter", mail_id=mail_id, attempts=entry.attempts + 1)

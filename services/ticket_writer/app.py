@@ -16,7 +16,9 @@ async def main(process: Process) -> None:
     async with doors(process) as open_doors:
         store = open_doors.store
         handler = TicketWriter(
-            store.ledger, store.tickets, store.counters, process.clock, process.metrics, settings.event_source
+            store.ledger, store.tickets, store.counters, process.clock, process.metrics, open_doors.event_source
         )
         lane = Lane("ticket_writer", topology.TICKET_WRITER, settings.window, settings.batch)
-        await Consumer(process, open_doors.broker, lane, EmailClassified, handler, store.ledger).run()
+        await Consumer(
+            process, open_doors.broker, lane, EmailClassified, handler, store.ledger, open_doors.event_source
+        ).run()

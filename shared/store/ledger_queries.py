@@ -1,11 +1,12 @@
 """What the ledger can be asked. Reads only."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
 from typing import Any
 
-from shared.domain.ledger import LedgerEntry
+from shared.domain.decision import Kind
+from shared.domain.ledger import LedgerEntry, State
 from shared.domain.patterns import normalise_address
 from shared.domain.ticket import OutboxEvent
 from shared.store.collection import Collection, Document, milliseconds, older
@@ -42,6 +43,23 @@ class LedgerQueries:
         """The events, with their mail_id, still owed by up to `limit` mails since an instant or longer."""
         found = await self._before("owed_ms", before, limit)
         return tuple((one["_id"], OutboxEvent.model_validate(event)) for one in found for event in one["outbox"])
+
+    async def owed_by(self, mail_ids: Iterable[str]) -> tuple[tuple[str, OutboxEvent], ...]:
+        """The events, with their mail_id, that these mails still owe."""
+        found = await self._mails.find({"_id": {"$in": list(mail_ids)}}, only=("outbox",))
+        return tuple((one["_id"], OutboxEvent.model_validate(event)) for one in found for event in one["outbox"])
+
+    async def decided_since(self, kind: Kind, instant: datetime) -> AsyncIterator[LedgerEntry]:
+        """Every mail whose decision is of that kind and was taken at or after an instant, in no order."""
+        query = {"decision.kind": kind.value, "decision.decided_at": {"$gte": instant}}
+        async for one in self._mails.stream(query, without=("outbox", "trace")):
+            yield entry_of(one | {"trace": []})
+
+    async def quarantined_since(self, instant: datetime) -> AsyncIterator[LedgerEntry]:
+        """Every mail that is in quarantine, since an instant or later, in no order."""
+        query = {"state": State.QUARANTINED.value, "failure.at": {"$gte": instant}}
+        async for one in self._mails.stream(query, without=("outbox", "trace")):
+            yield entry_of(one | {"trace": []})
 
     async def search(
         self,

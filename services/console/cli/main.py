@@ -15,6 +15,7 @@ from services.console.cli import (
     audit,
     configuration,
     connection,
+    events,
     mailbox,
     quarantine,
     services,
@@ -77,6 +78,11 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, Command], ...]], ...] = (
         "quarantine",
         "Mails whose attempts ran out: look at them, send them again.",
         (("list", quarantine.list_), ("show", quarantine.show), ("replay", quarantine.replay)),
+    ),
+    (
+        "events",
+        "Events for other systems: watch them, send them again, their description.",
+        (("tail", events.tail), ("replay", events.replay), ("schema", events.schema)),
     ),
     (
         "token",

@@ -182,7 +182,7 @@ async def test_events_are_owed_until_the_mail_is_done(store: Store, clock: FakeC
 
 async def test_the_event_of_a_quarantined_mail_is_owed_until_it_is_published(store: Store, clock: FakeClock) -> None:
     await store.ledger.insert_many([entry("m1")])
-    await store.ledger.quarantine("m1", FAILURE, (EVENT,))
+    await store.ledger.quarantine("m1", FAILURE, EVENT)
     assert await store.ledger.pending_outbox(clock.now(), 10) == (("m1", EVENT),)
     await store.ledger.mark_done(["m1"])
     found = await store.ledger.get("m1")

@@ -24,7 +24,7 @@ PATIENCE = Patience(stalled=timedelta(seconds=60), lost=timedelta(minutes=30), o
 
 @pytest.fixture
 def books(store: Store, broker: Broker, clock: FakeClock, metrics: Metrics) -> Bookkeeper:
-    return Bookkeeper(store.ledger, store.tickets, store.dead_messages, broker, clock, metrics, PATIENCE)
+    return Bookkeeper(store.ledger, store.tickets, store.dead_messages, broker, clock, metrics, PATIENCE, "/test")
 
 
 async def enter(store: Store, clock: FakeClock, *mail_ids: str) -> None:
@@ -96,7 +96,7 @@ async def test_two_bookkeepers_put_a_mail_back_once(
     books: Bookkeeper, store: Store, broker: Broker, clock: FakeClock, metrics: Metrics
 ) -> None:
     """Claimed by compare-and-set."""
-    twin = Bookkeeper(store.ledger, store.tickets, store.dead_messages, broker, clock, metrics, PATIENCE)
+    twin = Bookkeeper(store.ledger, store.tickets, store.dead_messages, broker, clock, metrics, PATIENCE, "/test")
     await enter(store, clock, *(f"m{count}" for count in range(20)))
     clock.advance(seconds=61)
     await asyncio.gather(books.republish(), twin.republish())
