@@ -1,6 +1,7 @@
 """`mail-automator`: the command line, every command in one visible table. A failure is one line, never a traceback."""
 
 import io
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version as installed_version
@@ -31,6 +32,7 @@ from services.console.cli.output import Format, complain
 from services.console.cli.session import make_session, session_of
 from services.console.configuration.problems import ConfigurationProblems
 from shared.domain.errors import AutomatorError
+from shared.observability.logs import SILENT
 
 Command = Callable[..., int]
 NAME = "mail-automator"
@@ -174,6 +176,8 @@ def run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    for name in SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr), wrapper_class=_quiet())
     sys.exit(main(sys.argv[1:]))
 
