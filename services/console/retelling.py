@@ -7,23 +7,27 @@ only while it stands). Must never invent: an event is made by the very function 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from shared.contracts.events import (
     MAIL_QUARANTINED,
     MAIL_REJECTED,
     TICKET_CREATED,
     TICKET_DUPLICATE_COUNTED,
+    TICKET_REPLIED,
     mail_quarantined,
     mail_rejected,
     ticket_created,
     ticket_duplicate_counted,
+    ticket_replied,
 )
-from shared.domain.decision import Kind
+from shared.domain.decision import Decision, Kind
 from shared.domain.ledger import LedgerEntry
-from shared.domain.ticket import OutboxEvent
+from shared.domain.ticket import OutboxEvent, Ticket
 from shared.store.client import Store
 
 Events = AsyncIterator[OutboxEvent]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +66,28 @@ async def _created(store: Store, source: str, since: datetime) -> Events:
         yield ticket_created(ticket, source)
 
 
+async def _replied(store: Store, source: str, since: datetime) -> Events:
+    async for articles in _by_hundreds(store.articles.since(since)):
+        tickets = await _heads(store, {one.ticket_id for one in articles})
+        for one in articles:
+            if (ticket := tickets.get(one.ticket_id)) is not None:
+                yield ticket_replied(ticket, one.article, one.at, reopened=one.reopened, source=source)
+
+
 async def _counted(store: Store, source: str, since: datetime) -> Events:
-    async for entries in _by_hundreds(store.ledger.decided_since(Kind.DUPLICATE, since)):
-        ids = {one.decision.ticket_id for one in entries if one.decision and one.decision.ticket_id}
-        tickets = await store.tickets.get_many(ids)
-        for one in entries:
-            ticket = tickets.get(one.decision.ticket_id or "") if one.decision else None
-            if ticket is not None and one.decision is not None and one.mail_id in ticket.duplicates:
-                at = one.decision.decided_at
-                yield ticket_duplicate_counted(ticket, one.mail_id, one.origin.internal_date, at, source)
+    async for entries in _by_hundreds(_decided(store, Kind.DUPLICATE, since)):
+        tickets = await _heads(store, {decision.ticket_id or "" for _, decision in entries})
+        for one, decision in entries:
+            ticket = tickets.get(decision.ticket_id or "")
+            if ticket is not None and one.mail_id in ticket.duplicates:
+                received = one.origin.internal_date
+                yield ticket_duplicate_counted(ticket, one.mail_id, received, decision.decided_at, source)
 
 
 async def _rejected(store: Store, source: str, since: datetime) -> Events:
-    async for one in store.ledger.decided_since(Kind.REJECTED, since):
-        if one.decision is not None:
-            origin = one.origin
-            yield mail_rejected(
-                one.mail_id, origin.mailbox, one.headline.message_id, origin.internal_date, one.decision, source
-            )
+    async for one, decision in _decided(store, Kind.REJECTED, since):
+        place, message_id = one.origin, one.headline.message_id
+        yield mail_rejected(one.mail_id, place.mailbox, message_id, place.internal_date, decision, source)
 
 
 async def _quarantined(store: Store, source: str, since: datetime) -> Events:
@@ -88,9 +96,19 @@ async def _quarantined(store: Store, source: str, since: datetime) -> Events:
             yield mail_quarantined(one, one.failure, source)
 
 
-async def _by_hundreds(entries: AsyncIterator[LedgerEntry]) -> AsyncIterator[list[LedgerEntry]]:
-    held: list[LedgerEntry] = []
-    async for one in entries:
+async def _decided(store: Store, kind: Kind, since: datetime) -> AsyncIterator[tuple[LedgerEntry, Decision]]:
+    async for one in store.ledger.decided_since(kind, since):
+        if one.decision is not None:
+            yield one, one.decision
+
+
+async def _heads(store: Store, ticket_ids: set[str]) -> dict[str, Ticket]:
+    return {one.ticket_id: one for one in await store.tickets.heads(ticket_ids)}
+
+
+async def _by_hundreds(things: AsyncIterator[T]) -> AsyncIterator[list[T]]:
+    held: list[T] = []
+    async for one in things:
         held.append(one)
         if len(held) == 100:
             yield held
@@ -101,6 +119,7 @@ async def _by_hundreds(entries: AsyncIterator[LedgerEntry]) -> AsyncIterator[lis
 
 RETELLERS: dict[str, Callable[[Store, str, datetime], Events]] = {
     TICKET_CREATED: _created,
+    TICKET_REPLIED: _replied,
     TICKET_DUPLICATE_COUNTED: _counted,
     MAIL_REJECTED: _rejected,
     MAIL_QUARANTINED: _quarantined,

@@ -41,7 +41,7 @@ class EventData(BaseModel):
     mail_id: str
     """The mail that caused the event."""
     mailbox: str
-    """The name of the mailbox that it lay in."""
+    """Name of the mailbox: of the ticket where the event is about one, else of the mail."""
 
 
 class TicketEventData(EventData):

@@ -25,17 +25,19 @@ from shared.contracts.events import (
     MAIL_REJECTED,
     TICKET_CREATED,
     TICKET_DUPLICATE_COUNTED,
+    TICKET_REPLIED,
     mail_quarantined,
     mail_rejected,
     ticket_created,
     ticket_duplicate_counted,
+    ticket_replied,
 )
 from shared.contracts.examples import examples
 from shared.domain import identity
 from shared.domain.decision import Decision, Kind, Reason
 from shared.domain.email import Headline
 from shared.domain.ledger import DecisionWrite, Failure
-from shared.domain.ticket import OutboxEvent, Ticket
+from shared.domain.ticket import Appended, ArticleKind, OutboxEvent, Ticket
 from shared.observability.metrics import Metrics
 from shared.store.client import Store
 from tests.contract.cli.conftest import COMMAND, Line
@@ -43,7 +45,7 @@ from tests.support import builders
 
 T = TypeVar("T")
 SOURCE = "/mail-automator/here"
-OPENED, OTHER, REPEAT, SPAM, STUCK = (identity.mail_id(word, 0) for word in ("a", "b", "c", "d", "e"))
+OPENED, OTHER, REPEAT, SPAM, STUCK, ANSWER = (identity.mail_id(word, 0) for word in ("a", "b", "c", "d", "e", "f"))
 HEADLINE = Headline(message_id="<one@example.org>")
 
 
@@ -78,6 +80,12 @@ def failure() -> Failure:
     return Failure(stage="filter", code="parser_killed", what="x", at=builders.AT + timedelta(seconds=7))
 
 
+def answer() -> Appended:
+    article = builders.article(ANSWER, kind=ArticleKind.REPLY, attachments=(builders.attachment(),))
+    at = builders.AT + timedelta(seconds=6, milliseconds=3)
+    return Appended(ticket_id=tickets()[0].ticket_id, article=article, at=at, reopened=True)
+
+
 def first_emissions() -> dict[str, dict[str, Any]]:
     """Every event as the stages made it first, by its id: from the values that they had in hand."""
     first, second = tickets()
@@ -85,6 +93,7 @@ def first_emissions() -> dict[str, dict[str, Any]]:
     made = (
         ticket_created(first, SOURCE),
         ticket_created(second, SOURCE),
+        ticket_replied(first, answer().article, answer().at, reopened=True, source=SOURCE),
         ticket_duplicate_counted(first, REPEAT, builders.AT, repeated().decided_at, SOURCE),
         mail_rejected(SPAM, "support", "<one@example.org>", builders.AT, builders.decision(), SOURCE),
         mail_quarantined(stuck, failure(), SOURCE),
@@ -99,6 +108,7 @@ async def write_books(store: Store) -> None:
     await store.ledger.decide_many([DecisionWrite(mail_id=one, decision=it, trace=()) for one, it in writes.items()])
     await store.tickets.insert_many(list(tickets()))
     await store.tickets.count_duplicates([(tickets()[0].ticket_id, REPEAT)])
+    await store.articles.insert_many([answer()])
     await store.ledger.mark_done([SPAM, REPEAT])
     await store.ledger.quarantine(STUCK, failure())
 
@@ -186,7 +196,7 @@ def test_a_replay_sends_every_event_again_with_the_id_and_the_content_of_the_fir
     """Made anew from tickets and books; told apart by a header alone."""
     answer = books("events", "replay", "--since", "2026-03-01", **exchange.environ)
     assert answer.code == 0, answer.errors
-    assert "5 event(s) sent" in answer.out
+    assert "6 event(s) sent" in answer.out
     messages = exchange.taken()
     assert {one.message_id: json.loads(one.body) for one in messages} == first_emissions()
     for one in messages:
@@ -205,7 +215,8 @@ def test_a_replay_of_a_part_sends_that_part(books, exchange) -> None:
         return sorted(one["type"] for one in replay(books, exchange, *arguments))
 
     assert types("--since", "2026-03-02") == [TICKET_CREATED]
-    assert types("--since", "2026-03-01T12:00:05Z", "--until", "2026-03-01T12:00:07Z") == [TICKET_DUPLICATE_COUNTED]
+    assert types("--since", "2026-03-01T12:00:05Z", "--until", "2026-03-01T12:00:06.003Z") == [TICKET_DUPLICATE_COUNTED]
+    assert types("--since", "520w", "--key-prefix", "ticket.replied.ticket.it") == [TICKET_REPLIED]
     assert types("--since", "2026-03-01T13:00:00.017+01:00", "--until", "2026-03-01T12:00:01") == [TICKET_CREATED]
     assert types("--since", "520w", "--type", "ticket.created", "--type", MAIL_REJECTED) == [
         MAIL_REJECTED,
@@ -222,7 +233,7 @@ def test_a_dry_run_says_how_many_and_sends_and_records_nothing(books, exchange) 
     """It needs no broker either."""
     answer = books.here("events", "replay", "--since", "520w", "--dry-run", "-o", "json")
     result = json.loads(answer.out)
-    assert (result["sent"], sum(result["events"].values())) == (0, 5)
+    assert (result["sent"], sum(result["events"].values())) == (0, 6)
     assert exchange.taken() == []
     assert books.store(lambda store: store.audit.page()) == ()
 
