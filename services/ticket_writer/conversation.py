@@ -20,6 +20,7 @@ from shared.domain.ledger import KnownMail, State
 from shared.domain.mailbox import ToClosed
 from shared.domain.marks import Mark, MarkedBy
 from shared.domain.ticket import Ticket, TicketState
+from shared.mail.flags import Flag
 
 MAX_IDS = 100
 KNOWN_MAIL = "known_mail"
@@ -45,12 +46,11 @@ class End(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known beside the mail. `marks` are its genuine marks, the strongest first; `tickets` those that are there,
-    by id; `known` the mails it refers to, by Message-ID, the newest first. A mail in flight is waited for while
+    """What is known beside the mail. `marks` are its genuine marks, the strongest first; `tickets` those that are
+    there, by id; `known` the mails it refers to, by Message-ID, the newest first. A mail in flight is waited for while
     `patient`, or if it is `here`: in the same batch, and not decided yet."""
 
     marks: tuple[Mark, ...] = ()
-    forged: bool = False
     tickets: Mapping[str, Ticket] = field(default_factory=dict[str, Ticket])
     known: Mapping[str, tuple[KnownMail, ...]] = field(default_factory=dict[str, tuple[KnownMail, ...]])
     to_closed: ToClosed = ToClosed.REOPEN
@@ -163,9 +163,8 @@ def _bounced(mail: EmailClassified, named: tuple[_Named, ...]) -> _Named | None:
 
 
 def _by_machine(mail: Email) -> bool:
-    """Whether no person wrote it. What a mailing list only carried (List-Id) was written by one."""
-    carried = mail.automatic is Automatic.LIST and mail.list_id is not None
-    return mail.automatic is not None and not carried
+    """Whether no person wrote it. An answer that came through a list was written by one: lists do not answer."""
+    return mail.automatic not in (None, Automatic.LIST)
 
 
 def _appended(mail: EmailClassified, facts: Facts, found: _Named) -> Belonging:
@@ -181,9 +180,7 @@ def _appended(mail: EmailClassified, facts: Facts, found: _Named) -> Belonging:
     return Belonging(End.REPLY, found.by, ticket, step=_step(mail, facts, Verdict.CHOSE, sentence, found))
 
 
-def _opened(
-    mail: EmailClassified, facts: Facts, named: tuple[_Named, ...], flying: tuple[KnownMail, ...]
-) -> Belonging:
+def _opened(mail: EmailClassified, facts: Facts, named: tuple[_Named, ...], flying: tuple[KnownMail, ...]) -> Belonging:
     if named:
         ticket = named[0].ticket
         related = _possible(ticket.ticket_id, ticket.number)
@@ -214,12 +211,10 @@ def _why_not(mail: EmailClassified, named: tuple[_Named, ...]) -> str:
 
 
 def _names_something(mail: Email, facts: Facts) -> bool:
-    return bool(facts.marks or facts.forged or mail.in_reply_to or mail.references)
+    return bool(facts.marks or Flag.FORGED_MARK in mail.flags or mail.in_reply_to or mail.references)
 
 
-def _step(
-    mail: EmailClassified, facts: Facts, verdict: Verdict, sentence: str, found: _Named | None = None
-) -> Step:
+def _step(mail: EmailClassified, facts: Facts, verdict: Verdict, sentence: str, found: _Named | None = None) -> Step:
     """What matched, and what was looked at, for the trace."""
     looked_at = {
         "matched_by": found.by if found else "",
@@ -229,7 +224,7 @@ def _step(
         "marks": ", ".join(dict.fromkeys(one.by.value for one in facts.marks)),
         "referred": str(len(referred(mail.email)) or ""),
         "known_mails": str(sum(1 for _ in _known(mail, facts)) or ""),
-        "forged_mark": "yes" if facts.forged else "",
+        "forged_mark": "yes" if Flag.FORGED_MARK in mail.email.flags else "",
     }
     return Step(
         stage="ticket_writer",

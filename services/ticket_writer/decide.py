@@ -8,23 +8,20 @@ from shared.contracts.messages import EmailClassified
 from shared.domain import identity
 from shared.domain.decision import Decision, Kind, Reason, Related, Relation, Revisions, Step, Verdict
 from shared.domain.email import Automatic, Email, SenderStatus
-from shared.domain.errors import AutomatorError, Transient
+from shared.domain.errors import Transient
 from shared.domain.ledger import LedgerEntry, State
 from shared.domain.mailbox import Module
 from shared.domain.ticket import Answerable, Appended, Article, ArticleKind, Ticket, TicketState
 from shared.mail.flags import Flag
 
-FORGED_MARK = "forged_mark"
-"""The flag of a ticket whose mail carries what looks like a mark of ours and is none."""
-
 
 def original_of(
     mail: EmailClassified, entry: LedgerEntry | None, tickets: Mapping[str, Ticket]
-) -> Ticket | AutomatorError | None:
+) -> Ticket | Transient | None:
     """Where a repeated mail belongs, from the books of the mail it repeats and the tickets that are there.
 
-    The ticket of that mail, or None if it has none (then this mail opens its own, so that nothing is lost), or a
-    Transient error while that mail is still in flight.
+    The ticket of that mail, or None if it has none (then this mail opens its own, so that nothing is lost), or the
+    error while that mail is still in flight.
     """
     if entry is None or entry.state is State.QUARANTINED:
         return None
@@ -124,12 +121,10 @@ def trace(mail: EmailClassified, decision: Decision, conversation: Step | None =
     return (*mail.trace, *((conversation,) if conversation else ()), step)
 
 
-def ticket(
-    mail: EmailClassified, decision: Decision, source: str, *, addressed: bool = False, forged: bool = False
-) -> Ticket:
+def ticket(mail: EmailClassified, decision: Decision, source: str, *, addressed: bool = False) -> Ticket:
     """The ticket of a decision, with the event it owes. The same decision and mail always give the same document.
 
-    `addressed`: the mailbox stands in To or Cc; `forged`: the mail carries a mark that is none of ours.
+    `addressed`: the mailbox, or an alias, stands in To or Cc.
     """
     email = mail.email
     opened = Ticket(
@@ -147,7 +142,7 @@ def ticket(
         answerable=_answerable(email, addressed),
         created_at=decision.decided_at,
         received_at=mail.received_at,
-        flags=(*email.flags, FORGED_MARK) if forged else email.flags,
+        flags=email.flags,
     )
     return opened.model_copy(update={"outbox": (ticket_created(opened, source),)})
 
@@ -158,9 +153,7 @@ def appended(mail: EmailClassified, decision: Decision, to: Ticket, source: str)
     article = _article(mail, ArticleKind.NOTE if note else ArticleKind.REPLY)
     reopened = mail.mail_id in to.reopened_by
     event = ticket_replied(to, article, decision.decided_at, reopened=reopened, source=source)
-    return Appended(
-        ticket_id=to.ticket_id, article=article, at=decision.decided_at, reopened=reopened, outbox=(event,)
-    )
+    return Appended(ticket_id=to.ticket_id, article=article, at=decision.decided_at, reopened=reopened, outbox=(event,))
 
 
 def _article(mail: EmailClassified, kind: ArticleKind) -> Article:
