@@ -41,9 +41,9 @@ _WORD = re.compile(r"\{(tag|forged|number|plus) (\w+)\}")
 
 @dataclass(frozen=True)
 class Letter:
-    """A mail. `end` is what becomes of it: `opens`, `opens, perhaps KEY`, `opens, follows KEY`, `reply KEY`, `note KEY`,
-    `duplicate KEY`, `rejected CODE`, `waits` - KEY being the letter that opened the ticket. `reports` makes it a delivery
-    report about that mail."""
+    """A mail. `end` is what becomes of it: `opens`, `opens, perhaps KEY`, `opens, follows KEY`, `reply KEY`, `note
+    KEY`, `duplicate KEY`, `rejected CODE`, `waits` - KEY being the letter that opened the ticket. `reports` makes it a
+    delivery report about that mail."""
 
     key: str
     end: str
@@ -78,10 +78,9 @@ class Flying:
 
 @dataclass(frozen=True)
 class Again:
-    """A letter that waited, or is redelivered, is looked at again."""
+    """Letters that waited, or are redelivered, are looked at again, in one batch: their ends by key."""
 
-    key: str
-    end: str
+    ends: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -231,8 +230,8 @@ class Desk:
                     await self._check_trace(letter)
             case Flying(letter):
                 await self.enter(letter)
-            case Again(key, end):
-                assert await self.post(key) == {key: end}
+            case Again(ends):
+                assert await self.post(*ends) == ends
             case Closes(key):
                 assert await self.store.tickets.close(identity.ticket_id(key), self.clock.now())
             case Deletes(key):
