@@ -29,6 +29,7 @@ async def main(process: Process) -> None:
                 open_doors.configuration,
                 process.clock,
                 open_doors.event_source,
+                await store.mark_keys.marks(),
             )
             lane = Lane("filter", topology.FILTER, settings.window, settings.batch)
             await Consumer(

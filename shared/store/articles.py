@@ -1,7 +1,7 @@
 """The mails of conversations after the first (collection `articles`): one document each, with the event it owes.
 
-`_id` is the mail's id, so a mail is appended once, to one ticket, whoever inserts it how often. `at_ms` and `owed_ms` are
-what is searched by time.
+`_id` is the mail's id, so a mail is appended once, to one ticket, whoever inserts it how often. `at_ms` and `owed_ms`
+are what is searched by time.
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence

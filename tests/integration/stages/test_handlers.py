@@ -16,6 +16,7 @@ from shared.domain.decision import Kind, Reason
 from shared.domain.email import Email
 from shared.domain.errors import Permanent, Transient
 from shared.domain.ledger import DecisionWrite, Failure, State
+from shared.domain.marks import Marks
 from shared.mail.parse import parse
 from shared.observability.metrics import Metrics
 from shared.runtime.configuration import Configuration
@@ -35,14 +36,23 @@ class Parser:
 
 
 def writer(store: Store, clock: FakeClock, metrics: Metrics) -> TicketWriter:
-    return TicketWriter(store.ledger, store.tickets, store.counters, clock, metrics, "/test")
+    return TicketWriter(store, Configuration(store, metrics), Marks([b"k" * 32]), clock, metrics, "/test")
 
 
 async def filtering(store: Store, clock: FakeClock, metrics: Metrics, **domains: object) -> Filter:
     await store.mailboxes.put(builders.mailbox(domains=domains), {})
     configuration = Configuration(store, metrics)
     await configuration.refresh()
-    return Filter(Parser(), store.raw, store.ledger, store.fingerprints, configuration, clock, "/test")
+    return Filter(
+        Parser(),
+        store.raw,
+        store.ledger,
+        store.fingerprints,
+        configuration,
+        clock,
+        "/test",
+        await store.mark_keys.marks(),
+    )
 
 
 def fetched(mail_id: str, raw: bytes | None) -> EmailFetched:
