@@ -238,6 +238,20 @@ def test_a_dry_run_says_how_many_and_sends_and_records_nothing(books, exchange) 
     assert books.store(lambda store: store.audit.page()) == ()
 
 
+def test_data_leads_to_the_broker_and_the_source_of_that_system(books, exchange) -> None:
+    """The events are that system's own, whatever the environment says."""
+    ends = {
+        "store_url": books.settings.url.get_secret_value(),
+        "store_database": books.settings.database,
+        "broker_url": exchange.environ["MAIL_AUTOMATOR_BROKER_URL"],
+        "event_source": SOURCE,
+    }
+    books.file(json.dumps(ends), "endpoints.json")
+    answer = books.here("--data", str(books.home), "events", "replay", "--since", "520w")
+    assert answer.code == 0, answer.errors
+    assert {json.loads(one.body)["id"]: json.loads(one.body) for one in exchange.taken()} == first_emissions()
+
+
 def test_a_replay_without_a_broker_says_so_and_is_on_record_as_failed(books) -> None:
     """One line, and no password in it."""
     url = "amqp://u:canary-pw@127.0.0.1:1/"
