@@ -31,6 +31,13 @@ class Tickets(Protocol):
     async def mark_published(self, ticket_ids: Sequence[str]) -> None: ...
 
 
+class Articles(Protocol):
+    """The mails of tickets after the first, as far as their outbox goes."""
+
+    async def pending_outbox(self, before: datetime, limit: int) -> tuple[tuple[str, OutboxEvent], ...]: ...
+    async def mark_published(self, mail_ids: Sequence[str]) -> None: ...
+
+
 class DeadMessages(Protocol):
     """Messages that no mail can be found for."""
 

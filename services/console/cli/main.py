@@ -75,7 +75,11 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, Command], ...]], ...] = (
             ("delete", mailbox.delete),
         ),
     ),
-    ("tickets", "Tickets and requests.", (("list", tickets.list_), ("show", tickets.show))),
+    (
+        "tickets",
+        "Tickets and requests: list, show, close, open again.",
+        (("list", tickets.list_), ("show", tickets.show), ("close", tickets.close), ("reopen", tickets.reopen)),
+    ),
     (
         "quarantine",
         "Mails whose attempts ran out: look at them, send them again.",

@@ -58,7 +58,9 @@ async def consuming(broker: Broker, store: Store):  # type: ignore[no-untyped-de
 
 
 def bookkeeper(store: Store, broker: Broker, clock: FakeClock, metrics: Metrics) -> Bookkeeper:
-    return Bookkeeper(store.ledger, store.tickets, store.dead_messages, broker, clock, metrics, PATIENCE, SOURCE)
+    return Bookkeeper(
+        store.ledger, store.tickets, store.articles, store.dead_messages, broker, clock, metrics, PATIENCE, SOURCE
+    )
 
 
 async def heard(subscription: Subscription, count: int) -> list[Envelope]:
