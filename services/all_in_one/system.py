@@ -24,6 +24,7 @@ from services.all_in_one.process import free_ports
 from services.all_in_one.rabbitmq import BINARY, PACKAGES, RabbitMQ
 from services.all_in_one.settings import ONE_EACH, PIPELINE, environment
 from services.all_in_one.supervisor import Kept, Log, Program, Supervisor
+from shared.contracts.events import DEFAULT_SOURCE
 from shared.domain.errors import ConfigurationError, Fatal, Transient
 from shared.runtime.process import EXIT_CONFIGURATION
 from shared.runtime.settings import PREFIX
@@ -95,6 +96,7 @@ class System:
             "broker_url": self.broker_url,
             "store_url": self.store_url,
             "store_database": self.launch.database,
+            "event_source": self._environ.get(f"{PREFIX}EVENT_SOURCE", DEFAULT_SOURCE),
             "key_file": str(self.key_file) if self.key_file else None,
             "pid": os.getpid(),
             "services": {name: self.admin_urls(name) for name in self.services},

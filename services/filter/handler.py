@@ -4,10 +4,10 @@ Gather (raw, parse, configuration, fingerprints) -> decide (pure) -> apply (deci
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.filter import fingerprints
-from services.filter.decide import FilterDecision, screen, settle
+from services.filter.decide import FilterDecision, gather, screen, settle
 from services.filter.ports import Clock, Configuration, Fingerprints, Ledger, Parser, RawMails
 from services.filter.rules.rule import Facts
 from shared.broker.messages import Outgoing, owed
@@ -20,6 +20,9 @@ from shared.domain.email import Email
 from shared.domain.errors import AutomatorError, Permanent
 from shared.domain.ledger import DecisionWrite
 from shared.domain.mailbox import Mailbox, Module
+from shared.domain.marks import Marks
+from shared.domain.ticket import OutboxEvent
+from shared.mail.flags import Flag
 from shared.runtime.consume import Outcome
 from shared.store.fingerprints import Claim
 
@@ -36,6 +39,7 @@ class Judged:
     message: EmailFetched
     email: Email
     mailbox: Mailbox | None
+    facts: Facts
     decision: FilterDecision
 
 
@@ -51,6 +55,7 @@ class Filter:
         configuration: Configuration,
         clock: Clock,
         event_source: str,
+        marks: Marks,
     ) -> None:
         self._parser = parser
         self._raw = raw
@@ -59,6 +64,7 @@ class Filter:
         self._configuration = configuration
         self._clock = clock
         self._source = event_source
+        self._marks = marks
 
     async def handle(self, messages: Sequence[EmailFetched]) -> Sequence[Result]:
         """Judge each mail; rejections are written before this returns."""
@@ -102,19 +108,19 @@ class Filter:
     async def _screen(self, message: EmailFetched, email: Email) -> Judged:
         mailbox = await self._configuration.mailbox(message.mailbox)
         if mailbox is None:
-            return Judged(message, email, None, _MAILBOX_DELETED)
-        facts = Facts(own_addresses=self._configuration.snapshot.own_addresses, duplicate_of=None)
-        return Judged(message, email, mailbox, screen(email, mailbox, facts))
+            return Judged(message, email, None, Facts(), _MAILBOX_DELETED)
+        facts = gather(email, self._configuration.snapshot.own_addresses, self._marks)
+        if facts.forged_mark:
+            email = _flagged(email, Flag.FORGED_MARK)
+        return Judged(message, email, mailbox, facts, screen(email, mailbox, facts))
 
     async def _settle(self, judged: Sequence[Judged]) -> None:
         """The second beat, for mail that was not rejected: claim its fingerprints where its mailbox asks for that."""
         passed = [(one, one.mailbox) for one in judged if one.mailbox is not None and one.decision.rejected is None]
         owners = await self._owners([(one, mailbox) for one, mailbox in passed if fingerprints.needed(mailbox)])
         for one, mailbox in passed:
-            facts = Facts(
-                own_addresses=self._configuration.snapshot.own_addresses, duplicate_of=owners.get(one.message.mail_id)
-            )
-            one.decision = settle(one.decision, one.email, mailbox, facts)
+            one.facts = replace(one.facts, duplicate_of=owners.get(one.message.mail_id))
+            one.decision = settle(one.decision, one.email, mailbox, one.facts)
 
     async def _owners(self, mails: Sequence[tuple[Judged, Mailbox]]) -> dict[str, str]:
         """Which mail each of these repeats, for those that repeat one.
@@ -128,7 +134,7 @@ class Filter:
                 Claim(key=key.key, mail_id=one.message.mail_id, at=one.message.received_at, window=key.window(mailbox))
                 for one, mailbox in mails
                 if one.message.mail_id not in repeats
-                for key in fingerprints.keys(mailbox.name, one.email)
+                for key in fingerprints.keys(mailbox.name, one.email, answers_ours=one.facts.answers_ours)
                 if key.windowed is windowed
             ]
             owners = await self._claims.owners(claims) if claims else ()
@@ -139,7 +145,7 @@ class Filter:
         writes = {one.message.mail_id: self._rejection(one) for one in judged if one.decision.rejected is not None}
         standing = await self._ledger.decide_many(list(writes.values())) if writes else {}
         return {
-            one.message.mail_id: _result(one, standing.get(one.message.mail_id), writes.get(one.message.mail_id))
+            one.message.mail_id: self._result(one, one.message.mail_id in writes, standing.get(one.message.mail_id))
             for one in judged
         }
 
@@ -152,17 +158,34 @@ class Filter:
             revisions=Revisions(mailbox=one.mailbox.revision if one.mailbox else 0),
             decided_at=self._clock.now(),
         )
-        event = mail_rejected(
+        event = self._event(one, decision)
+        return DecisionWrite(mail_id=message.mail_id, decision=decision, trace=judgement.trace, outbox=(event,))
+
+    def _event(self, one: Judged, decision: Decision) -> OutboxEvent:
+        message = one.message
+        return mail_rejected(
             message.mail_id, message.mailbox, one.email.message_id, message.received_at, decision, self._source
         )
-        return DecisionWrite(mail_id=message.mail_id, decision=decision, trace=judgement.trace, outbox=(event,))
+
+    def _result(self, one: Judged, rejected: bool, standing: Decision | None) -> Result:
+        """What becomes of a mail. A decision that was there before stands, whatever the rules say today, and the event
+        tells of the one that stands."""
+        if rejected and standing is None:
+            return Permanent("the ledger does not know this mail", code="unknown_mail")
+        if standing is not None and standing.kind is Kind.REJECTED:
+            return Outcome(Kind.REJECTED.value, standing.reason.value, (owed(self._event(one, standing)),))
+        return Outcome("accepted", "", (Outgoing(MAIL, EmailAccepted.TYPE, encode(_accepted(one))),))
 
 
 def _marked(email: Email | AutomatorError, message: EmailFetched, raw: bytes) -> Email | AutomatorError:
     """A mail of which only the beginning was taken says so: its size is the whole mail's."""
     if isinstance(email, AutomatorError) or message.size <= len(raw):
         return email
-    return email.model_copy(update={"flags": (*email.flags, ORIGINAL_ON_SERVER), "size": message.size})
+    return _flagged(email, ORIGINAL_ON_SERVER).model_copy(update={"size": message.size})
+
+
+def _flagged(email: Email, flag: str) -> Email:
+    return email.model_copy(update={"flags": (*email.flags, str(flag))})
 
 
 _MAILBOX_DELETED = FilterDecision(
@@ -178,19 +201,6 @@ _MAILBOX_DELETED = FilterDecision(
         ),
     ),
 )
-
-
-def _result(one: Judged, standing: Decision | None, written: DecisionWrite | None) -> Result:
-    """What becomes of a mail. A decision that was there before stands, whatever the rules say today.
-
-    The event of a rejection that somebody else wrote with another reason is left to the bookkeeper.
-    """
-    if written is not None and standing is None:
-        return Permanent("the ledger does not know this mail", code="unknown_mail")
-    if written is not None and standing is not None and standing.kind is Kind.REJECTED:
-        ours = written.outbox if standing.reason is written.decision.reason else ()
-        return Outcome(Kind.REJECTED.value, standing.reason.value, tuple(owed(event) for event in ours))
-    return Outcome("accepted", "", (Outgoing(MAIL, EmailAccepted.TYPE, encode(_accepted(one))),))
 
 
 def _trace(one: Judged) -> tuple[Step, ...]:

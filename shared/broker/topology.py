@@ -45,6 +45,9 @@ _STAGE: dict[str, str | int] = {
     "x-delivery-limit": DELIVERY_LIMIT,
 }
 
+_LISTENER: dict[str, str | int] = {name: _STAGE[name] for name in _STAGE if name != "x-overflow"}
+"""As a stage's, but never refusing: what listens to events must not hold up the tickets they tell of."""
+
 EXCHANGES = (
     Exchange(MAIL, "direct"),
     Exchange(TICKETS, "topic"),
@@ -55,6 +58,7 @@ EXCHANGES = (
 FILTER = Queue("mail.filter", MAIL, EmailFetched.TYPE, _STAGE)
 CLASSIFIER = Queue("mail.classifier", MAIL, EmailAccepted.TYPE, _STAGE)
 TICKET_WRITER = Queue("mail.ticket_writer", MAIL, EmailClassified.TYPE, _STAGE)
+NOTIFIER = Queue("tickets.notifier", TICKETS, "ticket.created.#", _LISTENER)
 DEAD_LETTERS = Queue("mail.dead_letters", DEAD, "", {"x-queue-type": "quorum"})
 
-QUEUES = (FILTER, CLASSIFIER, TICKET_WRITER, DEAD_LETTERS)
+QUEUES = (FILTER, CLASSIFIER, TICKET_WRITER, NOTIFIER, DEAD_LETTERS)

@@ -27,6 +27,10 @@ class Reason(StrEnum):
     TICKET_CREATED = "ticket_created"
     REQUEST_CREATED = "request_created"
     DUPLICATE_OF = "duplicate_of"
+    REPLY_APPENDED = "reply_appended"
+    BOUNCE_ATTACHED = "bounce_attached"
+    AUTOMATIC_ANSWER_ATTACHED = "automatic_answer_attached"
+    AUTOMATIC_MAIL = "automatic_mail"
     OWN_LOOP = "own_loop"
     BLOCKED_SENDER = "blocked_sender"
     DOMAIN_NOT_APPROVED = "domain_not_approved"
@@ -78,6 +82,23 @@ class Classification(Value):
     priority: Priority = Priority.NORMAL
 
 
+class Relation(StrEnum):
+    """Why a ticket names another one."""
+
+    POSSIBLE_PARENT = "possible_parent"
+    """Its mail answers that ticket, but may not be appended: mostly because its sender takes no part there."""
+    FOLLOW_UP = "follow_up"
+    """Its mail answers that ticket, which was closed."""
+
+
+class Related(Value):
+    """Another ticket that this one has to do with."""
+
+    ticket_id: str
+    number: str
+    relation: Relation
+
+
 class Revisions(Value):
     """Under which configuration a decision was taken."""
 
@@ -88,7 +109,9 @@ class Revisions(Value):
 class Decision(Value):
     """The one final decision on a mail. Written once, by compare-and-set.
 
-    `ticket_id` and `number` name the ticket opened, replied to or counted on; both are None for a rejection.
+    `ticket_id` and `number` name the ticket opened, replied to or counted on; both are None for a rejection. `related`
+    is the other ticket that an opened one names. `reopens` says which closing of its ticket a reply undoes (the first
+    is 1, 0 is none), so that executing it again never undoes a later one.
     """
 
     kind: Kind
@@ -101,3 +124,5 @@ class Decision(Value):
     revisions: Revisions
     version: int = 1
     decided_at: datetime
+    related: Related | None = None
+    reopens: int = 0

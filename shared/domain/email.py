@@ -53,12 +53,27 @@ class Attachment(Value):
     inline: bool = False
 
 
+class Automatic(StrEnum):
+    """A mail that no person wrote: what kind of machine did. The first that fits, in this order."""
+
+    BOUNCE = "bounce"
+    """A delivery report: about a mail that could not be, or was, delivered (RFC 3464)."""
+    OUT_OF_OFFICE = "out_of_office"
+    """An automatic answer to a mail (RFC 3834), such as a vacation notice."""
+    LIST = "list"
+    """From a mailing list, or bulk mail (RFC 2369, RFC 2919)."""
+    NOTICE = "notice"
+    """Made by a program, but no answer: a monitoring system, a scanner, a calendar."""
+
+
 class Email(Value):
     """A mail, normalised.
 
     `flags` name what was odd (`no_message_id`, `charset_guessed`, `html_too_large`, ...). `text` is always there, from
     HTML if need be; `html` is sanitised. `content_sha256` covers text and attachments, not headers.
-    Sizes are bytes.
+    Sizes are bytes. `suppress` is X-Auto-Response-Suppress; `reported_ids` are the Message-IDs of the mails that a
+    delivery report is about; `authentication_results` the raw fields of that name (RFC 8601) that stand above the first
+    Received field, the topmost first: believed only from the server that the mailbox names.
     """
 
     message_id: str | None
@@ -79,6 +94,10 @@ class Email(Value):
     importance: str | None = None
     loop_marker: str | None = None
     received_count: int = 0
+    automatic: Automatic | None = None
+    suppress: str | None = None
+    reported_ids: tuple[str, ...] = ()
+    authentication_results: tuple[str, ...] = ()
     size: int
     content_sha256: str
     flags: tuple[str, ...] = ()

@@ -191,11 +191,47 @@ Auth = Annotated[BasicAuth | OAuth2MicrosoftAuth | ExchangeAuth, Field(discrimin
 
 
 class Acknowledgements(Document):
-    """The answer to the requester with the ticket number."""
+    """The answer to the requester with the ticket number. Template words: {number}, {tag} (the number with the code
+    by which an answer finds its ticket), {module}, {mailbox}, {service}, {department}, {subject}."""
 
     enabled: bool = True
-    subject: str = "[{number}] We received your mail"
-    text: str = "Thank you for your mail. We opened {number} for it and will come back to you."
+    subject: str = Field(default="[{tag}] We received your mail", min_length=1, max_length=200)
+    text: str = Field(
+        default="Thank you for your mail. We opened {number} for it and will come back to you.",
+        min_length=1,
+        max_length=10_000,
+    )
+    require_authenticated: bool = True
+
+
+class ToClosed(StrEnum):
+    """What a reply to a closed ticket does."""
+
+    REOPEN = "reopen"
+    NEW_TICKET = "new_ticket"
+
+
+class Replies(Document):
+    """How replies find their ticket."""
+
+    to_closed: ToClosed = ToClosed.REOPEN
+    plus_addressing: bool = False
+
+
+class Machine(StrEnum):
+    """What becomes of an automatic mail that is not about a mail of ours."""
+
+    TICKET = "ticket"
+    REJECT = "reject"
+
+
+class AutomaticMail(Document):
+    """Mail that no person wrote. What answers a mail of ours is a note on its ticket, whatever stands here."""
+
+    bounces: Machine = Machine.TICKET
+    out_of_office: Machine = Machine.TICKET
+    lists: Machine = Machine.TICKET
+    notices: Machine = Machine.TICKET
 
 
 class Domains(Document):
@@ -238,6 +274,9 @@ class MailboxSpec(Document):
     smtp: Smtp | None = None
     auth: Auth = BasicAuth()
     acknowledgements: Acknowledgements = Acknowledgements()
+    replies: Replies = Replies()
+    automatic_mail: AutomaticMail = AutomaticMail()
+    authserv_id: Clean | None = None
     domains: Domains = Domains()
 
     @model_validator(mode="after")

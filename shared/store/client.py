@@ -12,6 +12,7 @@ from pymongo.errors import InvalidName
 
 from shared.domain.errors import ConfigurationError, StoreUnavailable
 from shared.store.api_tokens import ApiTokens
+from shared.store.articles import Articles
 from shared.store.audit import Audit
 from shared.store.catalogue import CatalogueStore
 from shared.store.collection import Client, Collection
@@ -26,6 +27,7 @@ from shared.store.keys import Keyring
 from shared.store.ledger import Ledger
 from shared.store.mailbox_versions import MailboxVersions
 from shared.store.mailboxes import Mailboxes
+from shared.store.mark_keys import MarkKeys
 from shared.store.ports import Clock
 from shared.store.rates import Rates
 from shared.store.raw import RawMails
@@ -59,6 +61,8 @@ class Store:
         self.sightings = Sightings(self._database)
         self.fingerprints = Fingerprints(self._database)
         self.tickets = Tickets(self._database)
+        self.articles = Articles(self._database)
+        self.mark_keys = MarkKeys(self._database)
         self.runtime = Runtime(self._database, self.server_time)
         self.dead_messages = DeadMessages(self._database, clock)
         self.versions = MailboxVersions(self._database)

@@ -8,6 +8,7 @@ from shared.domain.decision import Classification, Decision, Kind, Priority, Rea
 from shared.domain.email import Address, Attachment, Email, Recipient, SenderStatus, Source
 from shared.domain.ledger import LedgerEntry, MailOrigin, State
 from shared.domain.mailbox import Mailbox, MailboxSpec, Module
+from shared.domain.ticket import Article
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -36,6 +37,20 @@ def attachment(**changes: Any) -> Attachment:
         "sha256": "a" * 64,
     }
     return Attachment(**{**fields, **changes})
+
+
+def article(mail_id: str = "m3", **changes: Any) -> Article:
+    fields: dict[str, Any] = {
+        "mail_id": mail_id,
+        "message_id": "<three@example.org>",
+        "sender": Address(address="alice@example.org", display="Alice"),
+        "subject": "Re: Printer on fire",
+        "text": "It still burns.",
+        "html": None,
+        "attachments": (),
+        "received_at": AT,
+    }
+    return Article(**{**fields, **changes})
 
 
 def spec(**changes: Any) -> MailboxSpec:

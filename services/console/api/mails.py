@@ -9,7 +9,7 @@ from services.console.api import paging
 from services.console.api.problems import Refused
 from services.console.api.surroundings import Caller, Here, Surroundings, who
 from services.console.api.views import MailDetail, MailList, MailView, MomentView, mail_fields
-from services.console.timeline import timeline
+from services.console.history import history
 from shared.domain.ledger import LedgerEntry
 from shared.domain.value import Slug
 
@@ -46,10 +46,7 @@ async def search(
 async def trace(here: Here, mail_id: MailId) -> MailDetail:
     """Tell what happened to a mail, step by step, and why."""
     entry = await _find(here, mail_id)
-    ticket_id = entry.decision.ticket_id if entry.decision else None
-    ticket = await here.store.tickets.get(ticket_id) if ticket_id else None
-    owed = ticket is not None and ticket.origin_mail_id == entry.mail_id and bool(ticket.outbox)
-    moments = timeline(entry, ticket, event_owed=owed)
+    moments = await history(here.store, entry)
     return MailDetail(**mail_fields(entry), timeline=tuple(MomentView.of(one) for one in moments))
 
 

@@ -1,6 +1,7 @@
 """`mail-automator`: the command line, every command in one visible table. A failure is one line, never a traceback."""
 
 import io
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version as installed_version
@@ -15,6 +16,7 @@ from services.console.cli import (
     audit,
     configuration,
     connection,
+    events,
     mailbox,
     quarantine,
     secrets,
@@ -31,6 +33,7 @@ from services.console.cli.output import Format, complain
 from services.console.cli.session import make_session, session_of
 from services.console.configuration.problems import ConfigurationProblems
 from shared.domain.errors import AutomatorError
+from shared.observability.logs import SILENT
 
 Command = Callable[..., int]
 NAME = "mail-automator"
@@ -73,11 +76,20 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, Command], ...]], ...] = (
             ("delete", mailbox.delete),
         ),
     ),
-    ("tickets", "Tickets and requests.", (("list", tickets.list_), ("show", tickets.show))),
+    (
+        "tickets",
+        "Tickets and requests: list, show, close, open again.",
+        (("list", tickets.list_), ("show", tickets.show), ("close", tickets.close), ("reopen", tickets.reopen)),
+    ),
     (
         "quarantine",
         "Mails whose attempts ran out: look at them, send them again.",
         (("list", quarantine.list_), ("show", quarantine.show), ("replay", quarantine.replay)),
+    ),
+    (
+        "events",
+        "Events for other systems: watch them, send them again, their description.",
+        (("tail", events.tail), ("replay", events.replay), ("schema", events.schema)),
     ),
     (
         "token",
@@ -174,6 +186,8 @@ def run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    for name in SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr), wrapper_class=_quiet())
     sys.exit(main(sys.argv[1:]))
 

@@ -88,8 +88,24 @@ MAILBOX: Final[dict[str, str]] = {
     "auth.exchange.passwordFrom": _READ_FROM + " Mandatory unless `password` is given.",
     "acknowledgements": "The answer to the requester with the ticket number.",
     "acknowledgements.enabled": "Whether it is sent. On (the default) it needs `smtp`.",
-    "acknowledgements.subject": "Its subject; `{number}` is the ticket's.",
-    "acknowledgements.text": "Its text; `{number}` is the ticket's.",
+    "acknowledgements.subject": "Its subject. Words: {number}, {tag} (the number with the code by which an answer "
+    "finds its ticket), {module}, {mailbox}, {service}, {department}, {subject}.",
+    "acknowledgements.text": "Its text, with the same words.",
+    "acknowledgements.requireAuthenticated": "Answer only where the server named in authservId vouches for the sender "
+    "(DMARC, or DKIM of the sender's domain). Without authservId nobody can vouch: then only the budgets protect "
+    "strangers.",
+    "replies": "How replies find their ticket.",
+    "replies.toClosed": "What a reply to a closed ticket does: reopen it, or open a new one that is linked to it.",
+    "replies.plusAddressing": "Acknowledgements ask for answers to `name+number.code@domain`. The mail server must "
+    "deliver such addresses to this mailbox.",
+    "automaticMail": "Mail that no person wrote. What answers a mail of ours becomes a note on its ticket, whatever "
+    "stands here.",
+    "automaticMail.bounces": "Delivery reports about mail that was not ours.",
+    "automaticMail.outOfOffice": "Automatic answers, such as vacation notices.",
+    "automaticMail.lists": "Mailing lists and bulk mail.",
+    "automaticMail.notices": "Other mail by programs, such as monitoring.",
+    "authservId": "The server whose Authentication-Results are believed: the first word that it writes there "
+    "(RFC 8601). Without it no sender counts as authenticated.",
     "domains": "What may become a ticket, and where it goes.",
     "domains.impactServices": "Services this mailbox can impact: classification is limited to them. Empty: all.",
     "domains.defaultService": "The service of mails that classification leaves open.",

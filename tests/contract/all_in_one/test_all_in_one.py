@@ -51,6 +51,7 @@ async def test_it_restarts_what_dies_refuses_a_second_and_nothing_outlives_it(tm
         await _ready(process, log)
         endpoints = json.loads((data / "endpoints.json").read_text())
         assert list(endpoints["services"]) == list(PIPELINE)
+        assert endpoints["event_source"] == "/mail-automator"
         for name in ("endpoints.json", "store.key", "lock"):
             assert (data / name).stat().st_mode & 0o077 == 0, name
         key = (data / "store.key").read_bytes()
