@@ -51,6 +51,10 @@ class PersonSignIn:
         """Take no more work."""
         self._door.close()
 
+    def places(self, application: Application, where: str) -> frozenset[str]:
+        """The origins that a browser may be sent to."""
+        return self._door.asked(application, where, delegated=True).place.origins
+
     async def begin(self, application: Application, where: str, redirect: str, state: str) -> Begun:
         """Where to send the browser. It comes back to `redirect` with `state`."""
         asked = self._door.asked(application, where, delegated=True)

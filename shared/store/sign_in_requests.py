@@ -23,12 +23,16 @@ _KEY_LENGTH = 64
 
 
 class SignInRequest(Value):
-    """Who asked for a sign-in to which mailbox, and until when it can be done. `key` is no secret."""
+    """Who asked for a sign-in to which mailbox, and until when it can be done. `key` is no secret.
+
+    `revision` is the mailbox's that the person saw before the browser was sent away; 0 before that.
+    """
 
     key: str
     mailbox: str
     by: str
     until: datetime
+    revision: int = 0
 
 
 class SignInRequests:
@@ -44,7 +48,7 @@ class SignInRequests:
         now = self._clock.now()
         await self._collection.delete({"until_ms": {"$lt": milliseconds(now)}})
         link = secrets.token_urlsafe(32)
-        made = {"mailbox": mailbox, "by": by, "until_ms": milliseconds(now + VALID)}
+        made = {"mailbox": mailbox, "by": by, "until_ms": milliseconds(now + VALID), "revision": 0}
         document = {"_id": _hash(link), **made, "state": None, "browser": None, "flow": None}
         await self._collection.insert(document)
         return _request(document), SecretStr(link)
@@ -53,10 +57,10 @@ class SignInRequests:
         """The request that a link leads to."""
         return await self._valid(_hash(link))
 
-    async def begin(self, request: SignInRequest, state: str, browser: str, flow: SecretStr) -> bool:
+    async def begin(self, request: SignInRequest, revision: int, state: str, browser: str, flow: SecretStr) -> bool:
         """Send this browser on its way. Whoever was on the way before for this request can no longer come back."""
         sealed = self._vault.seal(flow, _binding(request))
-        fields = {"state": _hash(state), "browser": _hash(browser), "flow": sealed}
+        fields = {"revision": revision, "state": _hash(state), "browser": _hash(browser), "flow": sealed}
         return await self._collection.update({"_id": request.key}, changed(fields))
 
     async def take(self, state: str, browser: str) -> tuple[SignInRequest, SecretStr] | None:
@@ -102,5 +106,5 @@ def _binding(request: SignInRequest) -> str:
 
 def _request(document: Document) -> SignInRequest:
     until = datetime.fromtimestamp(document["until_ms"] / 1000, UTC)
-    fields: dict[str, Any] = {name: document[name] for name in ("mailbox", "by")}
+    fields: dict[str, Any] = {name: document[name] for name in ("mailbox", "by", "revision")}
     return SignInRequest(key=document["_id"], until=until, **fields)
