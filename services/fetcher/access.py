@@ -45,13 +45,13 @@ class Access:
                 raise
             self._forget(mailbox, token)
             if token.fresh:
-                raise _explained(error, token) from None
+                raise _explained(mailbox, error, token) from None
         fresh = await self._token(mailbox, auth)
         try:
             return await self._sign_in(mailbox, fresh)
         except AuthenticationRejected as error:
             self._forget(mailbox, fresh)
-            raise _explained(error, fresh) from None
+            raise _explained(mailbox, error, fresh) from None
 
     async def _sign_in(self, mailbox: Mailbox, token: Token) -> ImapSession:
         spec = mailbox.spec
@@ -81,8 +81,14 @@ class Access:
         return token
 
 
-def _explained(error: AuthenticationRejected, token: Token) -> AuthenticationRejected:
-    """The refusal, with the reason where the token itself shows it."""
+def _explained(mailbox: Mailbox, error: AuthenticationRejected, token: Token) -> AuthenticationRejected:
+    """The refusal, with the reason where the token itself shows it; other words where a person signed in."""
+    if mailbox.spec.delegated is not None and error.code == "token_refused":
+        remedy = (
+            "the account that signed in needs full access to this mailbox (Add-MailboxPermission), and the mailbox "
+            "needs IMAP switched on (Set-CASMailbox -ImapEnabled $true); or sign in as another account"
+        )
+        return AuthenticationRejected(error.what, where=error.where, remedy=remedy, code=error.code)
     if token.roles is None or PERMISSION in token.roles:
         return error
     return AuthenticationRejected(

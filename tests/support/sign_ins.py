@@ -115,8 +115,8 @@ class Console:
 
 
 @asynccontextmanager
-async def console(store: Store, provider: Provider) -> AsyncIterator[Console]:
-    """The console, to which the provider lets people come back."""
+async def console(store: Store, provider: Provider, public_url: str = "") -> AsyncIterator[Console]:
+    """The console, to which the provider lets people come back; browsers know it by `public_url`."""
     told: list[None] = []
 
     async def tell() -> None:
@@ -128,9 +128,9 @@ async def console(store: Store, provider: Provider) -> AsyncIterator[Console]:
         tokens[role] = secret.get_secret_value()
     listener = admin.bind("127.0.0.1", 0)
     url = f"http://localhost:{listener.getsockname()[1]}"
-    register(provider, f"{url}/sign-in/callback")
+    register(provider, f"{public_url or url}/sign-in/callback")
     door = PersonSignIn(provider.authorities, 5)
-    app = build(Surroundings(store, Clock(), "0.0.0", tell, SigningIn(door, url)))
+    app = build(Surroundings(store, Clock(), "0.0.0", tell, SigningIn(door, public_url or url)))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
     server.capture_signals = ExitStack  # type: ignore[method-assign]  # signals belong to pytest
     serving = asyncio.create_task(server.serve(sockets=[listener]))

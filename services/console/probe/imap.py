@@ -146,10 +146,11 @@ def _denied(talk: Conversation, answer: Answer, user: str) -> StepFailed:
             "AUTH_UNAVAILABLE", f'The server cannot sign us in now: "{words}".', "Wait some minutes and test again."
         )
     if uses_token(talk.mailbox, Chain.IMAP):
+        holder = "application" if talk.mailbox.spec.delegated is None else "account that signed in"
         return StepFailed(
             "TOKEN_REFUSED",
             f'The server refuses a valid token for {who}: "{words}".',
-            "The application has no permission on this mailbox (Add-MailboxPermission), or its IMAP is switched off.",
+            f"The {holder} has no permission on this mailbox (Add-MailboxPermission), or its IMAP is switched off.",
         )
     return StepFailed(
         "AUTH_DENIED",
