@@ -131,7 +131,8 @@ async def console(store: Store, provider: Provider, public_url: str = "") -> Asy
     register(provider, f"{public_url or url}/sign-in/callback")
     door = PersonSignIn(provider.authorities, 5)
     app = build(Surroundings(store, Clock(), "0.0.0", tell, SigningIn(door, public_url or url)))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
     server.capture_signals = ExitStack  # type: ignore[method-assign]  # signals belong to pytest
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     yield Console(url, store, provider, tokens, told)

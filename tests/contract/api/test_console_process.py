@@ -39,7 +39,7 @@ def port_of(process: subprocess.Popen[str]) -> int:
     raise AssertionError("the console has ended")
 
 
-async def test_a_link_leads_back_to_the_console_that_made_it(
+async def test_a_link_leads_back_to_the_console_that_made_it_and_is_in_no_log(
     console: subprocess.Popen[str], store: Store, body
 ) -> None:
     url = f"http://localhost:{port_of(console)}"
@@ -53,4 +53,9 @@ async def test_a_link_leads_back_to_the_console_that_made_it(
     assert (answer.status_code, answer.json()["link"].startswith(f"{url}/sign-in/")) == (201, True)
     async with httpx.AsyncClient() as browser:
         shown = await browser.get(answer.json()["link"])
+        await browser.get(f"{url}/sign-in/callback?state=canary-state&code=canary-code")
     assert (shown.status_code, "Continue to Microsoft" in shown.text) == (200, True)
+    console.terminate()
+    said, _ = console.communicate(timeout=30)
+    assert '"stopped"' in said
+    assert [one for one in (answer.json()["link"].rpartition("/")[2], "canary") if one in said] == []
