@@ -23,8 +23,12 @@ def delegated_of(mailbox: Mailbox) -> OAuth2MicrosoftAuth:
 
 
 async def asking(store: Store, mailbox: Mailbox) -> tuple[Application, str]:
-    """The application that a person signs in to, and what errors name as the place. Raises ConfigurationError."""
+    """The application that a person signs in to, and what errors name as the place.
+
+    Raises ConfigurationError if a person need not sign in, or would do so for nothing.
+    """
     auth = delegated_of(mailbox)
+    store.sign_ins.check_key()
     return await application_of(mailbox, auth, store.secrets.reveal), f"mailbox {mailbox.name}, {auth.authority}"
 
 

@@ -64,6 +64,10 @@ class SignIns:
             return state
         return OpenSignIn(**state.model_dump(), cache=self._vault.open(document["sealed"], binding))
 
+    def check_key(self) -> None:
+        """Raise ConfigurationError if nothing could be sealed: before a person signs in for nothing."""
+        self._vault.seal(SecretStr("x"), "check")
+
     async def put(self, mailbox: Mailbox, cache: SecretStr, *, account: str, by: str, public: bool) -> SignIn:
         """Keep a new sign-in, whatever was there before."""
         rev = await self._revs.take("sign_in")

@@ -58,9 +58,13 @@ async def callback(here: Here, request: Request) -> Response:
 async def _wanted(here: Surroundings, link: str) -> tuple[SignInRequest, Mailbox]:
     wanted = await here.store.sign_in_requests.by_link(link)
     if wanted is None:
-        what = "this link is not valid: it was used, or it is older than ten minutes"
-        raise Permanent(what, remedy="ask for a new one", code="sign_in_link_invalid")
+        raise _invalid_link()
     return wanted, await _mailbox(here, wanted)
+
+
+def _invalid_link() -> Permanent:
+    what = "this link is not valid: it was used, or it is older than ten minutes"
+    return Permanent(what, remedy="ask for a new one", code="sign_in_link_invalid")
 
 
 async def _mailbox(here: Surroundings, wanted: SignInRequest) -> Mailbox:
@@ -104,7 +108,8 @@ async def _sent_away(here: Surroundings, signing: SigningIn, wanted: SignInReque
     application, where = await sign_in.asking(here.store, mailbox)
     state, browser = new_state(wanted), secrets.token_urlsafe(32)
     begun = await signing.door.begin(application, where, f"{signing.public_url}{CALLBACK}", state)
-    await here.store.sign_in_requests.begin(wanted, mailbox.revision, state, browser, begun.flow)
+    if not await here.store.sign_in_requests.begin(wanted, mailbox.revision, state, browser, begun.flow):
+        raise _invalid_link()
     response = RedirectResponse(begun.url, 303)
     response.set_cookie(
         COOKIE,
@@ -126,7 +131,9 @@ async def _came_back(here: Surroundings, signing: SigningIn, request: Request) -
             "this sign-in cannot be finished: it was finished already, it took longer than ten minutes, or it began in "
             "another browser"
         )
-        raise Permanent(what, remedy="open the link again if it is not used yet, or ask for a new one", code="state")
+        raise Permanent(
+            what, remedy="open the link again if it is not used yet, or ask for a new one", code="sign_in_state_invalid"
+        )
     wanted, flow = taken
     mailbox = await _mailbox(here, wanted)
     if mailbox.revision != wanted.revision:

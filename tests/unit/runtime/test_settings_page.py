@@ -30,7 +30,7 @@ SETTINGS: tuple[tuple[str, type[BaseSettings]], ...] = (
     ("Health and metrics (every service)", AdminSettings),
     ("Logs (every service)", LogSettings),
     ("Fetcher", FetcherSettings),
-    ("OAuth (fetcher)", OAuthSettings),
+    ("OAuth (fetcher, console, command line)", OAuthSettings),
     ("Filter", FilterSettings),
     ("Classifier", ClassifierSettings),
     ("Ticket writer", TicketWriterSettings),
