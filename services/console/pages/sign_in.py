@@ -44,15 +44,9 @@ async def begin(here: Here, request: Request, link: str) -> Response:
 async def callback(here: Here, request: Request) -> Response:
     """Take what the browser brings back, and say what came of it."""
     try:
-        signing = here.people()
+        return await _came_back(here, here.people(), request)
     except AutomatorError as error:
         return _failed(error)
-    try:
-        response = await _came_back(here, signing, request)
-    except AutomatorError as error:
-        response = _failed(error)
-    response.delete_cookie(COOKIE, path=signing.cookie_path)
-    return response
 
 
 async def _wanted(here: Surroundings, link: str) -> tuple[SignInRequest, Mailbox]:
@@ -144,7 +138,9 @@ async def _came_back(here: Surroundings, signing: SigningIn, request: Request) -
     await sign_in.keep(here.store, f"{wanted.by}, by browser", mailbox, granted)
     await here.store.sign_in_requests.done(wanted)
     await here.tell()
-    return _succeeded(mailbox, application, granted)
+    response = _succeeded(mailbox, application, granted)
+    response.delete_cookie(COOKIE, path=signing.cookie_path)
+    return response
 
 
 def _succeeded(mailbox: Mailbox, application: Application, granted: Granted) -> HTMLResponse:

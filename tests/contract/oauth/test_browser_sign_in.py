@@ -207,8 +207,11 @@ async def test_another_browser_cannot_finish_it_and_does_not_spoil_it(
 
 @pytest.mark.parametrize("forged", ["", "state=&code=x", "state=%00&code=x", "code=x", "error=access_denied"])
 async def test_an_answer_that_nobody_asked_for_does_nothing(desk: Console, browser: Browser, forged: str) -> None:
+    """Not even to a sign-in that is under way in the same browser."""
+    back = await browser.back(await browser.to_microsoft(await desk.link()))
     failed(await browser.go(f"{desk.url}/sign-in/callback?{forged}"))
     assert desk.provider.grants == []
+    assert (await browser.go(back)).status_code == 200
 
 
 async def test_a_person_who_declines_is_told_so_and_may_open_the_link_again(desk: Console, browser: Browser) -> None:
