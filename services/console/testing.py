@@ -14,6 +14,7 @@ from shared.domain.mailbox import Mailbox
 from shared.oauth.authorities import Authorities
 from shared.runtime.clock import Clock
 from shared.store.client import Store
+from shared.store.sign_ins import SignIns
 
 LIMIT = 5
 SPAN = timedelta(minutes=1)
@@ -23,15 +24,21 @@ UNSAVED = "unsaved"
 
 
 @asynccontextmanager
-async def credentials(reveal: Reveal, authorities: Authorities) -> AsyncGenerator[MailboxCredentials]:
-    """What one test signs in with. Its tokens are fetched anew and forgotten with it."""
-    from shared.oauth.tokens import MicrosoftTokens  # only here: its driver takes long to import
+async def credentials(
+    reveal: Reveal, authorities: Authorities, sign_ins: SignIns | None
+) -> AsyncGenerator[MailboxCredentials]:
+    """What one test signs in with. Its tokens are fetched anew and forgotten with it; a renewed sign-in is kept."""
+    from shared.oauth.delegated import DelegatedTokens  # only here: their driver takes long to import
+    from shared.oauth.tokens import MicrosoftTokens
 
     tokens = MicrosoftTokens(authorities, Clock())
+    people = DelegatedTokens(authorities, Clock(), sign_ins) if sign_ins is not None else None
     try:
-        yield MailboxCredentials(reveal, MicrosoftAccess(tokens, reveal))
+        yield MailboxCredentials(reveal, MicrosoftAccess(tokens, reveal, people))
     finally:
         tokens.close()
+        if people is not None:
+            await people.close()
 
 
 async def admit(store: Store, who: str) -> None:

@@ -11,6 +11,7 @@ from shared.domain.mailbox import Mailbox, MailboxSpec, OAuth2MicrosoftAuth
 Place = tuple[str, str]
 """A server, and what of it is bound: `("SMTP server", "port")`."""
 
+_OF_APPLICATIONS = ("auth.client_secret", "auth.sign_in")
 _WORDS = {"auth.password": "password", "auth.client_secret": "client secret", "smtp.password": "SMTP password"}
 
 
@@ -18,6 +19,11 @@ def secret_binding(spec: MailboxSpec, name: str, field: str) -> str:
     """What a stored secret is bound to (AEAD associated data): the mailbox, the field, and everything of `_places`."""
     bound = (f"{server}\x1e{what}\x1e{value}" for (server, what), value in _places(spec, field).items())
     return "\x1f".join((name, field, *bound))
+
+
+def sign_in_binding(spec: MailboxSpec, name: str) -> str:
+    """What a person's sign-in is bound to: what a client secret is, because its tokens go the same ways."""
+    return secret_binding(spec, name, "auth.sign_in")
 
 
 def elsewhere(old: MailboxSpec, new: Mailbox, field: str) -> ConfigurationError:
@@ -53,7 +59,7 @@ def _places(spec: MailboxSpec, field: str) -> Mapping[Place, str]:
         places |= _server("IMAP server", spec.imap.host, spec.imap.port, spec.imap.encryption, spec.login)
     if spec.smtp is not None and spec.smtp.has_password == field.startswith("smtp."):
         places |= _server("SMTP server", spec.smtp.host, spec.smtp.port, spec.smtp.encryption, spec.smtp_login)
-    if field == "auth.client_secret" and isinstance(spec.auth, OAuth2MicrosoftAuth):
+    if field in _OF_APPLICATIONS and isinstance(spec.auth, OAuth2MicrosoftAuth):
         auth = spec.auth
         identity = {"authority": auth.authority, "tenant": auth.tenant_id, "client": auth.client_id}
         places |= {("identity server", what): value for what, value in identity.items()}

@@ -76,7 +76,7 @@ async def _answer(here: Surroundings, asking: ApiToken, request: Request, name: 
 
 async def _results(here: Surroundings, asking: str, name: str, mailbox: Mailbox) -> AsyncGenerator[StepResult]:
     store = here.store
-    async with testing.credentials(store.secrets.reveal, here.authorities) as credentials:
+    async with testing.credentials(store.secrets.reveal, here.authorities, store.sign_ins) as credentials:
         walked = probe(mailbox, credentials, here.rules, Clock())
         async with aclosing(testing.recorded(store, asking, name, mailbox, walked)) as results:
             async for result in results:

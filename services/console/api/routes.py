@@ -14,6 +14,7 @@ from services.console.api import (
     mailbox_tests,
     mailboxes,
     mails,
+    sign_ins,
     tickets,
     tokens,
     views,
@@ -89,6 +90,8 @@ ROUTES: tuple[Route, ...] = (
         sent_as=mailbox_tests.EVENT,
         role_with_body=Role.EDITOR,
     ),
+    Route("POST", "/mailboxes/{name}/sign-in", Role.EDITOR, sign_ins.start, views.SignInLink, 201, refusals=(404, 409)),
+    Route("DELETE", "/mailboxes/{name}/sign-in", Role.EDITOR, sign_ins.forget, status=204, refusals=(404,)),
     Route("GET", "/mailboxes/{name}/versions", Role.VIEWER, mailboxes.versions, views.MailboxList, refusals=(404,)),
     Route(
         "POST",

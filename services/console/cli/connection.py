@@ -53,7 +53,9 @@ def test(context: typer.Context, name: Name = None, file: File = None, allow_loo
 
     if file and not given:
         raise ConfigurationError("there is no Mailbox in these documents", where=file[0], remedy="name another file")
-    needs_store = session.names_a_store() or not given or any(stored_fields(one.spec) for one in given)
+    needs_store = (
+        session.names_a_store() or not given or any(stored_fields(one.spec) or one.spec.delegated for one in given)
+    )
 
     async def with_store(store: Store) -> bool:
         mailboxes = given or (await find(store, name or ""),)
@@ -93,7 +95,7 @@ async def _test(
 ) -> bool:
     """Test one mailbox after the other; whether all of them passed."""
     authorities = Authorities.of(read(OAuthSettings, environment()))
-    async with testing.credentials(reveal, authorities) as credentials:
+    async with testing.credentials(reveal, authorities, books.store.sign_ins if books else None) as credentials:
         passed = [await _walk(printer, one, probe(one, credentials, rules, Clock()), books) for one in mailboxes]
     if printer.for_people:
         printer.line("The test passed." if all(passed) else "The test failed.")

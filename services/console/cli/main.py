@@ -21,6 +21,7 @@ from services.console.cli import (
     quarantine,
     secrets,
     services,
+    sign_in,
     simulate,
     store,
     tickets,
@@ -65,12 +66,13 @@ COMMANDS: tuple[tuple[str, Command], ...] = (
 GROUPS: tuple[tuple[str, str, tuple[tuple[str, Command], ...]], ...] = (
     (
         "mailbox",
-        "Mailboxes: what they do, test, pause, resume, delete.",
+        "Mailboxes: what they do, test, sign in, pause, resume, delete.",
         (
             ("list", mailbox.list_),
             ("show", mailbox.show),
             ("test", connection.test),
             ("defaults", connection.defaults),
+            ("sign-in", sign_in.sign_in),
             ("pause", mailbox.pause),
             ("resume", mailbox.resume),
             ("delete", mailbox.delete),

@@ -74,12 +74,14 @@ MAILBOX: Final[dict[str, str]] = {
     "auth.basic.password": _IN_CLEAR,
     "auth.basic.passwordFrom": _READ_FROM + " Mandatory unless `password` is given.",
     "auth.oauth2_microsoft": "Microsoft 365 by OAuth 2.0.",
-    "auth.oauth2_microsoft.flow": "`application` is the client credentials flow, `delegated` a signed-in person.",
+    "auth.oauth2_microsoft.flow": "`application` signs in by itself (client credentials), `delegated` on behalf of a "
+    "person who signs in: `mailbox sign-in`.",
     "auth.oauth2_microsoft.clientId": "The application (client) id of the app registration.",
     "auth.oauth2_microsoft.tenantId": "The directory (tenant) id.",
     "auth.oauth2_microsoft.authority": "The sign-in server; another one for national clouds.",
     "auth.oauth2_microsoft.clientSecret": "The client secret in clear. Works, with a warning: use clientSecretFrom.",
-    "auth.oauth2_microsoft.clientSecretFrom": "Where it is read from. Mandatory with the application flow.",
+    "auth.oauth2_microsoft.clientSecretFrom": "Where it is read from. Mandatory with the application flow; with "
+    "`delegated` only if the application has a secret.",
     "auth.oauth2_microsoft.password": "Optional, for hybrid set-ups, in clear.",
     "auth.oauth2_microsoft.passwordFrom": "Optional, for hybrid set-ups.",
     "auth.exchange": "On-premises Exchange over IMAP.",

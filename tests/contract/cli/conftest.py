@@ -51,6 +51,12 @@ class Line:
         check(ran.stdout + ran.stderr, "the output of a command")
         return Answer(ran.returncode, ran.stdout, ran.stderr.splitlines())
 
+    def start(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
+        """Start the installed command; whoever starts it ends it."""
+        command = [COMMAND, *arguments]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(command, env=self._environment(environ), text=True, start_new_session=True, **pipes)
+
     def here(self, *arguments: str, stdin: str = "", **environ: str) -> Answer:
         """The same without the process, which takes most of the time: for what another test ran as a process."""
         out, err, given = io.StringIO(), io.StringIO(), io.TextIOWrapper(io.BytesIO(stdin.encode()))

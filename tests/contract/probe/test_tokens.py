@@ -6,7 +6,10 @@ import pytest
 
 from services.console.probe.credentials import MailboxCredentials
 from services.console.probe.microsoft import MicrosoftAccess
+from services.console.probe.steps import Chain
 from shared.domain.mailbox import Mailbox
+from shared.oauth.delegated import DelegatedTokens
+from shared.oauth.errors import SignInNeeded
 from shared.oauth.tokens import MicrosoftTokens
 from shared.runtime.clock import Clock
 from shared.store.secrets import referred
@@ -15,6 +18,7 @@ from tests.contract.probe.conftest import imap_at
 from tests.support.bad_certificates import make
 from tests.support.canary import secret
 from tests.support.identity import TENANT, Issued
+from tests.support.sign_ins import delegated_mailbox, register, signed_in
 from tests.support.smtp import TokenSink, server_context, smtp_server
 
 __all__ = ["mail_server", "provider"]
@@ -75,6 +79,29 @@ async def test_a_token_that_the_mailbox_refuses_is_no_wrong_password(mail_server
     assert results.why() == ("authenticate", "IMAP_TOKEN_REFUSED")
     assert "permission" in results.failed().remedy
     assert secret("token-2") not in str(list(results))
+
+
+async def test_a_token_of_a_person_never_goes_to_another_smtp_server(provider, store):
+    """Every server that gets its tokens is part of what a sign-in is bound to."""
+    smtp = {"host": "smtp.desk.example", "port": 465}
+    register(provider)
+    kept = with_smtp(delegated_mailbox(provider), smtp)
+    await store.mailboxes.put(kept, {})
+    await signed_in(store, provider, kept)
+    tokens = MicrosoftTokens(provider.authorities, Clock(), timeout=3)
+    people = DelegatedTokens(provider.authorities, Clock(), store.sign_ins, 3)
+    credentials = MailboxCredentials(reveal, MicrosoftAccess(tokens, reveal, people))
+    assert await credentials.token(kept, Chain.SMTP) in provider.issued
+    with pytest.raises(SignInNeeded):
+        await credentials.token(with_smtp(kept, {**smtp, "host": "smtp.evil.example"}), Chain.SMTP)
+    with pytest.raises(SignInNeeded):
+        await credentials.token(delegated_mailbox(provider, user="requests@desk.example"), Chain.IMAP)
+    await people.close()
+    tokens.close()
+
+
+def with_smtp(mailbox, smtp):
+    return Mailbox.model_validate({**mailbox.model_dump(), "spec": {**mailbox.spec.model_dump(), "smtp": smtp}})
 
 
 @pytest.mark.parametrize(("token", "code"), [("good", ""), (secret("token-3"), "SMTP_TOKEN_REFUSED")])

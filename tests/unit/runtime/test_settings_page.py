@@ -31,7 +31,7 @@ SETTINGS: tuple[tuple[str, type[BaseSettings]], ...] = (
     ("Logs (every service)", LogSettings),
     ("Events (every service, and commands that send events)", EventSettings),
     ("Fetcher", FetcherSettings),
-    ("OAuth (fetcher)", OAuthSettings),
+    ("OAuth (fetcher, console, command line)", OAuthSettings),
     ("Filter", FilterSettings),
     ("Classifier", ClassifierSettings),
     ("Ticket writer", TicketWriterSettings),
