@@ -130,7 +130,7 @@ async def console(store: Store, provider: Provider, public_url: str = "") -> Asy
     url = f"http://localhost:{listener.getsockname()[1]}"
     register(provider, f"{public_url or url}/sign-in/callback")
     door = PersonSignIn(provider.authorities, 5)
-    app = build(Surroundings(store, Clock(), "0.0.0", tell, SigningIn(door, public_url or url)))
+    app = build(Surroundings(store, Clock(), "0.0.0", tell, signing_in=SigningIn(door, public_url or url)))
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     server.capture_signals = ExitStack  # type: ignore[method-assign]  # signals belong to pytest

@@ -55,7 +55,7 @@ class Line:
         """Start the installed command; whoever starts it ends it."""
         command = [COMMAND, *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(command, env=self._environment(environ), text=True, start_new_session=True, **pipes)
+        return subprocess.Popen(command, env=self.environment(environ), text=True, start_new_session=True, **pipes)
 
     def here(self, *arguments: str, stdin: str = "", **environ: str) -> Answer:
         """The same without the process, which takes most of the time: for what another test ran as a process."""

@@ -279,7 +279,7 @@ def test_a_wrong_question_is_one_line_and_exit_2(cli, arguments: tuple[str, ...]
 
 def tailing(cli: Line, exchange: Exchange, *arguments: str) -> subprocess.Popen[str]:
     """A running tail that misses nothing any more."""
-    env = cli._environment(exchange.environ)
+    env = cli.environment(exchange.environ)
     command = [COMMAND, "events", "tail", *arguments]
     process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None

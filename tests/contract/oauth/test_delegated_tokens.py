@@ -22,6 +22,7 @@ from shared.runtime.clock import Clock
 from shared.store.client import Store
 from shared.store.settings import StoreSettings
 from shared.store.sign_ins import SignIns
+from tests.contract.oauth.conftest import SECRET
 from tests.support.fetching import eventually
 from tests.support.identity import Provider
 from tests.support.sign_ins import (
@@ -35,8 +36,6 @@ from tests.support.sign_ins import (
     signed_in,
     visit,
 )
-
-SECRET = "the right secret~value"
 
 
 @pytest.fixture
@@ -447,7 +446,7 @@ async def test_without_the_key_nothing_is_asked_and_nothing_is_lost(
     error = await refused(tokens, keyless, mailbox)
     await tokens.close()
     await keyless.close()
-    assert isinstance(error, ConfigurationError) and error.code == "key_file_missing"
+    assert isinstance(error, ConfigurationError) and error.code == "secret_key_missing"
     assert identity.refreshes == 0
 
 

@@ -12,7 +12,12 @@ PASSWORD, CLIENT, SMTP = "auth.password", "auth.client_secret", "smtp.password"
 IMAP = {"host": "imap.example.com"}
 OUT = {"host": "smtp.example.com"}
 OWN = {**OUT, "username": "out", "password_from": {"stored": True}}
-APPLICATION = {"type": "oauth2_microsoft", "client_id": "c", "tenant_id": "t"}
+APPLICATION = {
+    "type": "oauth2_microsoft",
+    "client_id": "c",
+    "tenant_id": "t",
+    "client_secret_from": {"stored": True},
+}
 
 
 def sentence(field: str, old: dict[str, Any], new: dict[str, Any]) -> str:
