@@ -13,6 +13,7 @@ from pymongo.errors import InvalidName
 from shared.domain.errors import ConfigurationError, StoreUnavailable
 from shared.store.api_tokens import ApiTokens
 from shared.store.audit import Audit
+from shared.store.budgets import BudgetCounts
 from shared.store.catalogue import CatalogueStore
 from shared.store.collection import Client, Collection
 from shared.store.config import Config
@@ -26,10 +27,12 @@ from shared.store.ledger import Ledger
 from shared.store.mailbox_versions import MailboxVersions
 from shared.store.mailboxes import Mailboxes
 from shared.store.mark_keys import MarkKeys
+from shared.store.outbound import OutboundMails
 from shared.store.ports import Clock
 from shared.store.raw import RawMails
 from shared.store.runtime import Runtime
 from shared.store.secrets import Secrets
+from shared.store.sending import Sending
 from shared.store.settings import StoreSettings
 from shared.store.sightings import Sightings
 from shared.store.tickets import Tickets
@@ -57,6 +60,9 @@ class Store:
         self.fingerprints = Fingerprints(self._database)
         self.tickets = Tickets(self._database)
         self.mark_keys = MarkKeys(self._database)
+        self.outbound = OutboundMails(self._database, self.server_time)
+        self.sending = Sending(self._database, self.server_time)
+        self.budgets = BudgetCounts(self._database)
         self.runtime = Runtime(self._database, self.server_time)
         self.dead_messages = DeadMessages(self._database, clock)
         self.versions = MailboxVersions(self._database)

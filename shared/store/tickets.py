@@ -1,12 +1,12 @@
 """Tickets and requests (collection `tickets`), each with the events it owes, in one document."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from collections.abc import Collection as Items
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from shared.domain.mailbox import Module
-from shared.domain.ticket import OutboxEvent, Ticket
+from shared.domain.ticket import Acknowledgement, OutboxEvent, Ticket
 from shared.store.collection import Collection, Database, Document, changed, milliseconds, older
 from shared.store.failures import Conflict
 
@@ -69,6 +69,13 @@ class Tickets:
             return frozenset()
         existing = await self._existing({ticket_id for ticket_id, _ in pairs})
         return frozenset(mail_id for ticket_id, mail_id in pairs if ticket_id not in existing)
+
+    async def set_acknowledgements(self, acknowledgements: Mapping[str, Acknowledgement]) -> None:
+        """Show on tickets (by ticket_id) how far their acknowledgements are."""
+        await self._collection.update_each(
+            ({"_id": ticket_id}, changed({"acknowledgement": one.model_dump()}))
+            for ticket_id, one in acknowledgements.items()
+        )
 
     async def mark_published(self, ticket_ids: Iterable[str]) -> None:
         """Say that the events of tickets have been published."""
