@@ -8,14 +8,15 @@ from services.console.trial import Original
 from services.filter.fingerprints import FingerprintKey, keys, needed
 from shared.domain.email import Email
 from shared.domain.mailbox import Mailbox
+from shared.domain.marks import Marks
 from shared.store.client import Store
 
 
-async def original_of(store: Store, mailbox: Mailbox, email: Email) -> Original | None:
+async def original_of(store: Store, mailbox: Mailbox, email: Email, marks: Marks) -> Original | None:
     """The mail that this one would repeat if it were delivered now; None if it repeats none, or nobody minds."""
     if not needed(mailbox):
         return None
-    wanted = {one.key: one for one in keys(mailbox.name, email)}
+    wanted = {one.key: one for one in keys(mailbox.name, email, answers_ours=bool(marks.of(email)))}
     now = await store.server_time()
     found = {one["_id"]: one["owner"] for one in await store.collection("fingerprints").find(_among(wanted))}
     for key, one in wanted.items():

@@ -1,14 +1,14 @@
 """What would become of a mail, without doing it: the rules of filter and classifier, as in production. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.classifier.decide import decide as classify
-from services.filter.decide import explain
-from services.filter.rules.rule import Facts
+from services.filter.decide import explain, gather
 from shared.domain.catalogue import Catalogue
 from shared.domain.decision import Classification, Kind, Step
 from shared.domain.email import Email
 from shared.domain.mailbox import Mailbox, Module
+from shared.domain.marks import Marks
 from shared.mail.parse import parse
 
 
@@ -43,12 +43,14 @@ def attempt(
     catalogue: Catalogue,
     own: frozenset[str],
     original: Original | None = None,
+    marks: Marks | None = None,
 ) -> Trial:
     """Ask every rule, in order, also those after the first that rejects; then, if it may pass, the classifier.
 
-    `own` holds every address of a mailbox that is read here.
+    `own` holds every address of a mailbox that is read here. Without `marks` nobody knows what answers a mail of ours.
     """
-    decision = explain(email, mailbox, Facts(own, original.mail_id if original else None))
+    facts = replace(gather(email, own, marks), duplicate_of=original.mail_id if original else None)
+    decision = explain(email, mailbox, facts)
     if decision.rejected is not None:
         sentence = f"It would be rejected ({decision.rejected.value}): {decision.sentence}"
         return Trial(email, Kind.REJECTED, decision.rejected.value, sentence, decision.trace)
@@ -56,7 +58,10 @@ def attempt(
         sentence = f"It would open nothing and be counted as a duplicate on {original.number}."
         return Trial(email, Kind.DUPLICATE, "duplicate_of", sentence, decision.trace)
     place, steps = classify(email, mailbox, catalogue)
-    return Trial(email, Kind.TICKET, None, _opens(mailbox, place), (*decision.trace, *steps), place)
+    sentence = _opens(mailbox, place)
+    if facts.answers_ours:
+        sentence = f"It answers a mail of ours and would join that ticket, if it may. Otherwise: {sentence}"
+    return Trial(email, Kind.TICKET, None, sentence, (*decision.trace, *steps), place)
 
 
 def _opens(mailbox: Mailbox, place: Classification) -> str:

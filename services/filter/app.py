@@ -29,6 +29,7 @@ async def main(process: Process) -> None:
                 open_doors.configuration,
                 process.clock,
                 settings.event_source,
+                await store.mark_keys.marks(),
             )
             lane = Lane("filter", topology.FILTER, settings.window, settings.batch)
             await Consumer(process, open_doors.broker, lane, EmailFetched, handler, store.ledger).run()

@@ -11,6 +11,7 @@ from services.filter.rules.rule import Beat, Facts, Rule
 from shared.domain.decision import Reason, Step, Verdict
 from shared.domain.email import Email
 from shared.domain.mailbox import Mailbox
+from shared.domain.marks import Marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,21 @@ class FilterDecision:
 
 
 _PASSED = "It passed every rule of the mailbox."
+
+
+def gather(mail: Email, own_addresses: frozenset[str], marks: Marks | None) -> Facts:
+    """What the rules may know of a mail before its fingerprints are claimed. Without `marks` (a simulation that has no
+    store) no mark is known, genuine or forged."""
+    if marks is None:
+        return Facts(own_addresses)
+    based = {one.address: marks.base_address(one.address) for one in mail.recipients}
+    return Facts(
+        own_addresses,
+        own_loop_marker=marks.is_loop_marker(mail.loop_marker),
+        answers_ours=bool(marks.of(mail)),
+        forged_mark=marks.forged(mail),
+        base_addresses={address: base for address, base in based.items() if base != address},
+    )
 
 
 def screen(mail: Email, mailbox: Mailbox, facts: Facts) -> FilterDecision:

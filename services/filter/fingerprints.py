@@ -29,15 +29,16 @@ def needed(mailbox: Mailbox) -> bool:
     return not mailbox.spec.domains.allow_duplicates
 
 
-def keys(mailbox: str, mail: Email) -> tuple[FingerprintKey, ...]:
+def keys(mailbox: str, mail: Email, *, answers_ours: bool = False) -> tuple[FingerprintKey, ...]:
     """The keys of a mail in the mailbox of that name: Message-ID and content; and sender, normalised subject and
-    content within the window. A mail without Message-ID, or without a certain sender, lacks that key."""
+    content within the window. A mail without Message-ID, or without a certain sender, lacks that key; one that answers
+    a mail of ours lacks the second: two answers that say "thanks" are two."""
     found: list[FingerprintKey] = []
     if mail.message_id:
         found.append(
             FingerprintKey(_digest(mailbox, "message-id", mail.message_id, mail.content_sha256), windowed=False)
         )
-    if mail.sender is not None:
+    if mail.sender is not None and not answers_ours:
         subject = normalise_subject(mail.subject)
         found.append(
             FingerprintKey(_digest(mailbox, "sender", mail.sender.address, subject, mail.content_sha256), windowed=True)

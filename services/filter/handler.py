@@ -4,10 +4,10 @@ Gather (raw, parse, configuration, fingerprints) -> decide (pure) -> apply (deci
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.filter import fingerprints
-from services.filter.decide import FilterDecision, screen, settle
+from services.filter.decide import FilterDecision, gather, screen, settle
 from services.filter.ports import Clock, Configuration, Fingerprints, Ledger, Parser, RawMails
 from services.filter.rules.rule import Facts
 from shared.broker.messages import Outgoing, owed
@@ -20,6 +20,8 @@ from shared.domain.email import Email
 from shared.domain.errors import AutomatorError, Permanent
 from shared.domain.ledger import DecisionWrite
 from shared.domain.mailbox import Mailbox, Module
+from shared.domain.marks import Marks
+from shared.mail.flags import Flag
 from shared.runtime.consume import Outcome
 from shared.store.fingerprints import Claim
 
@@ -36,6 +38,7 @@ class Judged:
     message: EmailFetched
     email: Email
     mailbox: Mailbox | None
+    facts: Facts
     decision: FilterDecision
 
 
@@ -51,6 +54,7 @@ class Filter:
         configuration: Configuration,
         clock: Clock,
         event_source: str,
+        marks: Marks,
     ) -> None:
         self._parser = parser
         self._raw = raw
@@ -59,6 +63,7 @@ class Filter:
         self._configuration = configuration
         self._clock = clock
         self._source = event_source
+        self._marks = marks
 
     async def handle(self, messages: Sequence[EmailFetched]) -> Sequence[Result]:
         """Judge each mail; rejections are written before this returns."""
@@ -102,19 +107,19 @@ class Filter:
     async def _screen(self, message: EmailFetched, email: Email) -> Judged:
         mailbox = await self._configuration.mailbox(message.mailbox)
         if mailbox is None:
-            return Judged(message, email, None, _MAILBOX_DELETED)
-        facts = Facts(own_addresses=self._configuration.snapshot.own_addresses, duplicate_of=None)
-        return Judged(message, email, mailbox, screen(email, mailbox, facts))
+            return Judged(message, email, None, Facts(), _MAILBOX_DELETED)
+        facts = gather(email, self._configuration.snapshot.own_addresses, self._marks)
+        if facts.forged_mark:
+            email = _flagged(email, Flag.FORGED_MARK)
+        return Judged(message, email, mailbox, facts, screen(email, mailbox, facts))
 
     async def _settle(self, judged: Sequence[Judged]) -> None:
         """The second beat, for mail that was not rejected: claim its fingerprints where its mailbox asks for that."""
         passed = [(one, one.mailbox) for one in judged if one.mailbox is not None and one.decision.rejected is None]
         owners = await self._owners([(one, mailbox) for one, mailbox in passed if fingerprints.needed(mailbox)])
         for one, mailbox in passed:
-            facts = Facts(
-                own_addresses=self._configuration.snapshot.own_addresses, duplicate_of=owners.get(one.message.mail_id)
-            )
-            one.decision = settle(one.decision, one.email, mailbox, facts)
+            one.facts = replace(one.facts, duplicate_of=owners.get(one.message.mail_id))
+            one.decision = settle(one.decision, one.email, mailbox, one.facts)
 
     async def _owners(self, mails: Sequence[tuple[Judged, Mailbox]]) -> dict[str, str]:
         """Which mail each of these repeats, for those that repeat one.
@@ -128,7 +133,7 @@ class Filter:
                 Claim(key=key.key, mail_id=one.message.mail_id, at=one.message.received_at, window=key.window(mailbox))
                 for one, mailbox in mails
                 if one.message.mail_id not in repeats
-                for key in fingerprints.keys(mailbox.name, one.email)
+                for key in fingerprints.keys(mailbox.name, one.email, answers_ours=one.facts.answers_ours)
                 if key.windowed is windowed
             ]
             owners = await self._claims.owners(claims) if claims else ()
@@ -162,7 +167,11 @@ def _marked(email: Email | AutomatorError, message: EmailFetched, raw: bytes) ->
     """A mail of which only the beginning was taken says so: its size is the whole mail's."""
     if isinstance(email, AutomatorError) or message.size <= len(raw):
         return email
-    return email.model_copy(update={"flags": (*email.flags, ORIGINAL_ON_SERVER), "size": message.size})
+    return _flagged(email, ORIGINAL_ON_SERVER).model_copy(update={"size": message.size})
+
+
+def _flagged(email: Email, flag: str) -> Email:
+    return email.model_copy(update={"flags": (*email.flags, str(flag))})
 
 
 _MAILBOX_DELETED = FilterDecision(

@@ -52,3 +52,5 @@ class Flag(StrEnum):
     EXTERNAL_BODY = "external_body"
     TNEF = "tnef"
     MAILING_LIST = "mailing_list"
+    FORGED_MARK = "forged_mark"
+    """It carries what looks like a mark of our own mails and is none. The filter sets it: the parser has no keys."""

@@ -126,6 +126,17 @@ def decode_limited(raw: bytes | str, limit: int) -> str:
     return text.line(value, limit)
 
 
+def line(raw: bytes | None) -> str | None:
+    """A field as text of one line, at most 500 characters; None if it is missing or holds nothing."""
+    return (decode_limited(raw, 500) or None) if raw else None
+
+
+def word(raw: bytes | None) -> str | None:
+    """The first word of a field in lower case: `auto-replied; owner-email=x` is `auto-replied` (RFC 3834)."""
+    words = (line(raw) or "").lower().partition(";")[0].split()
+    return words[0][:100] if words else None
+
+
 def unicode(raw: bytes | str) -> str:
     """A raw field as text without decoding its encoded words: UTF-8 (RFC 6532), otherwise Windows-1252."""
     if isinstance(raw, str):

@@ -8,8 +8,8 @@ import hashlib
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from shared.domain.email import Attachment, Email, SenderStatus
-from shared.mail import addresses, attachments, bodies, headers, mime, text
+from shared.domain.email import Address, Attachment, Automatic, Email, SenderStatus
+from shared.mail import addresses, attachments, authentication, automatic, bodies, headers, mime, reports, text
 from shared.mail.bodies import Body
 from shared.mail.flags import Flag
 from shared.mail.headers import Headers
@@ -56,10 +56,16 @@ def _parse(original: bytes) -> Email:
     attached = _attachments(raw, root, body, flags)
     if not body.text.strip() and not attached:
         flags.append(Flag.EMPTY)
-    fields = _from_headers(root.headers, flags)
+    sender, status, warnings = addresses.sender(root.headers)
+    subject = _subject(root.headers.get(b"subject"), flags)
+    flags.extend(warnings)
     return Email.model_validate(
         {
-            **fields,
+            **_from_headers(root.headers, flags),
+            **_from_programs(raw, root, body, sender, subject),
+            "sender": sender,
+            "sender_status": status,
+            "subject": subject,
             "text": body.text,
             "html": body.html,
             "attachments": attached,
@@ -108,32 +114,37 @@ def _content(raw: bytes, root: Part, body: Body, attached: tuple[Attachment, ...
 def _from_headers(head: Headers, flags: list[str]) -> dict[str, object]:
     """The fields of an Email that stand in its header."""
     first = dict(reversed(head.fields))
-    sender, status, warnings = addresses.sender(head)
     found, odd = addresses.recipients(head)
-    flags.extend((*warnings, *odd, *_list_flags(first)))
+    flags.extend((*odd, *_list_flags(head, first)))
     reply_to, message_id = first.get(b"reply-to"), first.get(b"message-id")
     return {
         "message_id": _message_id(message_id, flags),
         "in_reply_to": headers.message_ids(first.get(b"in-reply-to")),
         "references": headers.message_ids(first.get(b"references")),
-        "sender": sender,
-        "sender_status": status,
         "reply_to": tuple(addresses.mailboxes(reply_to, MAX_REPLY_TO, [])) if reply_to else (),
         "recipients": found,
-        "subject": _subject(first.get(b"subject"), flags),
         "date": _date(first.get(b"date"), flags),
-        "auto_submitted": _word(first.get(b"auto-submitted")),
-        "precedence": _word(first.get(b"precedence")),
-        "list_id": _line(first.get(b"list-id")),
+        "auto_submitted": headers.word(first.get(b"auto-submitted")),
+        "precedence": headers.word(first.get(b"precedence")),
+        "list_id": headers.line(first.get(b"list-id")),
         "importance": _importance(first),
-        "loop_marker": _line(first.get(b"x-ticket-loop")),
+        "loop_marker": headers.line(first.get(b"x-ticket-loop")),
+        "suppress": headers.line(first.get(b"x-auto-response-suppress")),
+        "authentication_results": authentication.results(head),
         "received_count": sum(name == b"received" for name, _ in head.fields),
     }
 
 
-def _list_flags(first: dict[bytes, bytes]) -> list[Flag]:
+def _from_programs(raw: bytes, root: Part, body: Body, sender: Address | None, subject: str) -> dict[str, object]:
+    """What kind of program wrote the mail, if one did, and the mails that it is about."""
+    kind = automatic.kind(root.headers, root, sender, subject)
+    about = kind is Automatic.BOUNCE or automatic.null_sender(root.headers)
+    return {"automatic": kind, "reported_ids": reports.reported_ids(raw, root, body.text) if about else ()}
+
+
+def _list_flags(head: Headers, first: dict[bytes, bytes]) -> list[Flag]:
     flags = [Flag.MAILING_LIST] if any(name.startswith(b"list-") for name in first) else []
-    if first.get(b"return-path", b"").strip() == b"<>":
+    if automatic.null_sender(head):
         flags.append(Flag.NULL_SENDER)
     return flags
 
@@ -170,20 +181,10 @@ def _date(value: bytes | None, flags: list[str]) -> datetime | None:
 def _importance(first: dict[bytes, bytes]) -> str | None:
     """`high`, `normal` or `low`, from the first of Importance, X-Priority and Priority that says one (RFC 2156)."""
     for name in (b"importance", b"x-priority", b"x-msmail-priority", b"priority"):
-        found = _PRIORITIES.get((_word(first.get(name)) or "").partition("(")[0])
+        found = _PRIORITIES.get((headers.word(first.get(name)) or "").partition("(")[0])
         if found:
             return found
     return None
-
-
-def _line(value: bytes | None) -> str | None:
-    return (headers.decode_limited(value, 500) or None) if value else None
-
-
-def _word(value: bytes | None) -> str | None:
-    """The first word of a field in lower case: `auto-replied; owner-email=x` is `auto-replied` (RFC 3834)."""
-    words = (_line(value) or "").lower().partition(";")[0].split()
-    return words[0][:100] if words else None
 
 
 def _unparsable(raw: bytes) -> Email:

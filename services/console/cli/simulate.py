@@ -1,4 +1,4 @@
-"""`simulate`: every rule, in order, on a mail that is not delivered. Writes nothing."""
+"""`simulate`: every rule, in order, on a mail that is not delivered. Changes nothing."""
 
 import sys
 from pathlib import Path
@@ -42,8 +42,9 @@ def simulate(
         async def work(store: Store) -> Trial:
             box = await find(store, mailbox)
             boxes = {one.name: one for one in await store.mailboxes.all()}
-            original = await original_of(store, box, email)
-            return attempt(email, box, await store.catalogue.load(), _own(boxes), original)
+            marks = await store.mark_keys.marks()
+            original = await original_of(store, box, email, marks)
+            return attempt(email, box, await store.catalogue.load(), _own(boxes), original, marks)
 
         trial = session.run(work)
     _print(session.printer, mailbox, trial, known_repeats=not file)
@@ -99,7 +100,7 @@ def _print(printer: Printer, mailbox: str, trial: Trial, *, known_repeats: bool)
     rows = [(number, one.stage, one.rule, one.verdict.value, one.sentence) for number, one in enumerate(trial.steps, 1)]
     printer.table("Steps", ("", "stage", "rule", "verdict", "sentence"), rows)
     if not known_repeats:
-        printer.line("Without a store nobody knows whether it repeats another mail.")
+        printer.line("Without a store nobody knows whether it repeats another mail, or answers one of ours.")
     printer.line(trial.sentence)
 
 

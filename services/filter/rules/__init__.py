@@ -2,6 +2,7 @@
 
 from services.filter.rules import (
     approved_domains,
+    automatic_mail,
     blocked_sender,
     duplicates,
     full_subject_match,
@@ -13,6 +14,7 @@ RULES = (
     own_loop.RULE,
     blocked_sender.RULE,
     approved_domains.RULE,
+    automatic_mail.RULE,
     to_address.RULE,
     full_subject_match.RULE,
     duplicates.RULE,

@@ -2,7 +2,8 @@
 
 On: every mail opens its own ticket. Off: a mail that repeats another of this mailbox opens nothing and is counted on
 that one's ticket. It repeats if it has the same Message-ID and content, or the same sender, subject and content within
-the window (24 hours unless set otherwise). Never by Message-ID alone: broken senders reuse them.
+the window (24 hours unless set otherwise). Never by Message-ID alone: broken senders reuse them. Two answers to a mail
+of ours may say the same ("thanks") and are two: they repeat each other only with one Message-ID.
 """
 
 from services.filter.rules.rule import Beat, Facts, Rule, step

@@ -1,8 +1,8 @@
 """Full subject match.
 
 On: only mail whose subject is one of the keywords is taken. Case, width and blanks do not count, and reply and forward
-prefixes (`Re:`, `AW:`, `回复:` …) are taken off first. A subject that merely contains a keyword is rejected. Off: any
-subject will do.
+prefixes (`Re:`, `AW:`, `回复:` …) are taken off first. A subject that merely contains a keyword is rejected. Mail that
+answers a mail of ours is taken whatever its subject. Off: any subject will do.
 """
 
 from services.filter.rules.rule import Facts, Rule, step
@@ -18,6 +18,8 @@ def check(mail: Email, config: MailboxSpec, facts: Facts) -> Step:
     """Reject a subject that is none of the keywords."""
     if not config.domains.full_subject_match:
         return step(NAME, Verdict.OFF, "Any subject is taken.")
+    if facts.answers_ours:
+        return step(NAME, Verdict.PASSED, "It answers a mail of ours, so its subject need not match.")
     subject = normalise_subject(mail.subject)
     keywords = {normalise_subject(one): one for one in config.domains.subject_keywords}
     if subject in keywords:

@@ -1,10 +1,11 @@
 """If email in To address.
 
 On: only mail that has this mailbox's address, or one of its aliases, in To; mail where it stands only in Cc, or in no
-header (Bcc), is rejected. Off: To, Cc and Bcc all count.
+header (Bcc), is rejected. The address with a ticket's mark in it (`support+inc-000042.…@example.com`) is the mailbox's,
+and a delivery report about a mail of ours needs no To. Off: To, Cc and Bcc all count.
 """
 
-from services.filter.rules.rule import Facts, Rule, step
+from services.filter.rules.rule import Facts, Rule, reports_on_ours, step
 from shared.domain.decision import Reason, Step, Verdict
 from shared.domain.email import Email, Source
 from shared.domain.mailbox import MailboxSpec
@@ -16,12 +17,15 @@ CUT = frozenset(("too_many_addresses", "header_too_long", "headers_too_large", "
 
 def check(mail: Email, config: MailboxSpec, facts: Facts) -> Step:
     """Reject a mail that is not addressed to the mailbox in To."""
-    sources = [one.source for one in mail.recipients if one.address in config.addresses]
+    based = ((facts.base_addresses.get(one.address, one.address), one.source) for one in mail.recipients)
+    sources = [source for address, source in based if address in config.addresses]
     place = where(sources)
     if not config.domains.only_if_in_to:
         return step(NAME, Verdict.OFF, f"To, Cc and Bcc all count; the mailbox is in {place}.", found_in=place)
     if Source.TO in sources:
         return step(NAME, Verdict.PASSED, "The mailbox is in To.", found_in=place)
+    if reports_on_ours(mail, facts):
+        return step(NAME, Verdict.PASSED, "It is a delivery report about a mail of ours.", found_in=place)
     if CUT.intersection(mail.flags):
         return step(
             NAME, Verdict.PASSED, "Its recipients are too many to read, so this cannot be told.", found_in=place

@@ -42,7 +42,16 @@ async def filtering(store: Store, clock: FakeClock, metrics: Metrics, **domains:
     await store.mailboxes.put(builders.mailbox(domains=domains), {})
     configuration = Configuration(store, metrics)
     await configuration.refresh()
-    return Filter(Parser(), store.raw, store.ledger, store.fingerprints, configuration, clock, "/test")
+    return Filter(
+        Parser(),
+        store.raw,
+        store.ledger,
+        store.fingerprints,
+        configuration,
+        clock,
+        "/test",
+        await store.mark_keys.marks(),
+    )
 
 
 def fetched(mail_id: str, raw: bytes | None) -> EmailFetched:
