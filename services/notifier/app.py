@@ -14,7 +14,6 @@ from services.notifier.event import created
 from services.notifier.handler import Notifier
 from services.notifier.keeper import Keeper
 from services.notifier.lanes import Lanes
-from services.notifier.organisations import Organisations
 from services.notifier.ports import Credentials
 from services.notifier.settings import NotifierSettings
 from services.notifier.smtp.session import Session, open_session
@@ -24,7 +23,6 @@ from shared.broker.messages import Delivery
 from shared.contracts.events import TicketCreatedV1
 from shared.domain.errors import MalformedMessage, StoreUnavailable, Transient
 from shared.domain.mailbox import Smtp
-from shared.mail.authentication import vouches
 from shared.oauth.authorities import Authorities
 from shared.oauth.settings import OAuthSettings
 from shared.oauth.tokens import MicrosoftTokens
@@ -79,8 +77,6 @@ async def compose(open_doors: Doors, settings: NotifierSettings, tokens: Microso
         configuration=open_doors.configuration,
         access=Access(connect, store.secrets, tokens),
         marks=await store.mark_keys.marks(),
-        vouches=vouches,
-        organisation=Organisations().of,
         budgets=settings.budgets,
         waits=settings.waits,
         ttl=timedelta(seconds=settings.claim_seconds),
@@ -95,8 +91,6 @@ def _notifier(open_doors: Doors, tools: Tools) -> Notifier:
         tools.outbound,
         tools.sending,
         tools.configuration,
-        tools.vouches,
-        tools.organisation,
         tools.clock,
         tools.metrics,
     )

@@ -1,30 +1,24 @@
 """May this ticket's first mail be acknowledged, and to whom? Pure: no clock, driver, log or environment."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from services.notifier.conditions import CONDITIONS
 from services.notifier.conditions.condition import Asked, Reason
-from services.notifier.recipient import Organisation, recipient
+from services.notifier.recipient import recipient
 from shared.domain.budgets import Scope
-from shared.domain.mailbox import Mailbox
+from shared.domain.mailbox import Mailbox, MailboxSpec
 from shared.domain.outbound import Outbound
 from shared.domain.patterns import domain_of
-from shared.domain.ticket import Acknowledgement, AcknowledgementState, Ticket
-
-Vouches = Callable[[Sequence[str], str, str], bool]
-"""Whether a mail's authentication results, by the server of that name, vouch for a domain (RFC 8601)."""
+from shared.domain.ticket import Acknowledgement, AcknowledgementState, Answerable, Ticket
+from shared.mail.authentication import Vouched, verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What was looked up: all addresses of ours, whether somebody vouches for the sender, who belongs together, and
-    when the ticket's event was taken."""
+    """What was looked up: all addresses of ours, and when the ticket's event was taken."""
 
     own_addresses: frozenset[str]
-    authenticated: bool
-    organisation: Organisation
     taken_at: datetime
 
 
@@ -46,12 +40,13 @@ class Suppressed:
 
 def decide(ticket: Ticket, mailbox: Mailbox | None, facts: Facts) -> Answer | Suppressed:
     """Ask every condition; the first that fails is the reason."""
-    to = recipient(ticket.answerable, facts.authenticated, facts.organisation)
+    authenticated = mailbox is not None and _vouched(ticket.answerable, mailbox.spec)
+    to = recipient(ticket.answerable, authenticated)
     asked = Asked(
         answerable=ticket.answerable,
         spec=mailbox.spec if mailbox else None,
         own_addresses=facts.own_addresses,
-        authenticated=facts.authenticated,
+        authenticated=authenticated,
         recipient=to,
         received_at=ticket.received_at,
         taken_at=facts.taken_at,
@@ -61,14 +56,14 @@ def decide(ticket: Ticket, mailbox: Mailbox | None, facts: Facts) -> Answer | Su
             return Suppressed(one.reason, sentence)
     if to is None:
         return Suppressed(Reason.NO_RECIPIENT, "There is nobody to answer to.")
-    return Answer(to, facts.authenticated)
+    return Answer(to, authenticated)
 
 
-def outbound(ticket: Ticket, verdict: Answer | Suppressed, now: datetime, taken_at: datetime) -> Outbound:
+def outbound(ticket: Ticket, decided: Answer | Suppressed, now: datetime, taken_at: datetime) -> Outbound:
     """What is written down about a ticket's acknowledgement."""
     status = (
-        suppressed(verdict, taken_at)
-        if isinstance(verdict, Suppressed)
+        suppressed(decided, taken_at)
+        if isinstance(decided, Suppressed)
         else Acknowledgement(state=AcknowledgementState.PENDING, sentence="It waits to be sent.", at=taken_at)
     )
     return Outbound(
@@ -81,11 +76,9 @@ def outbound(ticket: Ticket, verdict: Answer | Suppressed, now: datetime, taken_
     )
 
 
-def suppressed(verdict: Suppressed, at: datetime) -> Acknowledgement:
+def suppressed(why: Suppressed, at: datetime) -> Acknowledgement:
     """A verdict as the ticket shows it."""
-    return Acknowledgement(
-        state=AcknowledgementState.SUPPRESSED, code=verdict.reason.value, sentence=verdict.sentence, at=at
-    )
+    return Acknowledgement(state=AcknowledgementState.SUPPRESSED, code=why.reason.value, sentence=why.sentence, at=at)
 
 
 _SPENT = {
@@ -107,20 +100,9 @@ def spent(scope: Scope) -> Suppressed:
     return _SPENT[scope]
 
 
-def facts(
-    ticket: Ticket,
-    mailbox: Mailbox | None,
-    own_addresses: frozenset[str],
-    vouches: Vouches,
-    organisation: Organisation,
-    taken_at: datetime,
-) -> Facts:
-    """What `decide` needs, from what there is."""
-    sender, spec = ticket.answerable.sender, mailbox.spec if mailbox else None
-    authenticated = (
-        sender is not None
-        and spec is not None
-        and spec.authserv_id is not None
-        and vouches(ticket.answerable.authentication_results, spec.authserv_id, domain_of(sender.address))
-    )
-    return Facts(own_addresses, authenticated, organisation, taken_at)
+def _vouched(mail: Answerable, spec: MailboxSpec) -> bool:
+    """Whether the server that the mailbox names vouches for the sender's domain."""
+    if mail.sender is None:
+        return False
+    said = verdict(mail.authentication_results, spec.authserv_id, domain_of(mail.sender.address))
+    return said is Vouched.PASS

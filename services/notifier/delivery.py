@@ -17,12 +17,12 @@ from services.notifier.errors import PutOff, Refused, ServerTrouble, Unanswered
 from services.notifier.hold import ClaimLost, Hold
 from services.notifier.line import Line
 from services.notifier.ports import Session
+from services.notifier.recipient import organisation
 from services.notifier.tools import ServerClock, Tools
 from shared.domain.budgets import Scope
 from shared.domain.errors import AutomatorError, StoreUnavailable
 from shared.domain.mailbox import Mailbox
 from shared.domain.outbound import Outbound, SendingStatus
-from shared.domain.patterns import domain_of
 from shared.domain.ticket import AcknowledgementState
 from shared.observability.crash_points import crash_point
 
@@ -100,8 +100,7 @@ class Delivery:
         if ticket is None or mailbox is None:
             return decide.gone(mailbox_there=mailbox is not None)
         snapshot = tools.configuration.snapshot
-        facts = decide.facts(ticket, mailbox, snapshot.own_addresses, tools.vouches, tools.organisation, mail.taken_at)
-        verdict = decide.decide(ticket, mailbox, facts)
+        verdict = decide.decide(ticket, mailbox, decide.Facts(snapshot.own_addresses, mail.taken_at))
         if isinstance(verdict, Suppressed):
             return verdict
         return compose(ticket, mailbox, verdict, tools.marks, snapshot.catalogue, self._clock.now())
@@ -111,7 +110,7 @@ class Delivery:
         if hold.mail.counted:
             return None
         tools = self._tools
-        domain = tools.organisation(domain_of(letter.recipient))
+        domain = organisation(letter.recipient)
         found = await tools.counts.spend(
             tools.budgets, hold.mail.ticket_id, letter.recipient, domain, self._clock.now()
         )

@@ -10,9 +10,7 @@ from datetime import datetime
 import structlog
 
 from services.notifier import decide
-from services.notifier.decide import Vouches
 from services.notifier.ports import Clock, Configuration, OutboundMails, Sending, Tickets
-from services.notifier.recipient import Organisation
 from shared.contracts.events import TicketCreatedV1
 from shared.domain.outbound import Outbound
 from shared.domain.ticket import AcknowledgementState, Ticket
@@ -31,8 +29,6 @@ class Notifier:
         outbound: OutboundMails,
         sending: Sending,
         configuration: Configuration,
-        vouches: Vouches,
-        organisation: Organisation,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
@@ -40,13 +36,11 @@ class Notifier:
         self._outbound = outbound
         self._sending = sending
         self._configuration = configuration
-        self._vouches = vouches
-        self._organisation = organisation
         self._clock = clock
         self._metrics = metrics
 
     async def take(self, events: Sequence[TicketCreatedV1]) -> frozenset[str]:
-        """Decide on each ticket's acknowledgement and write it down. Returns the ids of tickets that are not there (yet).
+        """Decide on each ticket's acknowledgement and write it down; returns the ids of tickets that are not there.
 
         Raises StoreUnavailable.
         """
@@ -64,9 +58,8 @@ class Notifier:
 
     async def _decided(self, ticket: Ticket, since: datetime) -> Outbound:
         mailbox = await self._configuration.mailbox(ticket.mailbox)
-        own = self._configuration.snapshot.own_addresses
         now = self._clock.now()
-        facts = decide.facts(ticket, mailbox, own, self._vouches, self._organisation, now)
+        facts = decide.Facts(self._configuration.snapshot.own_addresses, now)
         return decide.outbound(ticket, decide.decide(ticket, mailbox, facts), since, now)
 
     def _say(self, mail: Outbound) -> None:

@@ -2,6 +2,8 @@
 tickets show what they do not show yet, and measures. Every move is a compare-and-set; any number of replicas may do it.
 """
 
+from datetime import datetime
+
 import structlog
 
 from services.notifier.lanes import Lanes
@@ -32,7 +34,7 @@ class Keeper:
         """What a killed process had not begun to send waits again; what it may have sent is unknown."""
         now = await self._tools.sending.now()
         for mail in await self._tools.outbound.expired(_BATCH):
-            status = Acknowledgement(**_end(mail), at=now)
+            status = _end(mail, now)
             if await self._tools.outbound.take_back(mail, status):
                 self._tools.metrics.acknowledgements.labels(status.state.value, status.code).inc()
                 log.warning("acknowledgement_recovered", ticket_id=mail.ticket_id, state=status.state.value)
@@ -61,8 +63,9 @@ class Keeper:
         await tools.counts.forget(now)
 
 
-def _end(mail: Outbound) -> dict[str, AcknowledgementState | str]:
+def _end(mail: Outbound, at: datetime) -> Acknowledgement:
     if mail.state is AcknowledgementState.DATA_STARTED:
-        sentence = "Its service ended before the server said whether it took it."
-        return {"state": UNKNOWN, "code": "service_killed", "sentence": sentence}
-    return {"state": PENDING, "code": "service_killed", "sentence": "Its service ended before it was sent."}
+        state, sentence = UNKNOWN, "Its service ended before the server said whether it took it."
+    else:
+        state, sentence = PENDING, "Its service ended before it was sent."
+    return Acknowledgement(state=state, code="service_killed", sentence=sentence, at=at)

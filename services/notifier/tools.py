@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.notifier.decide import Vouches
 from services.notifier.patience import Waits
 from services.notifier.ports import Access, BudgetCounts, Clock, Configuration, OutboundMails, Sending, Tickets
-from services.notifier.recipient import Organisation
 from shared.domain.budgets import Budgets
 from shared.domain.marks import Marks
 from shared.observability.metrics import Metrics
@@ -24,8 +22,6 @@ class Tools:
     configuration: Configuration
     access: Access
     marks: Marks
-    vouches: Vouches
-    organisation: Organisation
     budgets: Budgets
     waits: Waits
     ttl: timedelta

@@ -13,7 +13,11 @@ class Sending:
 
     def __init__(self, database: Database, server_time: Callable[[], Awaitable[datetime]]) -> None:
         self._collection = Collection(database, "sending")
-        self.now = server_time
+        self._server_time = server_time
+
+    async def now(self) -> datetime:
+        """What the server's clock says."""
+        return await self._server_time()
 
     async def all(self) -> dict[str, SendingStatus]:
         """How every mailbox is that was in trouble at least once."""

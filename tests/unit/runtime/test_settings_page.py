@@ -16,6 +16,7 @@ from services.console.probe.settings import ProbeSettings
 from services.console.settings import ConsoleSettings
 from services.fetcher.settings import FetcherSettings
 from services.filter.settings import FilterSettings
+from services.notifier.settings import NotifierSettings
 from services.ticket_writer.settings import TicketWriterSettings
 from shared.broker.settings import BrokerSettings
 from shared.oauth.settings import OAuthSettings
@@ -30,10 +31,11 @@ SETTINGS: tuple[tuple[str, type[BaseSettings]], ...] = (
     ("Health and metrics (every service)", AdminSettings),
     ("Logs (every service)", LogSettings),
     ("Fetcher", FetcherSettings),
-    ("OAuth (fetcher)", OAuthSettings),
+    ("OAuth (fetcher, notifier)", OAuthSettings),
     ("Filter", FilterSettings),
     ("Classifier", ClassifierSettings),
     ("Ticket writer", TicketWriterSettings),
+    ("Notifier", NotifierSettings),
     ("Bookkeeper", BookkeeperSettings),
     ("Console", ConsoleSettings),
     ("Test of a mailbox (console and command line)", ProbeSettings),
