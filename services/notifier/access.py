@@ -9,41 +9,23 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from services.notifier.errors import AuthenticationRejected, ServerTrouble
-from services.notifier.ports import Credentials, Secrets, Session, Tokens
+from services.notifier.ports import Identity, Secrets, Session, Tokens
 from shared.domain.errors import ConfigurationError
 from shared.domain.mailbox import Mailbox, OAuth2MicrosoftAuth, Smtp
 from shared.oauth.errors import ProviderUnavailable, SignInRefused
 from shared.oauth.values import Application, Token
+from shared.sasl.values import Kind, kind_of, own_smtp_password
 
-Connect = Callable[[Smtp, Credentials], Awaitable[Session]]
-
-
-@dataclass(slots=True)
-class Password:
-    """A user name and where its password is kept."""
-
-    user: str
-    reveal: Callable[[], Awaitable[SecretStr]]
-    token: bool = False
-
-    async def secret(self) -> SecretStr:
-        """The password."""
-        return await self.reveal()
+Connect = Callable[[Smtp, Identity], Awaitable[Session]]
 
 
-@dataclass(slots=True)
-class AccessToken:
-    """A user and where tokens come from. `given` is the last one."""
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who signs in, of which kind, and where the secret comes from."""
 
     user: str
-    fetch: Callable[[], Awaitable[Token]]
-    token: bool = True
-    given: Token | None = None
-
-    async def secret(self) -> SecretStr:
-        """A token that is good for a while."""
-        self.given = await self.fetch()
-        return self.given.secret
+    kind: Kind
+    secret: Callable[[], Awaitable[SecretStr]]
 
 
 class Access:
@@ -62,24 +44,30 @@ class Access:
             raise ConfigurationError(
                 "no SMTP server is configured", where=f"mailbox {mailbox.name}", remedy="give smtp"
             )
-        own = spec.smtp.password is not None or spec.smtp.password_from is not None
-        if isinstance(spec.auth, OAuth2MicrosoftAuth) and not own:
+        kind = kind_of(spec, "smtp")
+        if kind is Kind.TOKEN and isinstance(spec.auth, OAuth2MicrosoftAuth):
             return await self._with_token(mailbox, spec.smtp, spec.auth)
-        field = "smtp.password" if own else "auth.password"
-        user = spec.smtp.username or spec.login
-        return await self._connect(spec.smtp, Password(user, lambda: self._secrets.reveal(mailbox, field)))
+        field = "smtp.password" if own_smtp_password(spec) else "auth.password"
+        person = Person(spec.smtp.username or spec.login, kind, lambda: self._secrets.reveal(mailbox, field))
+        return await self._connect(spec.smtp, person)
 
     async def _with_token(self, mailbox: Mailbox, smtp: Smtp, auth: OAuth2MicrosoftAuth) -> Session:
-        credentials = AccessToken(smtp.username or mailbox.spec.email, lambda: self._token(mailbox, auth))
+        given: list[Token] = []
+
+        async def secret() -> SecretStr:
+            given.append(await self._token(mailbox, auth))
+            return given[-1].secret
+
+        person = Person(smtp.username or mailbox.spec.email, Kind.TOKEN, secret)
         try:
-            return await self._connect(smtp, credentials)
-        except AuthenticationRejected as error:
-            if credentials.given is None or error.code == "no_common_mechanism":
+            return await self._connect(smtp, person)
+        except AuthenticationRejected:
+            if not given:
                 raise
             self._tokens.forget(mailbox.name)
-            if credentials.given.fresh:
-                raise _explained(error) from None
-        return await self._connect(smtp, credentials)
+            if given[-1].fresh:
+                raise
+        return await self._connect(smtp, person)
 
     async def _token(self, mailbox: Mailbox, auth: OAuth2MicrosoftAuth) -> Token:
         if auth.flow != "application":
@@ -97,13 +85,3 @@ class Access:
             raise AuthenticationRejected(error.what, where=error.where, remedy=error.remedy, code=error.code) from None
         except ProviderUnavailable as error:
             raise ServerTrouble(error.what, where=error.where, remedy=error.remedy, code=error.code) from None
-
-
-def _explained(error: AuthenticationRejected) -> AuthenticationRejected:
-    return AuthenticationRejected(
-        error.what,
-        where=error.where,
-        remedy="the application needs SMTP.SendAsApp with admin consent, and authenticated SMTP switched on for the "
-        "mailbox (Set-CASMailbox -SmtpClientAuthenticationDisabled $false)",
-        code="token_refused",
-    )

@@ -14,7 +14,7 @@ from services.notifier.event import created
 from services.notifier.handler import Notifier
 from services.notifier.keeper import Keeper
 from services.notifier.lanes import Lanes
-from services.notifier.ports import Credentials
+from services.notifier.ports import Identity
 from services.notifier.settings import NotifierSettings
 from services.notifier.smtp.session import Session, open_session
 from services.notifier.tools import Tools
@@ -65,8 +65,8 @@ async def compose(open_doors: Doors, settings: NotifierSettings, tokens: Microso
     """Everything that sends."""
     process, store, patience = open_doors.process, open_doors.store, settings.patience
 
-    async def connect(smtp: Smtp, credentials: Credentials) -> Session:
-        return await open_session(smtp, credentials, patience)
+    async def connect(smtp: Smtp, identity: Identity) -> Session:
+        return await open_session(smtp, identity, patience)
 
     return Tools(
         worker=f"{socket.gethostname()}-{secrets.token_hex(4)}",

@@ -14,6 +14,7 @@ from shared.domain.outbound import Outbound, SendingStatus
 from shared.domain.ticket import Acknowledgement, Ticket
 from shared.oauth.values import Application, Token
 from shared.runtime.configuration import Snapshot
+from shared.sasl.values import Kind
 from shared.store.budgets import Spending
 
 
@@ -79,15 +80,16 @@ class MarkKeys(Protocol):
     async def marks(self) -> Marks: ...
 
 
-class Credentials(Protocol):
-    """Who signs in to a server, and with what. `token`: the secret is an access token."""
+class Identity(Protocol):
+    """Who signs in to a server, and with what."""
 
     @property
     def user(self) -> str: ...
     @property
-    def token(self) -> bool: ...
-    async def secret(self) -> SecretStr:
-        """The password, or a token that is good for a while."""
+    def kind(self) -> Kind: ...
+    @property
+    def secret(self) -> Callable[[], Awaitable[SecretStr]]:
+        """Gives the password, or a token that is good for a while."""
         ...
 
 

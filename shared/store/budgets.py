@@ -74,10 +74,12 @@ class BudgetCounts:
     async def _of_hour(self, scope: Scope, name: str, limit: int, hour: int) -> Spending:
         key = f"{scope.value}:{name}@{hour}"
         while not await self._collection.update({"_id": key, "count": {"$lt": limit}}, changed({}, inc={"count": 1})):
-            if await self._collection.get(key) is not None:
+            document = await self._collection.get(key)
+            if document is not None and document["count"] >= limit:
                 first = await self._collection.update({"_id": key, "spent": 0}, changed({"spent": 1}))
                 return Spending(scope, first)
-            await self._collection.insert(_counter(key, scope, hour))
+            if document is None:
+                await self._collection.insert(_counter(key, scope, hour))
         return Spending()
 
 

@@ -13,7 +13,7 @@ from services.notifier.handler import Notifier
 from services.notifier.keeper import Keeper
 from services.notifier.lanes import Lanes
 from services.notifier.patience import Waits
-from services.notifier.ports import Credentials, Session
+from services.notifier.ports import Identity, Session
 from services.notifier.smtp.session import Patience, open_session
 from services.notifier.tools import Tools
 from shared.contracts.events import TicketCreatedV1, ticket_created
@@ -140,8 +140,8 @@ async def office(
     configuration = Configuration(store, metrics)
     await configuration.refresh()
 
-    async def connect(smtp: Smtp, credentials: Credentials) -> Session:
-        return wrap(await open_session(smtp, credentials, patience))
+    async def connect(smtp: Smtp, identity: Identity) -> Session:
+        return wrap(await open_session(smtp, identity, patience))
 
     tokens = MicrosoftTokens(authorities or Authorities(), clock, 5)
     tools = Tools(

@@ -88,8 +88,8 @@ MAILBOX: Final[dict[str, str]] = {
     "auth.exchange.passwordFrom": _READ_FROM + " Mandatory unless `password` is given.",
     "acknowledgements": "The answer to the requester with the ticket number.",
     "acknowledgements.enabled": "Whether it is sent. On (the default) it needs `smtp`.",
-    "acknowledgements.subject": "Its subject. Words: {number}, {tag} (the number with the code by which an answer finds "
-    "its ticket), {module}, {mailbox}, {service}, {department}, {subject}.",
+    "acknowledgements.subject": "Its subject. Words: {number}, {tag} (the number with the code by which an answer "
+    "finds its ticket), {module}, {mailbox}, {service}, {department}, {subject}.",
     "acknowledgements.text": "Its text, with the same words.",
     "acknowledgements.requireAuthenticated": "Answer only where the server named in authservId vouches for the sender "
     "(DMARC, or DKIM of the sender's domain). Without authservId nobody can vouch: then only the budgets protect "

@@ -16,7 +16,7 @@ from aiosmtplib.response import SMTPResponse
 
 from services.notifier.compose import Letter
 from services.notifier.errors import EncryptionMissing, PutOff, Refused, ServerTrouble, Unanswered
-from services.notifier.ports import Credentials
+from services.notifier.ports import Identity
 from services.notifier.smtp.replies import expect, shown, speaking
 from services.notifier.smtp.signin import sign_in
 from services.notifier.smtp.tls import context
@@ -121,9 +121,9 @@ class Session:
             self._client.close()
 
 
-async def open_session(smtp: Smtp, credentials: Credentials, patience: Patience) -> Session:
+async def open_session(smtp: Smtp, identity: Identity, patience: Patience) -> Session:
     """Connect, protect, sign in. Raises ServerTrouble, CertificateRejected, EncryptionMissing, AuthenticationRejected,
-    ConfigurationError, and what `credentials` raise."""
+    ConfigurationError, and what `identity` raises."""
     where = f"{smtp.host}:{smtp.port}"
     implicit = smtp.encryption is Encryption.IMPLICIT_TLS
     client = SMTP(
@@ -141,9 +141,7 @@ async def open_session(smtp: Smtp, credentials: Credentials, patience: Patience)
         await _greet(client, where)
         if not implicit:
             await _starttls(client, smtp, where, patience)
-        if client.get_transport_info("ssl_object") is None:
-            raise EncryptionMissing("the connection is not protected", where=where)
-        await sign_in(client, credentials, where)
+        await sign_in(client, smtp.host, identity, where)
     except BaseException:
         client.close()
         raise

@@ -144,7 +144,8 @@ async def test_a_wrong_password_is_the_mailboxs_trouble_tried_once_and_ends_when
         other = await office(store, waits=waits)
         for _ in range(5):
             await asyncio.gather(desk.look(), other.look())
-        assert (sink.refused, sink.taken) == (1, [])
+        assert sink.refused <= 2, "each of the two finds out at most once"
+        assert sink.taken == []
         status = (await store.sending.all())["support"]
         assert (status.up, status.code, status.failures) == (False, "authentication_rejected", 1)
         assert status.retry_at > await store.server_time() + timedelta(minutes=14)
