@@ -8,7 +8,9 @@ def check(asked: Asked) -> str | None:
     mail = asked.answerable
     if mail.automatic is not None:
         return "No person wrote the mail."
-    word = (mail.auto_submitted or "no").partition(";")[0].strip().lower()
+    if mail.auto_submitted is None:
+        return None
+    word = mail.auto_submitted.partition(";")[0].strip().lower()
     return None if word == "no" else "The mail says that a program sent it (Auto-Submitted)."
 
 
