@@ -50,7 +50,7 @@ class Notifier:
         decided = [await self._decided(one, since) for one in tickets.values()]
         written = await self._outbound.insert_many(decided)
         crash_point("notifier.after_taken")
-        await self._tickets.set_acknowledgements({one.ticket_id: one.status for one in written})
+        await self._tickets.show_acknowledgements(written)
         await self._outbound.shown(written)
         for one in written:
             self._say(one)

@@ -97,13 +97,13 @@ class Hold:
         if self.mail.state is not AcknowledgementState.CLAIMED:
             return (self.mail,)
         begun = self.mail.status.model_copy(update={"state": AcknowledgementState.DATA_STARTED})
-        return self.mail, self.mail.model_copy(update={"status": begun})
+        return self.mail, self.mail.model_copy(update={"status": begun, "moves": self.mail.moves + 1})
 
 
 async def show(mail: Outbound, outbound: OutboundMails, tickets: Tickets) -> None:
     """Let the ticket show it. Never raises for a store that is away: what is not shown is shown later."""
     try:
-        await tickets.set_acknowledgements({mail.ticket_id: mail.status})
+        await tickets.show_acknowledgements([mail])
         await outbound.shown([mail])
     except Transient as error:
         log.warning("put_off", work="show", error=error.line())

@@ -43,7 +43,7 @@ class Keeper:
         """Let tickets show what they may not show yet."""
         mails = await self._tools.outbound.to_show(_BATCH)
         if mails:
-            await self._tools.tickets.set_acknowledgements({one.ticket_id: one.status for one in mails})
+            await self._tools.tickets.show_acknowledgements(mails)
             await self._tools.outbound.shown(mails)
 
     async def measure(self) -> None:

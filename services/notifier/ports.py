@@ -1,6 +1,6 @@
 """What the notifier asks of the store, the mail servers and the clock."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -23,7 +23,7 @@ class Tickets(Protocol):
 
     async def get(self, ticket_id: str) -> Ticket | None: ...
     async def get_many(self, ticket_ids: Iterable[str]) -> dict[str, Ticket]: ...
-    async def set_acknowledgements(self, acknowledgements: Mapping[str, Acknowledgement]) -> None: ...
+    async def show_acknowledgements(self, mails: Sequence[Outbound]) -> None: ...
 
 
 class OutboundMails(Protocol):

@@ -25,15 +25,16 @@ class Claim(Value):
 class Outbound(Value):
     """The acknowledgement of a ticket; there is one at most, under the ticket's id.
 
-    `status` is what the ticket shows. `turn` counts claims: only who holds the last one may move it on. `attempts`
-    counts tries that the server put off; `counted`: the budgets have been asked. It is tried until a day after
-    `since`; `taken_at` is when the ticket's event was taken.
+    `status` is what the ticket shows. `moves` counts its states, so that none shows over a later one; `turn` counts
+    claims: only who holds the last one may move it on. `attempts` counts tries that the server put off; `counted`: the
+    budgets have been asked. It is tried until a day after `since`; `taken_at` is when the ticket's event was taken.
     """
 
     ticket_id: str
     number: str
     mailbox: str
     status: Acknowledgement
+    moves: int = 1
     turn: int = 0
     attempts: int = 0
     counted: bool = False

@@ -52,6 +52,7 @@ class OutboundMails:
                 "status": Acknowledgement(state=CLAIMED, at=now),
                 "claim": Claim(worker=worker, until=now + ttl),
                 "turn": mail.turn + 1,
+                "moves": mail.moves + 1,
             }
         )
         return taken if await self._write(mail, taken, look=now + ttl) else None
@@ -81,16 +82,17 @@ class OutboundMails:
         one who sent it.
         """
         goes_on = status.state is DATA_STARTED
-        moved = mail.model_copy(
-            update={
-                "status": status,
-                "attempts": mail.attempts if attempts is None else attempts,
-                "claim": mail.claim if goes_on else None,
-            }
-        )
         look = mail.claim.until if goes_on and mail.claim else due_at
-        for read in (mail, _unknown(mail)):
-            if read is not None and await self._write(read, moved, look=look):
+        for read in filter(None, (mail, _unknown(mail))):
+            moved = read.model_copy(
+                update={
+                    "status": status,
+                    "moves": read.moves + 1,
+                    "attempts": mail.attempts if attempts is None else attempts,
+                    "claim": mail.claim if goes_on else None,
+                }
+            )
+            if await self._write(read, moved, look=look):
                 return moved
         return None
 
@@ -107,7 +109,7 @@ class OutboundMails:
         """End a claim that has run out; None if it was renewed or moved meanwhile."""
         if mail.claim is None:
             return None
-        moved = mail.model_copy(update={"status": status, "claim": None})
+        moved = mail.model_copy(update={"status": status, "claim": None, "moves": mail.moves + 1})
         query = {**_as_read(mail), "look_ms": milliseconds(mail.claim.until)}
         pending = status.state is PENDING
         fields = _changes(moved, await self._server_time() if pending else None)
@@ -116,7 +118,8 @@ class OutboundMails:
     async def retry(self, mail: Outbound, status: Acknowledgement) -> Outbound | None:
         """Send one again that has ended; None if it is not as it was read."""
         now = await self._server_time()
-        again = mail.model_copy(update={"status": status, "attempts": 0, "since": now, "claim": None})
+        fresh = {"status": status, "attempts": 0, "since": now, "claim": None, "moves": mail.moves + 1}
+        again = mail.model_copy(update=fresh)
         return again if await self._write(mail, again, look=now) else None
 
     async def to_show(self, limit: int) -> tuple[Outbound, ...]:
@@ -125,7 +128,9 @@ class OutboundMails:
 
     async def shown(self, mails: Sequence[Outbound]) -> None:
         """Their tickets show them. One that moved on meanwhile stays to be shown."""
-        await self._collection.update_each((_as_read(one), changed({"show_ms": None})) for one in mails)
+        await self._collection.update_each(
+            ({"_id": one.ticket_id, "moves": one.moves}, changed({"show_ms": None})) for one in mails
+        )
 
     async def newest(
         self, state: AcknowledgementState | None = None, mailbox: str | None = None, limit: int = 50
@@ -162,7 +167,8 @@ def _unknown(mail: Outbound) -> Outbound | None:
     """As somebody left it who thought that its worker was dead; its turn is the same while nobody sent it again."""
     if mail.state is not DATA_STARTED:
         return None
-    return mail.model_copy(update={"status": mail.status.model_copy(update={"state": AcknowledgementState.UNKNOWN})})
+    unknown = mail.status.model_copy(update={"state": AcknowledgementState.UNKNOWN})
+    return mail.model_copy(update={"status": unknown, "moves": mail.moves + 1})
 
 
 def _changes(mail: Outbound, look: datetime | None) -> Document:
@@ -170,6 +176,7 @@ def _changes(mail: Outbound, look: datetime | None) -> Document:
         "status": mail.status.model_dump(),
         "claim": mail.claim.model_dump() if mail.claim else None,
         "turn": mail.turn,
+        "moves": mail.moves,
         "attempts": mail.attempts,
         "since_ms": milliseconds(mail.since),
         "look_ms": None if look is None else milliseconds(look),
@@ -184,7 +191,7 @@ def _document(mail: Outbound) -> Document:
 
 
 def _outbound(document: Document) -> Outbound:
-    names = ("number", "mailbox", "status", "claim", "turn", "attempts", "counted", "taken_at")
+    names = ("number", "mailbox", "status", "claim", "turn", "moves", "attempts", "counted", "taken_at")
     fields = {name: document[name] for name in names}
     return Outbound.model_validate({"ticket_id": document["_id"], "since": _instant(document["since_ms"]), **fields})
 

@@ -1,16 +1,17 @@
 """Tickets and requests (collection `tickets`), each with the events it owes, in one document."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from collections.abc import Collection as Items
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from shared.domain.mailbox import Module
-from shared.domain.ticket import Acknowledgement, OutboxEvent, Ticket
+from shared.domain.outbound import Outbound
+from shared.domain.ticket import OutboxEvent, Ticket
 from shared.store.collection import Collection, Database, Document, changed, milliseconds, older
 from shared.store.failures import Conflict
 
-_NOT_OF_TICKET = frozenset({"_id", "owed_ms"})
+_NOT_OF_TICKET = frozenset({"_id", "owed_ms", "acknowledged"})
 
 
 class TicketOrigin(NamedTuple):
@@ -70,11 +71,14 @@ class Tickets:
         existing = await self._existing({ticket_id for ticket_id, _ in pairs})
         return frozenset(mail_id for ticket_id, mail_id in pairs if ticket_id not in existing)
 
-    async def set_acknowledgements(self, acknowledgements: Mapping[str, Acknowledgement]) -> None:
-        """Show on tickets (by ticket_id) how far their acknowledgements are."""
+    async def show_acknowledgements(self, mails: Sequence[Outbound]) -> None:
+        """Show on tickets how far their acknowledgements are; what is shown is never replaced by what was before it."""
         await self._collection.update_each(
-            ({"_id": ticket_id}, changed({"acknowledgement": one.model_dump()}))
-            for ticket_id, one in acknowledgements.items()
+            (
+                {"_id": one.ticket_id, "acknowledged": {"$lt": one.moves}},
+                changed({"acknowledgement": one.status.model_dump(), "acknowledged": one.moves}),
+            )
+            for one in mails
         )
 
     async def mark_published(self, ticket_ids: Iterable[str]) -> None:
@@ -122,7 +126,8 @@ class Tickets:
 
 def _document(ticket: Ticket) -> Document:
     content = ticket.model_dump(exclude={"ticket_id"})
-    return {"_id": ticket.ticket_id, **content, "owed_ms": milliseconds(ticket.created_at) if ticket.outbox else None}
+    owed = milliseconds(ticket.created_at) if ticket.outbox else None
+    return {"_id": ticket.ticket_id, **content, "owed_ms": owed, "acknowledged": 0}
 
 
 def _ticket(document: Document) -> Ticket:

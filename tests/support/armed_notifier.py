@@ -1,4 +1,4 @@
-"""The notifier as a process of its own that kills or stops itself at one of its crash points: `NAME:HIT:MARKER[:stop]`."""
+"""The notifier as a process of its own that ends itself at one of its crash points: `NAME:HIT:MARKER[:stop]`."""
 
 import sys
 
