@@ -12,6 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from services.console.cli import (
+    acknowledgements,
     audit,
     configuration,
     connection,
@@ -67,12 +68,22 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, Command], ...]], ...] = (
             ("show", mailbox.show),
             ("test", connection.test),
             ("defaults", connection.defaults),
+            ("preview-acknowledgement", acknowledgements.preview),
             ("pause", mailbox.pause),
             ("resume", mailbox.resume),
             ("delete", mailbox.delete),
         ),
     ),
     ("tickets", "Tickets and requests.", (("list", tickets.list_), ("show", tickets.show))),
+    (
+        "acknowledgements",
+        "Answers to requesters: how far they are, and why some are not sent; send one again.",
+        (
+            ("list", acknowledgements.list_),
+            ("show", acknowledgements.show),
+            ("retry", acknowledgements.retry),
+        ),
+    ),
     (
         "quarantine",
         "Mails whose attempts ran out: look at them, send them again.",

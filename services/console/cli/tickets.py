@@ -75,6 +75,8 @@ def record(ticket: Ticket) -> dict[str, Any]:
         "department": place.department,
         "priority": place.priority.value,
         "duplicates": len(ticket.duplicates),
+        "acknowledgement": ticket.acknowledgement.state.value if ticket.acknowledgement else None,
+        "acknowledgement_reason": ticket.acknowledgement.code if ticket.acknowledgement else None,
         "attachments": sum(len(article.attachments) for article in ticket.articles),
         "origin_mail_id": ticket.origin_mail_id,
         "received_at": ticket.received_at,
@@ -84,7 +86,9 @@ def record(ticket: Ticket) -> dict[str, Any]:
 
 def _for_people(printer: Printer, ticket: Ticket) -> None:
     fields = record(ticket)
-    printer.pairs(f"{fields.pop('module').title()} {ticket.number}", {**fields, "flags": ", ".join(ticket.flags)})
+    why = ticket.acknowledgement.sentence if ticket.acknowledgement else None
+    more = {"acknowledgement_sentence": why, "flags": ", ".join(ticket.flags)}
+    printer.pairs(f"{fields.pop('module').title()} {ticket.number}", {**fields, **more})
     for article in ticket.articles:
         printer.line()
         sender = article.sender.address if article.sender else "no sender"
