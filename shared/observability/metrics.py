@@ -128,6 +128,17 @@ class Metrics:
         self.tickets_created = Counter(
             "mail_automator_tickets_created_total", "Tickets and requests opened.", ("module",), registry=registry
         )
+        self.articles_appended = Counter(
+            "mail_automator_articles_appended_total",
+            "Mails appended to tickets, by kind (reply or note) and by what named the ticket.",
+            ("kind", "matched_by"),
+            registry=registry,
+        )
+        self.reply_waits = Counter(
+            "mail_automator_reply_waits_total",
+            "Times a mail was put off because the one it answers was still in flight.",
+            registry=registry,
+        )
         self.outbox_pending = Gauge(
             "mail_automator_outbox_pending", "Events that are owed and not published yet.", registry=registry
         )

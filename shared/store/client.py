@@ -12,6 +12,7 @@ from pymongo.errors import InvalidName
 
 from shared.domain.errors import ConfigurationError, StoreUnavailable
 from shared.store.api_tokens import ApiTokens
+from shared.store.articles import Articles
 from shared.store.audit import Audit
 from shared.store.budgets import BudgetCounts
 from shared.store.catalogue import CatalogueStore
@@ -59,6 +60,7 @@ class Store:
         self.sightings = Sightings(self._database)
         self.fingerprints = Fingerprints(self._database)
         self.tickets = Tickets(self._database)
+        self.articles = Articles(self._database)
         self.mark_keys = MarkKeys(self._database)
         self.outbound = OutboundMails(self._database, self.server_time)
         self.sending = Sending(self._database, self.server_time)

@@ -159,6 +159,11 @@ def milliseconds(instant: datetime) -> int:
     return int(instant.timestamp() * 1000)
 
 
+def among(values: Sequence[str]) -> str | Document:
+    """The condition for one of several texts. For a single one it is that text, which every server's index knows."""
+    return values[0] if len(values) == 1 else {"$in": list(values)}
+
+
 def older(field: str, seen: tuple[datetime, str]) -> Document:
     """The condition for what comes after `seen` (its instant and `_id`) where the newest comes first."""
     at, key = seen

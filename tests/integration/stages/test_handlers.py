@@ -16,6 +16,7 @@ from shared.domain.decision import Kind, Reason
 from shared.domain.email import Email
 from shared.domain.errors import Permanent, Transient
 from shared.domain.ledger import DecisionWrite, Failure, State
+from shared.domain.marks import Marks
 from shared.mail.parse import parse
 from shared.observability.metrics import Metrics
 from shared.runtime.configuration import Configuration
@@ -35,7 +36,7 @@ class Parser:
 
 
 def writer(store: Store, clock: FakeClock, metrics: Metrics) -> TicketWriter:
-    return TicketWriter(store.ledger, store.tickets, store.counters, clock, metrics, "/test")
+    return TicketWriter(store, Configuration(store, metrics), Marks([b"k" * 32]), clock, metrics, "/test")
 
 
 async def filtering(store: Store, clock: FakeClock, metrics: Metrics, **domains: object) -> Filter:
