@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from services.notifier.errors import AuthenticationRejected, ServerTrouble
-from services.notifier.ports import Identity, Secrets, Session, Tokens
+from services.notifier.ports import Identity, PersonTokens, Secrets, Session, Tokens
 from shared.domain.errors import ConfigurationError
 from shared.domain.mailbox import Mailbox, OAuth2MicrosoftAuth, Smtp
+from shared.oauth.applications import application_of
 from shared.oauth.errors import ProviderUnavailable, SignInRefused
-from shared.oauth.values import Application, Token
+from shared.oauth.values import Token
 from shared.sasl.values import Kind, kind_of, own_smtp_password
 
 Connect = Callable[[Smtp, Identity], Awaitable[Session]]
@@ -29,12 +30,13 @@ class Person:
 
 
 class Access:
-    """How servers are opened in this process."""
+    """How servers are opened in this process. `tokens` are applications', `people` those of signed-in persons."""
 
-    def __init__(self, connect: Connect, secrets: Secrets, tokens: Tokens) -> None:
+    def __init__(self, connect: Connect, secrets: Secrets, tokens: Tokens, people: PersonTokens) -> None:
         self._connect = connect
         self._secrets = secrets
         self._tokens = tokens
+        self._people = people
 
     async def open(self, mailbox: Mailbox) -> Session:
         """A signed-in session. Raises the errors of `services.notifier.errors`, ConfigurationError, and those of
@@ -64,24 +66,24 @@ class Access:
         except AuthenticationRejected:
             if not given:
                 raise
-            self._tokens.forget(mailbox.name)
+            self._forget(mailbox, given[-1])
             if given[-1].fresh:
                 raise
         return await self._connect(smtp, person)
 
     async def _token(self, mailbox: Mailbox, auth: OAuth2MicrosoftAuth) -> Token:
-        if auth.flow != "application":
-            raise ConfigurationError(
-                "this version signs in to Microsoft as an application only",
-                where=f"mailbox {mailbox.name}, auth.flow",
-                remedy="use auth.flow application, with a client secret",
-                code="auth_type_not_supported",
-            )
-        secret = await self._secrets.reveal(mailbox, "auth.client_secret")
-        application = Application(auth.tenant_id, auth.client_id, secret, auth.authority)
+        application = await application_of(mailbox, auth, self._secrets.reveal)
         try:
-            return await self._tokens.application_token(mailbox.name, application)
+            if mailbox.spec.delegated is None:
+                return await self._tokens.application_token(mailbox.name, application)
+            return await self._people.token(mailbox, application)
         except SignInRefused as error:
             raise AuthenticationRejected(error.what, where=error.where, remedy=error.remedy, code=error.code) from None
         except ProviderUnavailable as error:
             raise ServerTrouble(error.what, where=error.where, remedy=error.remedy, code=error.code) from None
+
+    def _forget(self, mailbox: Mailbox, token: Token) -> None:
+        if mailbox.spec.delegated is None:
+            self._tokens.forget(mailbox.name)
+        else:
+            self._people.forget(mailbox.name, token)

@@ -24,6 +24,7 @@ from shared.contracts.events import TicketCreatedV1
 from shared.domain.errors import MalformedMessage, StoreUnavailable, Transient
 from shared.domain.mailbox import Smtp
 from shared.oauth.authorities import Authorities
+from shared.oauth.delegated import DelegatedTokens
 from shared.oauth.settings import OAuthSettings
 from shared.oauth.tokens import MicrosoftTokens
 from shared.runtime.process import Process
@@ -43,9 +44,11 @@ async def main(process: Process) -> None:
     """Run until the process drains; what is being sent then comes to its end, or to an honest state."""
     settings = read(NotifierSettings, process.environ)
     oauth = read(OAuthSettings, process.environ)
-    tokens = MicrosoftTokens(Authorities.of(oauth), process.clock, oauth.timeout_seconds)
+    authorities = Authorities.of(oauth)
+    tokens = MicrosoftTokens(authorities, process.clock, oauth.timeout_seconds)
     async with doors(process) as open_doors:
-        tools = await compose(open_doors, settings, tokens)
+        people = DelegatedTokens(authorities, process.clock, open_doors.store.sign_ins, oauth.timeout_seconds)
+        tools = await compose(open_doors, settings, tokens, people)
         lanes = Lanes(tools, settings.burst, process.draining)
         keeper = Keeper(tools, lanes)
         renewing = asyncio.create_task(_renew(keeper, settings.claim_seconds / 3))
@@ -58,10 +61,13 @@ async def main(process: Process) -> None:
         finally:
             await lanes.drain(settings.drain_seconds)
             renewing.cancel()
+            await people.close()
             tokens.close()
 
 
-async def compose(open_doors: Doors, settings: NotifierSettings, tokens: MicrosoftTokens) -> Tools:
+async def compose(
+    open_doors: Doors, settings: NotifierSettings, tokens: MicrosoftTokens, people: DelegatedTokens
+) -> Tools:
     """Everything that sends."""
     process, store, patience = open_doors.process, open_doors.store, settings.patience
 
@@ -75,7 +81,7 @@ async def compose(open_doors: Doors, settings: NotifierSettings, tokens: Microso
         sending=store.sending,
         counts=store.budgets,
         configuration=open_doors.configuration,
-        access=Access(connect, store.secrets, tokens),
+        access=Access(connect, store.secrets, tokens, people),
         marks=await store.mark_keys.marks(),
         budgets=settings.budgets,
         waits=settings.waits,

@@ -121,6 +121,13 @@ class Tokens(Protocol):
     def forget(self, mailbox: str) -> None: ...
 
 
+class PersonTokens(Protocol):
+    """Access tokens on behalf of people who signed in."""
+
+    async def token(self, mailbox: Mailbox, application: Application) -> Token: ...
+    def forget(self, mailbox: str, token: Token) -> None: ...
+
+
 class Clock(Protocol):
     """Wall clock (UTC) and monotonic seconds."""
 

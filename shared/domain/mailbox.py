@@ -172,7 +172,10 @@ class BasicAuth(Document):
 
 
 class OAuth2MicrosoftAuth(Document):
-    """Microsoft 365 by OAuth 2.0: an application (client credentials) or a signed-in person (delegated)."""
+    """Microsoft 365 by OAuth 2.0: an application (client credentials) or a signed-in person (delegated).
+
+    A signed-in person needs no client secret if the application is a public client; an application always has one.
+    """
 
     type: Literal["oauth2_microsoft"]
     flow: Literal["application", "delegated"] = "application"
@@ -183,6 +186,20 @@ class OAuth2MicrosoftAuth(Document):
     client_secret_from: SecretSource | None = None
     password: SecretStr | None = Field(default=None, description="Optional, for hybrid set-ups.")
     password_from: SecretSource | None = None
+
+    @model_validator(mode="after")
+    def _application_needs_its_secret(self) -> Self:
+        if self.flow == "application" and not self.has_client_secret:
+            raise ValueError(
+                "flow application needs the client secret: add clientSecretFrom: {file: /path} or {env: NAME}, "
+                "or set flow to delegated and let a person sign in"
+            )
+        return self
+
+    @property
+    def has_client_secret(self) -> bool:
+        """Whether the application proves itself by a secret; one without is a public client."""
+        return self.client_secret is not None or self.client_secret_from is not None
 
 
 class ExchangeAuth(Document):
@@ -308,6 +325,12 @@ class MailboxSpec(Document):
         return frozenset((self.email, *self.aliases))
 
     @property
+    def delegated(self) -> OAuth2MicrosoftAuth | None:
+        """How a person signs in to Microsoft for this mailbox; None if nobody has to."""
+        auth = self.auth
+        return auth if isinstance(auth, OAuth2MicrosoftAuth) and auth.flow == "delegated" else None
+
+    @property
     def login(self) -> str:
         """The user name that logs in to IMAP."""
         match self.auth:
@@ -370,3 +393,12 @@ def secret_binding(spec: MailboxSpec, name: str, field: str) -> str:
     if field == "auth.client_secret" and isinstance(spec.auth, OAuth2MicrosoftAuth):
         bound += (spec.auth.authority, spec.auth.tenant_id, spec.auth.client_id)
     return "\x1f".join(bound)
+
+
+def sign_in_binding(spec: MailboxSpec, name: str) -> str:
+    """What a person's sign-in is bound to: mailbox, identity server, tenant, client, and the mail server and user that
+    its tokens are shown to. Change any of them and somebody must sign in anew."""
+    auth = spec.auth
+    asked = (auth.authority, auth.tenant_id, auth.client_id) if isinstance(auth, OAuth2MicrosoftAuth) else ()
+    imap = spec.imap
+    return "\x1f".join((name, "sign_in", *asked, imap.host, str(imap.port), imap.encryption.value, spec.login))

@@ -110,6 +110,12 @@ class Metrics:
         self.mailbox_auth_failures = Counter(
             "mail_automator_mailbox_auth_failures_total", "Logins the server refused.", ("mailbox",), registry=registry
         )
+        self.mailbox_sign_in_needed = Gauge(
+            "mail_automator_mailbox_sign_in_needed",
+            "1 while somebody must sign in to Microsoft (again) before the mailbox can be read, else 0.",
+            ("mailbox",),
+            registry=registry,
+        )
         self.oauth_token_expiry = Gauge(
             "mail_automator_oauth_token_expiry_timestamp_seconds",
             "Unix time at which the mailbox's access token expires; a new one is fetched five minutes before.",

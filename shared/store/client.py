@@ -36,6 +36,8 @@ from shared.store.secrets import Secrets
 from shared.store.sending import Sending
 from shared.store.settings import StoreSettings
 from shared.store.sightings import Sightings
+from shared.store.sign_in_requests import SignInRequests
+from shared.store.sign_ins import SignIns
 from shared.store.tickets import Tickets
 
 _SCHEMES = ("mongodb://", "mongodb+srv://")
@@ -53,6 +55,8 @@ class Store:
         self.config = Config(self._database)
         self.mailboxes = Mailboxes(self._database, self.config, vault)
         self.secrets = Secrets(self.mailboxes, vault, environ)
+        self.sign_ins = SignIns(self._database, self.config, vault, clock, self.server_time)
+        self.sign_in_requests = SignInRequests(self._database, vault, clock)
         self.catalogue = CatalogueStore(self._database, self.config)
         self.counters = Counters(self._database)
         self.ledger = Ledger(self._database, clock)

@@ -117,3 +117,11 @@ class Vault:
         if self._box is None:
             self._box = load_key(self._key_file)
         return self._box
+
+    def seal(self, plain: SecretStr, binding: str) -> dict[str, str]:
+        """As SecretBox.seal. Raises ConfigurationError without a usable key file."""
+        return self.box().seal(plain, binding)
+
+    def open(self, sealed: dict[str, str], binding: str) -> SecretStr:
+        """As SecretBox.open. Raises ConfigurationError without a usable key file."""
+        return self.box().open(sealed, binding)

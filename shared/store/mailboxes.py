@@ -18,6 +18,7 @@ class Mailboxes:
     def __init__(self, database: Database, config: Config, vault: Vault) -> None:
         self._collection = Collection(database, "mailboxes")
         self._versions = Collection(database, "mailbox_versions")
+        self._sign_ins = Collection(database, "sign_ins")
         self._config = config
         self._vault = vault
 
@@ -56,7 +57,8 @@ class Mailboxes:
         return _mailbox(document)
 
     async def delete(self, name: str) -> bool:
-        """Delete a mailbox and its secrets; False if there is none. Its versions and its mails stay."""
+        """Delete a mailbox, its secrets and its sign-in; False if there is none. Its versions and its mails stay."""
+        await self._sign_ins.delete({"_id": name})
         deleted = await self._collection.delete({"_id": name}) > 0
         if deleted:
             await self._config.bump()

@@ -24,6 +24,7 @@ from shared.domain.mailbox import Mailbox, Smtp
 from shared.domain.outbound import Outbound
 from shared.domain.ticket import AcknowledgementState, Answerable, Ticket
 from shared.oauth.authorities import Authorities
+from shared.oauth.delegated import DelegatedTokens
 from shared.oauth.tokens import MicrosoftTokens
 from shared.observability.metrics import Metrics
 from shared.runtime.clock import Clock
@@ -144,6 +145,7 @@ async def office(
         return wrap(await open_session(smtp, identity, patience))
 
     tokens = MicrosoftTokens(authorities or Authorities(), clock, 5)
+    people = DelegatedTokens(authorities or Authorities(), clock, store.sign_ins, 5)
     tools = Tools(
         worker=f"worker-{id(draining)}",
         tickets=store.tickets,
@@ -151,7 +153,7 @@ async def office(
         sending=store.sending,
         counts=store.budgets,
         configuration=configuration,
-        access=Access(connect, store.secrets, tokens),
+        access=Access(connect, store.secrets, tokens, people),
         marks=await store.mark_keys.marks(),
         budgets=budgets,
         waits=waits,

@@ -35,7 +35,10 @@ async def list_(here: Here) -> JSONResponse:
     """List the mailboxes: configuration, state, and what became of their mails."""
     statuses, counts = await here.store.runtime.statuses(), await here.store.ledger.count_by_outcome()
     found = await here.store.mailboxes.all()
-    views = tuple(MailboxView.of(one, statuses.get(one.name), counts.get(one.name)) for one in found)
+    sign_ins = await here.store.sign_ins.states(found)
+    views = tuple(
+        MailboxView.of(one, statuses.get(one.name), counts.get(one.name), sign_ins.get(one.name)) for one in found
+    )
     return JSONResponse(MailboxList(items=views).dump())
 
 
@@ -163,6 +166,7 @@ async def _answer(
     here: Surroundings, mailbox: Mailbox, status: int = 200, also: dict[str, str] | None = None
 ) -> JSONResponse:
     statuses, counts = await here.store.runtime.statuses(), await here.store.ledger.count_by_outcome()
-    view = MailboxView.of(mailbox, statuses.get(mailbox.name), counts.get(mailbox.name))
+    sign_ins = await here.store.sign_ins.states([mailbox])
+    view = MailboxView.of(mailbox, statuses.get(mailbox.name), counts.get(mailbox.name), sign_ins.get(mailbox.name))
     headers = {"ETag": preconditions.etag(mailbox.revision), **(also or {})}
     return JSONResponse(view.dump(), status, headers)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from services.console.api import audit, catalogue, health, mailboxes, mails, tickets, views
+from services.console.api import audit, catalogue, health, mailboxes, mails, sign_ins, tickets, views
 from services.console.api.bodies import CatalogueBody, MailboxBody, RollBackBody
 from shared.domain.access import Role
 
@@ -47,6 +47,8 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", "/mailboxes/{name}", Role.EDITOR, mailboxes.delete, status=204, refusals=_CHANGE),
     Route("POST", "/mailboxes/{name}/pause", Role.OPERATOR, mailboxes.pause, views.MailboxView, refusals=(404,)),
     Route("POST", "/mailboxes/{name}/resume", Role.OPERATOR, mailboxes.resume, views.MailboxView, refusals=(404,)),
+    Route("POST", "/mailboxes/{name}/sign-in", Role.EDITOR, sign_ins.start, views.SignInLink, 201, refusals=(404, 409)),
+    Route("DELETE", "/mailboxes/{name}/sign-in", Role.EDITOR, sign_ins.forget, status=204, refusals=(404,)),
     Route("GET", "/mailboxes/{name}/versions", Role.VIEWER, mailboxes.versions, views.MailboxList, refusals=(404,)),
     Route(
         "POST",

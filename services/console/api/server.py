@@ -18,6 +18,7 @@ from services.console.api.bodies import BODIES
 from services.console.api.problems import MEDIA_TYPE, Problem, handle
 from services.console.api.routes import PREFIX, ROUTES, Route
 from services.console.api.surroundings import Surroundings, at_least
+from services.console.pages import PAGES
 from shared.domain.errors import AutomatorError
 
 ALWAYS = (401, 403, 422, 500, 503)
@@ -48,6 +49,8 @@ def build(surroundings: Surroundings) -> FastAPI:
     app.state.surroundings = surroundings
     for route in ROUTES:
         _add(app, route)
+    for method, path, endpoint in PAGES:
+        app.add_api_route(path, endpoint, methods=[method], include_in_schema=False)
     for kind in (AutomatorError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, handle)
     app.add_middleware(_Guard)

@@ -3,14 +3,35 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, cast
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from services.console.api.problems import Refused
 from shared.domain.access import ApiToken, Role
+from shared.domain.errors import ConfigurationError
+from shared.oauth.person import PersonSignIn
 from shared.runtime.clock import Clock
 from shared.store.client import Store
+
+
+@dataclass(frozen=True, slots=True)
+class SigningIn:
+    """How people sign in to Microsoft here: the door to identity servers, and the address that browsers know us by."""
+
+    door: PersonSignIn
+    public_url: str
+
+    @property
+    def cookie_path(self) -> str:
+        """Our sign-in pages, wherever a proxy has put us."""
+        return f"{urlsplit(self.public_url).path}/sign-in"
+
+    @property
+    def secure(self) -> bool:
+        """Whether the cookie may travel over TLS only; without TLS we are on this machine (see ConsoleSettings)."""
+        return self.public_url.startswith("https:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +42,17 @@ class Surroundings:
     clock: Clock
     version: str
     tell: Callable[[], Awaitable[None]]
+    signing_in: SigningIn | None = None
+
+    def people(self) -> SigningIn:
+        """How people sign in here. Raises ConfigurationError where no browser could come back to us."""
+        if self.signing_in is None:
+            raise ConfigurationError(
+                "this console does not know its own public address, to which browsers come back from Microsoft",
+                remedy="set MAIL_AUTOMATOR_CONSOLE_PUBLIC_URL, or sign in by `mail-automator mailbox sign-in`",
+                code="public_url_missing",
+            )
+        return self.signing_in
 
 
 def surroundings(request: Request) -> Surroundings:

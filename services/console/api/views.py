@@ -16,6 +16,7 @@ from shared.domain.decision import Classification
 from shared.domain.ledger import LedgerEntry
 from shared.domain.mailbox import SECRET_FIELDS, Mailbox, MailboxSpec, split_secrets
 from shared.domain.mailbox_runtime import MailboxStatus
+from shared.domain.sign_in import SignIn
 from shared.domain.ticket import Article, Ticket
 from shared.domain.value import Document
 
@@ -40,6 +41,32 @@ class StatusView(Document):
         return cls(state=word or status.state.value, **told)
 
 
+class SignInView(Document):
+    """Who signed in to Microsoft for a mailbox, and whether somebody must (again): `code` and sentences say why."""
+
+    needed: bool
+    account: str | None
+    signed_in_at: datetime | None
+    by: str | None
+    code: str = ""
+    sentence: str = ""
+    remedy: str = ""
+
+    @classmethod
+    def of(cls, state: SignIn) -> Self:
+        """A sign-in, or that there is none."""
+        why = state.lack.model_dump() if state.lack else {}
+        who = {"account": state.account or None, "signed_in_at": state.signed_in_at, "by": state.by or None}
+        return cls(needed=state.needed, **who, **why)
+
+
+class SignInLink(Document):
+    """A one-time link to the page where a person signs in."""
+
+    link: str
+    expires_at: datetime
+
+
 class MailboxView(Document):
     """A mailbox at one revision. `metadata` and `spec` can be sent back as they are."""
 
@@ -50,10 +77,17 @@ class MailboxView(Document):
     paused: bool
     active: bool
     status: StatusView | None = None
+    sign_in: SignInView | None = Field(default=None, description="Only where a person signs in (flow: delegated).")
     counts: dict[str, int] = Field(default_factory=dict[str, int])
 
     @classmethod
-    def of(cls, mailbox: Mailbox, status: MailboxStatus | None = None, counts: Mapping[str, int] | None = None) -> Self:
+    def of(
+        cls,
+        mailbox: Mailbox,
+        status: MailboxStatus | None = None,
+        counts: Mapping[str, int] | None = None,
+        sign_in: SignIn | None = None,
+    ) -> Self:
         """A stored mailbox; should a secret ever be inline, it is taken out here too."""
         return cls(
             metadata=Metadata(name=mailbox.name, labels=mailbox.labels),
@@ -63,6 +97,7 @@ class MailboxView(Document):
             paused=mailbox.paused,
             active=mailbox.active,
             status=StatusView.of(mailbox, status),
+            sign_in=SignInView.of(sign_in) if sign_in else None,
             counts=dict(counts or {}),
         )
 

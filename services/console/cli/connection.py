@@ -31,6 +31,7 @@ from shared.runtime.settings import read
 from shared.store.client import Store
 from shared.store.mailboxes import stored_fields
 from shared.store.secrets import referred
+from shared.store.sign_ins import SignIns
 
 Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Name of a stored mailbox.")]
 File = Annotated[
@@ -50,11 +51,11 @@ def test(context: typer.Context, name: Name = None, file: File = None, allow_loo
 
     if file and not given:
         raise ConfigurationError("there is no Mailbox in these documents", where=file[0], remedy="name another file")
-    needs_store = not given or any(stored_fields(one.spec) for one in given)
+    needs_store = not given or any(stored_fields(one.spec) or one.spec.delegated for one in given)
 
     async def with_store(store: Store) -> bool:
         mailboxes = given or (await find(store, name or ""),)
-        return await _test(session.printer, mailboxes, store.secrets.reveal, store.mailboxes.get, rules)
+        return await _test(session.printer, mailboxes, store.secrets.reveal, store.mailboxes.get, rules, store.sign_ins)
 
     if needs_store:
         return Exit.OK if session.run(with_store) else Exit.ERROR
@@ -77,16 +78,28 @@ def defaults(
     return Exit.OK
 
 
-async def _test(printer: Printer, mailboxes: Sequence[Mailbox], reveal: Reveal, stored: Stored, rules: Rules) -> bool:
+async def _test(
+    printer: Printer,
+    mailboxes: Sequence[Mailbox],
+    reveal: Reveal,
+    stored: Stored,
+    rules: Rules,
+    sign_ins: SignIns | None = None,
+) -> bool:
     """Test one mailbox after the other; whether all of them passed."""
-    from shared.oauth.tokens import MicrosoftTokens  # only here: its driver takes long to import
+    from shared.oauth.delegated import DelegatedTokens  # only here: its driver takes long to import
+    from shared.oauth.tokens import MicrosoftTokens
 
-    tokens = MicrosoftTokens(Authorities.of(read(OAuthSettings, environment())), Clock())
-    credentials = MailboxCredentials(reveal, stored, MicrosoftAccess(tokens, reveal))
+    authorities = Authorities.of(read(OAuthSettings, environment()))
+    tokens = MicrosoftTokens(authorities, Clock())
+    people = DelegatedTokens(authorities, Clock(), sign_ins) if sign_ins is not None else None
+    credentials = MailboxCredentials(reveal, stored, MicrosoftAccess(tokens, reveal, people))
     try:
         passed = [await _walk(printer, one, credentials, rules) for one in mailboxes]
     finally:
         tokens.close()
+        if people is not None:
+            await people.close()
     if printer.for_people:
         printer.line("The test passed." if all(passed) else "The test failed.")
     return all(passed)

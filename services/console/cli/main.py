@@ -19,6 +19,7 @@ from services.console.cli import (
     mailbox,
     quarantine,
     services,
+    sign_in,
     simulate,
     store,
     tickets,
@@ -62,13 +63,14 @@ COMMANDS: tuple[tuple[str, Command], ...] = (
 GROUPS: tuple[tuple[str, str, tuple[tuple[str, Command], ...]], ...] = (
     (
         "mailbox",
-        "Mailboxes: what they do, test, pause, resume, delete.",
+        "Mailboxes: what they do, test, sign in, pause, resume, delete.",
         (
             ("list", mailbox.list_),
             ("show", mailbox.show),
             ("test", connection.test),
             ("defaults", connection.defaults),
             ("preview-acknowledgement", acknowledgements.preview),
+            ("sign-in", sign_in.sign_in),
             ("pause", mailbox.pause),
             ("resume", mailbox.resume),
             ("delete", mailbox.delete),

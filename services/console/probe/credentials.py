@@ -68,9 +68,11 @@ class MailboxCredentials:
         return await self.tokens.token_for(mailbox)
 
     async def _refuse_changed_smtp(self, mailbox: Mailbox, field: str) -> None:
-        """A secret of IMAP is bound to the IMAP server; for SMTP, the stored mailbox must name the same server."""
+        """A secret of IMAP, or a person's sign-in, is bound to the IMAP server; for SMTP, the stored mailbox must name
+        the same server."""
         source = getattr(mailbox.spec.auth, f"{field}_from", None)
-        if not (isinstance(source, SecretSource) and source.stored):
+        stored = isinstance(source, SecretSource) and source.stored
+        if not stored and mailbox.spec.delegated is None:
             return
         kept = await self.stored(mailbox.name)
         if kept is None or _smtp(kept) != _smtp(mailbox):

@@ -10,7 +10,7 @@ def binding(field: str = "auth.client_secret", host: str = "outlook.office365.co
         "module": "ticket",
         "email": "support@desk.example",
         "imap": {"host": host},
-        "auth": {"type": "oauth2_microsoft", "client_id": "c", "tenant_id": "t", **auth},
+        "auth": {"type": "oauth2_microsoft", "client_id": "c", "tenant_id": "t", "client_secret": "s", **auth},
         "acknowledgements": {"enabled": False},
     }
     return secret_binding(MailboxSpec.model_validate(spec), "support", field)
