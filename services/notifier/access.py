@@ -13,7 +13,7 @@ from services.notifier.ports import Identity, PersonTokens, Secrets, Session, To
 from shared.domain.errors import ConfigurationError
 from shared.domain.mailbox import Mailbox, OAuth2MicrosoftAuth, Smtp
 from shared.oauth.applications import application_of
-from shared.oauth.errors import ProviderUnavailable, SignInRefused
+from shared.oauth.errors import ProviderUnavailable, SignInNeeded, SignInRefused
 from shared.oauth.values import Token
 from shared.sasl.values import Kind, kind_of, own_smtp_password
 
@@ -78,7 +78,9 @@ class Access:
                 return await self._tokens.application_token(mailbox.name, application)
             return await self._people.token(mailbox, application)
         except SignInRefused as error:
-            raise AuthenticationRejected(error.what, where=error.where, remedy=error.remedy, code=error.code) from None
+            # Nobody's account is locked while it waits for its person, so it may be looked at more often.
+            kind = ServerTrouble if isinstance(error, SignInNeeded) else AuthenticationRejected
+            raise kind(error.what, where=error.where, remedy=error.remedy, code=error.code) from None
         except ProviderUnavailable as error:
             raise ServerTrouble(error.what, where=error.where, remedy=error.remedy, code=error.code) from None
 

@@ -47,9 +47,10 @@ class Lanes:
             by_server: dict[Server, list[Outbound]] = {}
             for mail in due:
                 by_server.setdefault(self._server(mail.mailbox), []).append(mail)
-            for server, mails in by_server.items():
+            idle = {server: mails for server, mails in by_server.items() if server not in self._running}
+            for server, mails in idle.items():
                 self._start(server, mails, clock, statuses)
-            if len(due) < self._burst:
+            if not idle or len(due) < self._burst:
                 return
 
     async def drain(self, seconds: float) -> None:

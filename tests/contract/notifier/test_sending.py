@@ -239,6 +239,24 @@ async def test_a_mailbox_that_is_gone_or_switched_off_meanwhile_sends_nothing(st
         assert sink.connections == 0
 
 
+async def test_what_deleted_mailboxes_owe_is_written_off_by_one_lane(store: Store, tmp_path: Path) -> None:
+    async with smtp_sink(tmp_path) as sink:
+        names = ("one", "two")
+        desk = await office(store, *(mailbox(sink, name) for name in names))
+        owed = [ticket(n, mailbox=name) for name in names for n in range(70)]
+        numbered = [made.model_copy(update={"number": f"INC-{n:06d}"}) for n, made in enumerate(owed)]
+        await desk.owe(*numbered)
+        for name in names:
+            await store.mailboxes.delete(name)
+        await desk.tools.configuration.refresh()
+        await desk.lanes.look()
+        await desk.lanes.look()
+        assert len({one.mailbox for one in desk.lanes.held}) <= 1
+        for made in (numbered[0], numbered[-1]):
+            assert (await desk.reaches(made, State.SUPPRESSED)).status.code == "mailbox_gone"
+        assert sink.connections == 0
+
+
 async def test_stopping_before_the_dot_lets_it_wait_and_after_the_dot_calls_it_unknown(
     store: Store, tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ from shared.domain.ticket import AcknowledgementState as State
 from shared.store.client import Store
 from tests.support.identity import TENANT, Client, Provider
 from tests.support.notifying import mailbox, office, ticket
+from tests.support.sign_ins import PUBLIC_CLIENT, register, signed_in
 from tests.support.smtp_sink import USER, smtp_sink
 
 SECRET = "the right secret~value"
@@ -64,3 +65,24 @@ async def test_a_client_secret_that_is_refused_is_the_mailboxs_trouble(
         assert waiting.state is State.PENDING
         assert waiting.status.code.startswith("oauth_")
         assert "canary-7f3" not in waiting.status.sentence
+
+
+async def test_a_signed_in_person_sends_and_signing_in_is_asked_for_where_nobody_did(
+    store: Store, tmp_path: Path, provider: Provider
+) -> None:
+    register(provider)
+    async with smtp_sink(tmp_path) as sink:
+        sink.tokens = lambda: [token for token, issued in provider.issued.items() if issued.until > 0]
+        fields = {**auth(provider), "flow": "delegated", "client_id": PUBLIC_CLIENT}
+        del fields["client_secret"]
+        first = ticket()
+        desk = await office(store, mailbox(sink, email=USER, auth=fields), authorities=provider.authorities)
+        await desk.owe(first)
+        await desk.look()
+        waiting = await desk.of(first)
+        assert (waiting.state, sink.connections) == (State.PENDING, 1)
+        assert waiting.status.code == "sign_in_needed"
+        stored = await store.mailboxes.get("support")
+        assert stored is not None
+        await signed_in(store, provider, stored)
+        await desk.reaches(first, State.SENT)
