@@ -74,10 +74,12 @@ def _before_quotes(lines: Sequence[str]) -> int:
     end = len(lines)
     while end and (not lines[end - 1].strip() or lines[end - 1].lstrip().startswith(">")):
         end -= 1
-    if not any(line.strip() for line in lines[end:]):
-        return len(lines)
     above = lines[end - 1].strip() if end else ""
-    return end - 1 if above.endswith((":", "：")) and any(one.isdigit() for one in above) else end
+    introduced = above.endswith((":", "：")) and any(one.isdigit() for one in above)
+    quotes = next((at for at in range(end, len(lines)) if lines[at].strip()), None)
+    if quotes is None:
+        return len(lines)
+    return end - 1 if introduced else quotes
 
 
 def _header(seen: Sequence[str]) -> tuple[int, int] | None:

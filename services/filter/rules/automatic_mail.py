@@ -23,16 +23,17 @@ _CALLED = {
 
 def check(mail: Email, config: MailboxSpec, facts: Facts) -> Step:
     """Reject the kinds of automatic mail that the mailbox does not take."""
-    if all(fate is Machine.TICKET for fate in _fates(config.automatic_mail).values()):
-        return step(NAME, Verdict.OFF, "Mail by programs is taken as people's is.", kind=mail.automatic or "person")
-    if mail.automatic is None:
-        return step(NAME, Verdict.PASSED, "Nothing says that a program wrote it.", kind="person")
-    called = _CALLED[mail.automatic]
+    fates, kind = _fates(config.automatic_mail), mail.automatic
+    named = kind.value if kind else "person"
+    if Machine.REJECT not in fates.values():
+        return step(NAME, Verdict.OFF, "Mail by programs is taken as people's is.", kind=named)
+    if kind is None:
+        return step(NAME, Verdict.PASSED, "Nothing says that a program wrote it.", kind=named)
     if facts.answers_ours:
-        return step(NAME, Verdict.PASSED, f"It is {called}, about a mail of ours.", kind=mail.automatic)
-    if _fates(config.automatic_mail)[mail.automatic] is Machine.REJECT:
-        return step(NAME, Verdict.REJECTED, f"It is {called}; this mailbox takes none.", kind=mail.automatic)
-    return step(NAME, Verdict.PASSED, f"It is {called}; this mailbox takes them.", kind=mail.automatic)
+        return step(NAME, Verdict.PASSED, f"It is {_CALLED[kind]}, about a mail of ours.", kind=named)
+    if fates[kind] is Machine.REJECT:
+        return step(NAME, Verdict.REJECTED, f"It is {_CALLED[kind]}; this mailbox takes none.", kind=named)
+    return step(NAME, Verdict.PASSED, f"It is {_CALLED[kind]}; this mailbox takes it.", kind=named)
 
 
 def _fates(config: AutomaticMail) -> dict[Automatic, Machine]:

@@ -8,6 +8,7 @@ import pytest
 from services.filter.fingerprints import keys
 from services.filter.rules import RULES
 from shared.domain.decision import Kind, Reason
+from shared.domain.identity import ticket_id
 from shared.domain.ledger import DecisionWrite
 from shared.mail.parse import parse
 from shared.store.client import Store
@@ -103,6 +104,18 @@ def test_with_a_store_a_repeat_is_told_and_nothing_is_claimed(cli):
     assert found["kind"] == "duplicate"
     assert "REQ-000007" in found["sentence"]
     assert outcome(cli, MAIL.replace("It does not open.", "Other text."))["kind"] == "ticket"
+
+
+def test_with_a_store_an_answer_to_a_mail_of_ours_is_told(cli):
+    assert cli.here("apply", "-f", "-", stdin=CONFIG).code == 0
+
+    async def acknowledged(store: Store) -> str:
+        return (await store.mark_keys.marks()).message_id(ticket_id("m0"), "example.com")
+
+    answer = MAIL.replace("Subject:", f"In-Reply-To: {cli.store(acknowledged)}\nSubject: Re:")
+    assert "It answers a mail of ours" in outcome(cli, answer)["sentence"]
+    assert "It answers a mail of ours" not in outcome(cli, MAIL)["sentence"]
+    assert "It answers a mail of ours" not in outcome(cli, answer.replace("<ack.", "<ack.x"))["sentence"]
 
 
 @pytest.mark.parametrize(

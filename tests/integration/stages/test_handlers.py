@@ -13,10 +13,10 @@ from shared.contracts.codec import decode
 from shared.contracts.messages import EmailAccepted, EmailClassified, EmailFetched
 from shared.domain import identity
 from shared.domain.decision import Kind, Reason
-from shared.domain.email import Email
+from shared.domain.email import Automatic, Email
 from shared.domain.errors import Permanent, Transient
 from shared.domain.ledger import DecisionWrite, Failure, State
-from shared.domain.marks import Marks
+from shared.domain.marks import KEY_BYTES, Marks
 from shared.mail.parse import parse
 from shared.observability.metrics import Metrics
 from shared.runtime.configuration import Configuration
@@ -270,3 +270,65 @@ async def test_a_mail_of_which_only_the_beginning_was_taken_says_so(
     assert isinstance(passed, EmailAccepted)
     assert "original_left_on_server" in passed.email.flags
     assert passed.trace[0].rule == "too_large"
+
+
+def accepted(result: object) -> EmailAccepted:
+    assert isinstance(result, Outcome)
+    passed = decode(result.publish[0].envelope)
+    assert isinstance(passed, EmailAccepted)
+    return passed
+
+
+async def test_a_made_up_mark_of_ours_is_flagged_and_counts_for_nothing(
+    store: Store, clock: FakeClock, metrics: Metrics
+) -> None:
+    """The keys are the store's: a marker of another system is made up here."""
+    stage = await filtering(store, clock, metrics)
+    marks, theirs = await store.mark_keys.marks(), Marks([b"t" * KEY_BYTES])
+    await enter(store, "made-up", "genuine")
+    made_up = mail(headers={"X-Ticket-Loop": theirs.loop_marker(identity.ticket_id("m0"))})
+    genuine = mail(headers={"X-Ticket-Loop": marks.loop_marker(identity.ticket_id("m0"))})
+    results = await stage.handle([fetched("made-up", made_up), fetched("genuine", genuine)])
+    assert labels(results) == ["accepted", "rejected"]
+    assert "forged_mark" in accepted(results[0]).email.flags
+    entry = await store.ledger.get("genuine")
+    assert entry is not None and entry.decision is not None
+    assert entry.decision.reason is Reason.OWN_LOOP
+
+
+async def test_two_answers_that_say_thanks_are_two_and_one_delivered_twice_is_one(
+    store: Store, clock: FakeClock, metrics: Metrics
+) -> None:
+    """Only mail that answers nothing of ours repeats by what it says."""
+    stage = await filtering(store, clock, metrics, allowDuplicates=False)
+    answers = {"In-Reply-To": (await store.mark_keys.marks()).message_id(identity.ticket_id("m0"), "example.com")}
+    first, second = (mail(text="Thanks", headers=answers) for _ in range(2))
+    plain, again = mail(text="Thanks"), mail(text="Thanks")
+    await enter(store, *"abcde")
+    batch = [fetched(*one) for one in zip("abcde", (first, second, first, plain, again), strict=True)]
+    named = [accepted(one).duplicate_of for one in await stage.handle(batch)]
+    assert named == [None, None, "a", None, "d"]
+
+
+async def test_a_bounce_of_our_acknowledgement_passes_a_filter_that_takes_no_bounces(
+    store: Store, clock: FakeClock, metrics: Metrics
+) -> None:
+    """And one about another mail does not."""
+    ours = (await store.mark_keys.marks()).message_id(identity.ticket_id("m0"), "example.com")
+    await store.mailboxes.put(builders.mailbox(automatic_mail={"bounces": "reject"}), {})
+    configuration = Configuration(store, metrics)
+    await configuration.refresh()
+    parts = (Parser(), store.raw, store.ledger, store.fingerprints, configuration, clock, "/test")
+    stage = Filter(*parts, await store.mark_keys.marks())
+    await enter(store, "ours", "theirs")
+    bounces = {
+        name: f"Return-Path: <>\nFrom: MAILER-DAEMON@mx.example.org\n\nMessage-ID: {about}\n".encode()
+        for name, about in (("ours", ours), ("theirs", "<news@example.com>"))
+    }
+    results = await stage.handle([fetched(*one) for one in bounces.items()])
+    assert labels(results) == ["accepted", "rejected"]
+    entry = await store.ledger.get("theirs")
+    assert entry is not None and entry.decision is not None
+    assert entry.decision.reason is Reason.AUTOMATIC_MAIL
+    passed = accepted(results[0]).email
+    assert (passed.automatic, passed.reported_ids) == (Automatic.BOUNCE, (ours,))

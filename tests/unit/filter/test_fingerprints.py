@@ -48,6 +48,14 @@ def test_a_mail_without_message_id_or_sender_lacks_that_key() -> None:
     assert keys("support", parse(b"From: a@b.c, d@e.f\n\nx")) == ()
 
 
+def test_two_answers_that_say_the_same_are_two_but_one_delivered_twice_is_one() -> None:
+    one, other = parse(mail(text="Thanks")), parse(mail(text="Thanks"))
+    first, second = ({key.key for key in keys("support", found, answers_ours=True)} for found in (one, other))
+    assert first & second == set()
+    assert first == {key.key for key in keys("support", one, answers_ours=True)}
+    assert [key.windowed for key in keys("support", one, answers_ours=True)] == [False]
+
+
 def test_keys_are_digests() -> None:
     assert all(len(key.key) == 64 and int(key.key, 16) >= 0 for key in keys("support", parse(mail())))
 

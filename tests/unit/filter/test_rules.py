@@ -4,17 +4,29 @@ from typing import Any
 
 import pytest
 
-from services.filter.decide import decide, explain, screen, settle
+from services.filter.decide import decide, explain, gather, screen, settle
 from services.filter.rules import RULES
 from services.filter.rules.rule import Facts
 from shared.domain.decision import Reason, Verdict
-from shared.domain.email import Email, SenderStatus
+from shared.domain.email import Automatic, Email, SenderStatus
+from shared.domain.identity import ticket_id
 from shared.domain.mailbox import Mailbox
+from shared.domain.marks import Marks
 from shared.mail.parse import parse
 from tests.support.builders import mailbox as build_mailbox
 from tests.support.mails import mail
 
 NOBODY = Facts()
+MARKS, OTHERS = Marks([b"o" * 32]), Marks([b"t" * 32])
+TICKET = ticket_id("m1")
+ACKNOWLEDGEMENT = MARKS.message_id(TICKET, "example.com")
+
+
+def bounce(message_id: str) -> bytes:
+    return (
+        f"Return-Path: <>\nFrom: MAILER-DAEMON@mx.elsewhere.example\nSubject: failure notice\n\n"
+        f"Hi. This is the qmail-send program.\n\nMessage-ID: {message_id}\n"
+    ).encode()
 
 
 def box(**domains: Any) -> Mailbox:
@@ -31,6 +43,7 @@ def test_the_rules_stand_in_the_order_that_people_are_told() -> None:
         "own_loop",
         "blocked_sender",
         "domain_not_approved",
+        "automatic_mail",
         "not_in_to",
         "subject_no_match",
         "duplicate_of",
@@ -51,12 +64,109 @@ def test_every_rule_has_a_title_and_a_text_for_people() -> None:
         ("help@example.com", {}, frozenset[str](), Verdict.REJECTED),
         ("requests@example.com", {}, frozenset({"requests@example.com"}), Verdict.REJECTED),
         ("requests@example.com", {}, frozenset[str](), Verdict.PASSED),
-        ("ann@people.example", {"X-Ticket-Loop": "v1.abc"}, frozenset[str](), Verdict.REJECTED),
+        ("ann@people.example", {"X-Ticket-Loop": MARKS.loop_marker(TICKET)}, frozenset[str](), Verdict.REJECTED),
+        ("ann@people.example", {"X-Ticket-Loop": OTHERS.loop_marker(TICKET)}, frozenset[str](), Verdict.PASSED),
+        ("ann@people.example", {"X-Ticket-Loop": "v1.abc"}, frozenset[str](), Verdict.PASSED),
     ],
 )
 def test_own_loop(sender: str, headers: dict[str, str], own: frozenset[str], expected: Verdict) -> None:
+    """Rows 54 and 58 of the hostile inputs: only our own marker counts; our mailboxes do not write to each other."""
     found = parse(mail(sender=sender, headers=headers))
-    assert verdict(Reason.OWN_LOOP, found, box(), Facts(own_addresses=own)) is expected
+    assert verdict(Reason.OWN_LOOP, found, box(), gather(found, own, MARKS)) is expected
+
+
+def test_a_forged_mark_is_told_in_the_trace() -> None:
+    """Row 50: a false token is no match."""
+    found = parse(mail(headers={"References": OTHERS.message_id(TICKET, "example.com")}))
+    facts = gather(found, frozenset(), MARKS)
+    assert (facts.forged_mark, facts.answers_ours) == (True, False)
+    step = next(one for one in explain(found, box(), facts).trace if one.rule == "own_loop")
+    assert (step.verdict, step.looked_at["forged_mark"]) == (Verdict.PASSED, "yes")
+    assert "only looks like ours" in step.sentence
+
+
+def test_without_the_keys_no_mark_is_known_genuine_or_forged() -> None:
+    found = parse(mail(headers={"X-Ticket-Loop": MARKS.loop_marker(TICKET), "In-Reply-To": ACKNOWLEDGEMENT}))
+    assert gather(found, frozenset(), None) == NOBODY
+
+
+@pytest.mark.parametrize("kind", [Automatic.BOUNCE, Automatic.OUT_OF_OFFICE, Automatic.LIST, Automatic.NOTICE, None])
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_program_s_mail_from_our_own_address_is_no_loop_if_it_is_about_a_mail_of_ours(
+    kind: Automatic | None, answers: bool
+) -> None:
+    found = parse(mail(sender="support@example.com")).model_copy(update={"automatic": kind})
+    passes = answers and kind in (Automatic.BOUNCE, Automatic.OUT_OF_OFFICE)
+    expected = Verdict.PASSED if passes else Verdict.REJECTED
+    assert verdict(Reason.OWN_LOOP, found, box(), Facts(answers_ours=answers)) is expected
+    assert verdict(Reason.OWN_LOOP, found, box(), Facts(answers_ours=answers, own_loop_marker=True)) is Verdict.REJECTED
+
+
+@pytest.mark.parametrize(
+    ("kind", "setting"),
+    [
+        (Automatic.BOUNCE, "bounces"),
+        (Automatic.OUT_OF_OFFICE, "out_of_office"),
+        (Automatic.LIST, "lists"),
+        (Automatic.NOTICE, "notices"),
+    ],
+)
+def test_automatic_mail_is_rejected_where_the_mailbox_says_so(kind: Automatic, setting: str) -> None:
+    """Row 60 and its kin; what answers a mail of ours is taken whatever is set (row 59)."""
+    found = parse(mail()).model_copy(update={"automatic": kind})
+    others = {"bounces", "out_of_office", "lists", "notices"} - {setting}
+    rejecting = build_mailbox(automatic_mail={setting: "reject"})
+    taking = build_mailbox(automatic_mail=dict.fromkeys(others, "reject"))
+    assert verdict(Reason.AUTOMATIC_MAIL, found, box()) is Verdict.OFF
+    assert verdict(Reason.AUTOMATIC_MAIL, found, taking) is Verdict.PASSED
+    assert verdict(Reason.AUTOMATIC_MAIL, found, rejecting) is Verdict.REJECTED
+    assert decide(found, rejecting, NOBODY).rejected is Reason.AUTOMATIC_MAIL
+    assert verdict(Reason.AUTOMATIC_MAIL, found, rejecting, Facts(answers_ours=True)) is Verdict.PASSED
+    assert verdict(Reason.AUTOMATIC_MAIL, parse(mail()), rejecting) is Verdict.PASSED
+
+
+def test_a_report_about_a_mail_of_ours_reaches_its_ticket_from_any_server_unless_that_is_blocked() -> None:
+    """Row 59: the daemon's domain is approved nowhere, and nobody stands in To."""
+    strict = build_mailbox(
+        automatic_mail={"bounces": "reject"},
+        domains={
+            "approved_domains_only": True,
+            "approved_domains": ("people.example",),
+            "only_if_in_to": True,
+            "full_subject_match": True,
+            "subject_keywords": ("Password reset",),
+        },
+    )
+    found = parse(bounce(MARKS.message_id(TICKET, "example.com")))
+    assert decide(found, strict, gather(found, frozenset(), MARKS)).rejected is None
+    assert decide(found, strict, gather(found, frozenset(), OTHERS)).rejected is Reason.DOMAIN_NOT_APPROVED
+    blocking = box(blocked_senders=("mailer-daemon@*",))
+    assert decide(found, blocking, gather(found, frozenset(), MARKS)).rejected is Reason.BLOCKED_SENDER
+
+
+def test_an_automatic_answer_from_a_domain_that_is_not_approved_stays_out() -> None:
+    found = parse(mail(headers={"In-Reply-To": ACKNOWLEDGEMENT, "Auto-Submitted": "auto-replied"}))
+    mailbox = box(approved_domains_only=True, approved_domains=("elsewhere.example",))
+    assert decide(found, mailbox, gather(found, frozenset(), MARKS)).rejected is Reason.DOMAIN_NOT_APPROVED
+
+
+@pytest.mark.parametrize(("marks", "expected"), [("ours", Verdict.PASSED), ("theirs", Verdict.REJECTED)])
+def test_the_mailbox_s_address_with_a_ticket_s_mark_is_the_mailbox(marks: str, expected: Verdict) -> None:
+    to = {"ours": MARKS, "theirs": OTHERS}[marks].plus_address("support@example.com", "INC-000042")
+    found = parse(mail(to=to))
+    assert verdict(Reason.NOT_IN_TO, found, box(only_if_in_to=True), gather(found, frozenset(), MARKS)) is expected
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_a_mail_that_answers_ours_needs_no_subject_of_the_list(on: bool) -> None:
+    mailbox = box(full_subject_match=on, subject_keywords=("Password reset",))
+    found = parse(mail(subject="It still burns", headers={"In-Reply-To": ACKNOWLEDGEMENT}))
+    facts = gather(found, frozenset(), MARKS)
+    assert verdict(Reason.SUBJECT_NO_MATCH, found, mailbox, facts) is (Verdict.PASSED if on else Verdict.OFF)
+    if on:
+        step = next(one for one in explain(found, mailbox, facts).trace if one.rule == "subject_no_match")
+        assert "answers a mail of ours" in step.sentence
+        assert verdict(Reason.SUBJECT_NO_MATCH, found, mailbox, NOBODY) is Verdict.REJECTED
 
 
 @pytest.mark.parametrize(

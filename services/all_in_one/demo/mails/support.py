@@ -189,10 +189,10 @@ SUPPORT: tuple[Letter, ...] = (
         late=True,
     ),
     Letter(
-        "loop-marker",
-        "marker of our own mails",
+        "forged-marker",
+        "made-up marker of our mails",
         "Re: Ticket received",
-        rejected(Reason.OWN_LOOP),
+        ticket(DESK),
         headers=("X-Ticket-Loop: mail-automator",),
     ),
     Letter("copies", "identical copies, allowed", "Sent twice by accident", ticket(DESK), copy=ticket(DESK)),
