@@ -31,6 +31,7 @@ async def main(process: Process) -> None:
         books = Bookkeeper(
             store.ledger,
             store.tickets,
+            store.articles,
             store.dead_messages,
             open_doors.broker,
             process.clock,

@@ -10,10 +10,11 @@ from datetime import timedelta
 
 import structlog
 
-from services.bookkeeper.ports import Broker, Clock, DeadMessages, Ledger, Tickets
+from services.bookkeeper.ports import Articles, Broker, Clock, DeadMessages, Ledger, Tickets
 from shared.broker.messages import Outgoing, owed
 from shared.broker.topology import CLASSIFIER, FILTER, MAIL, TICKET_WRITER
 from shared.contracts.codec import Envelope, encode
+from shared.contracts.events import MAIL_REJECTED
 from shared.contracts.messages import EmailFetched
 from shared.domain.ledger import Failure, LedgerEntry
 from shared.observability.metrics import Metrics
@@ -42,6 +43,7 @@ class Bookkeeper:
         self,
         ledger: Ledger,
         tickets: Tickets,
+        articles: Articles,
         dead_messages: DeadMessages,
         broker: Broker,
         clock: Clock,
@@ -50,6 +52,7 @@ class Bookkeeper:
     ) -> None:
         self._ledger = ledger
         self._tickets = tickets
+        self._articles = articles
         self._dead_messages = dead_messages
         self._broker = broker
         self._clock = clock
@@ -74,18 +77,27 @@ class Bookkeeper:
             log.info("republished", mail_id=entry.mail_id, mailbox=entry.origin.mailbox, reason=reason)
 
     async def relay(self) -> None:
-        """Publish events that are owed for longer than a healthy stage needs."""
+        """Publish events that are owed for longer than a healthy stage needs.
+
+        A rejection is final with its event. A duplicate is not: its ticket writer may not have counted it yet.
+        """
         before = self._clock.now() - self._patience.outbox
         of_tickets = await self._tickets.pending_outbox(before, self._patience.batch)
+        of_articles = await self._articles.pending_outbox(before, self._patience.batch)
         of_mails = await self._ledger.pending_outbox(before, self._patience.batch)
-        self._metrics.outbox_pending.set(len(of_tickets) + len(of_mails))
-        await self._broker.publish_all([owed(event) for _, event in (*of_tickets, *of_mails)])
+        pending = (*of_tickets, *of_articles, *of_mails)
+        self._metrics.outbox_pending.set(len(pending))
+        await self._broker.publish_all([owed(event) for _, event in pending])
         if of_tickets:
             await self._tickets.mark_published([ticket_id for ticket_id, _ in of_tickets])
-        if of_mails:
-            await self._ledger.mark_done([mail_id for mail_id, _ in of_mails])
-        if of_tickets or of_mails:
-            log.info("relayed", tickets=len(of_tickets), mails=len(of_mails))
+        if of_articles:
+            await self._articles.mark_published([mail_id for mail_id, _ in of_articles])
+        if final := [mail_id for mail_id, event in of_mails if event.type == MAIL_REJECTED]:
+            await self._ledger.mark_done(final)
+        if others := [mail_id for mail_id, event in of_mails if event.type != MAIL_REJECTED]:
+            await self._ledger.mark_published(others)
+        if pending:
+            log.info("relayed", tickets=len(of_tickets), articles=len(of_articles), mails=len(of_mails))
 
     async def measure(self) -> None:
         """Show the books as metrics."""

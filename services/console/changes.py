@@ -1,10 +1,11 @@
-"""Every change of the configuration, by API or command line: written to the audit log first, then made.
+"""Every change that people make, by API or command line: written to the audit log first, then made.
 
 No secret gets here in the clear but those that a plan carries to be sealed; of them only changed or not is recorded.
 """
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 import yaml
@@ -15,6 +16,7 @@ from services.console.configuration.plan import Action, Change, Plan
 from shared.domain.access import SecretFate
 from shared.domain.catalogue import Catalogue
 from shared.domain.mailbox import Mailbox
+from shared.domain.ticket import Ticket, TicketState
 from shared.store.client import Store
 from shared.store.mailboxes import stored_fields
 
@@ -49,6 +51,17 @@ async def delete_mailbox(store: Store, who: str, mailbox: Mailbox) -> bool:
     fates: dict[str, SecretFate] = dict.fromkeys(stored_fields(mailbox.spec), "removed")
     async with audited(store, who, "delete", "Mailbox", mailbox.name, old=as_document(mailbox), secrets=fates):
         return await store.mailboxes.delete(mailbox.name)
+
+
+async def set_state(store: Store, who: str, ticket: Ticket, state: TicketState, at: datetime) -> Ticket:
+    """Close a ticket, or open it again; a ticket that is so already stays as it is, and nothing is recorded."""
+    if ticket.state is state:
+        return ticket
+    move, action = (store.tickets.close, "close") if state is TicketState.CLOSED else (store.tickets.reopen, "reopen")
+    old, new = {"state": ticket.state.value}, {"state": state.value}
+    async with audited(store, who, action, "Ticket", ticket.number, old=old, new=new):
+        await move(ticket.ticket_id, at)
+    return await store.tickets.get(ticket.ticket_id) or ticket
 
 
 async def save_catalogue(store: Store, who: str, old: Catalogue, new: Catalogue) -> Catalogue:

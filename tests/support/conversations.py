@@ -9,6 +9,7 @@ it; `{tag a}`, `{forged a}`, `{number a}` in a subject, `{plus a}` and `{forged 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from services.classifier.handler import Classifier
@@ -132,9 +133,10 @@ class Desk:
     filter: Filter
     writer: TicketWriter
     letters: dict[str, Letter] = field(default_factory=dict)
+    arrived: dict[str, datetime] = field(default_factory=dict)
     numbers: dict[str, str] = field(default_factory=dict)
-    events: dict[str, set[str]] = field(default_factory=dict)
-    """Event ids that were published, by mail."""
+    events: dict[str, set[bytes]] = field(default_factory=dict)
+    """The events that were published, by mail, each whole."""
 
     @classmethod
     async def open(cls, store: Store, clock: FakeClock, metrics: Metrics, support: Mapping[str, Any] | None = None):
@@ -157,6 +159,7 @@ class Desk:
         """Make letters ours: raw mail and ledger entry."""
         raws = {one.key: self.raw(one) for one in letters}
         self.letters |= {one.key: one for one in letters}
+        self.arrived |= dict.fromkeys(raws, self.clock.now())
         await self.store.raw.put_many(raws)
         await self.store.ledger.insert_many(
             [
@@ -177,7 +180,7 @@ class Desk:
             EmailFetched(
                 mail_id=key,
                 mailbox=self.letters[key].mailbox,
-                received_at=self.clock.now(),
+                received_at=self.arrived[key],
                 fetched_at=self.clock.now(),
                 size=9,
             )
@@ -202,7 +205,7 @@ class Desk:
         outcomes = await self.writer.handle(mails)
         for one, outcome in zip(mails, outcomes, strict=True):
             if isinstance(outcome, Outcome):
-                self.events.setdefault(one.mail_id, set()).update(out.envelope.message_id for out in outcome.publish)
+                self.events.setdefault(one.mail_id, set()).update(out.envelope.body for out in outcome.publish)
             ends[one.mail_id] = await self._end(one.mail_id, outcome)
         await self.writer.settle(mails, outcomes)
         return ends

@@ -8,7 +8,7 @@ from services.console.api import paging
 from services.console.api.problems import Refused
 from services.console.api.surroundings import Here
 from services.console.api.views import MailDetail, MailList, MailView, MomentView, mail_fields
-from services.console.timeline import timeline
+from services.console.history import history
 from shared.domain.value import Slug
 
 TEXT = r"^[^\x00-\x1f\x7f]+$"
@@ -46,8 +46,5 @@ async def trace(here: Here, mail_id: MailId) -> MailDetail:
     if entry is None:
         remedy = "GET /api/v1/mails searches; a mail is in the books once it was fetched"
         raise Refused(404, f"no mail {mail_id} is in the books", remedy=remedy, code="unknown_mail")
-    ticket_id = entry.decision.ticket_id if entry.decision else None
-    ticket = await here.store.tickets.get(ticket_id) if ticket_id else None
-    owed = ticket is not None and ticket.origin_mail_id == entry.mail_id and bool(ticket.outbox)
-    moments = timeline(entry, ticket, event_owed=owed)
+    moments = await history(here.store, entry)
     return MailDetail(**mail_fields(entry), timeline=tuple(MomentView.of(one) for one in moments))

@@ -71,6 +71,8 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("GET", "/tickets", Role.VIEWER, tickets.list_, views.TicketList),
     Route("GET", "/tickets/{ticket}", Role.VIEWER, tickets.show, views.TicketDetail, refusals=(404,)),
+    Route("POST", "/tickets/{ticket}/close", Role.OPERATOR, tickets.close, views.TicketDetail, refusals=(404,)),
+    Route("POST", "/tickets/{ticket}/reopen", Role.OPERATOR, tickets.reopen, views.TicketDetail, refusals=(404,)),
     Route(
         "GET",
         "/tickets/{ticket}/messages/{mail_id}/attachments/{part}",

@@ -1,6 +1,6 @@
 """What the API answers with: camelCase, without a secret. Made from domain values here and nowhere else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Self
@@ -19,6 +19,7 @@ from shared.domain.mailbox_runtime import MailboxStatus
 from shared.domain.sign_in import SignIn
 from shared.domain.ticket import Article, Ticket
 from shared.domain.value import Document
+from shared.mail.quoted import split
 
 
 class StatusView(Document):
@@ -167,6 +168,8 @@ class TicketView(Document):
     origin_mail_id: str
     received_at: datetime
     created_at: datetime
+    state: str
+    changed_at: datetime | None
 
 
 class TicketList(Document):
@@ -189,13 +192,18 @@ class AttachmentView(Document):
 
 
 class MessageView(Document):
-    """One mail of a ticket. `html` is sanitised; still show it in a sandboxed frame."""
+    """One mail of a ticket. `kind` is `original`, `reply`, or `note` for what a machine wrote. `text` is all of it,
+    `new` what its author wrote, without quotes and signature. `html` is sanitised; still show it in a sandboxed
+    frame."""
 
     mail_id: str
+    kind: str
     message_id: str | None
     sender: str | None
     sender_name: str
+    subject: str
     text: str
+    new: str
     html: str | None
     received_at: datetime
     attachments: tuple[AttachmentView, ...]
@@ -207,10 +215,13 @@ class MessageView(Document):
         names = ("part", "filename", "content_type", "size", "sha256", "inline")
         return cls(
             mail_id=article.mail_id,
+            kind=article.kind.value,
             message_id=article.message_id,
             sender=article.sender.address if article.sender else None,
             sender_name=article.sender.display if article.sender else "",
+            subject=article.subject,
             text=article.text,
+            new=split(article.text).new,
             html=article.html,
             received_at=article.received_at,
             attachments=tuple(
@@ -220,21 +231,65 @@ class MessageView(Document):
         )
 
 
-class TicketDetail(TicketView):
-    """A ticket with its conversation."""
+class RelatedView(Document):
+    """Another ticket that this one has to do with: `possible_parent`, which its mail may belong to, or the closed one
+    that it is a `follow_up` of."""
 
+    ticket_id: str
+    number: str
+    relation: str
+
+
+class AcknowledgementView(Document):
+    """How far the answer to the requester is: a state and a code for programs, a sentence for people."""
+
+    state: str
+    code: str
+    sentence: str
+    at: datetime
+
+
+class TicketDetail(TicketView):
+    """A ticket with its conversation, in the order of arrival."""
+
+    related: RelatedView | None
+    acknowledgement: AcknowledgementView | None
     conversation: tuple[MessageView, ...]
 
+    @classmethod
+    def of(cls, ticket: Ticket, appended: Sequence[Article]) -> Self:
+        """A ticket and what was appended to it."""
+        answer = ticket.acknowledgement
+        return cls(
+            **ticket_fields(ticket, len(appended)),
+            related=RelatedView(**ticket.related.model_dump(mode="json")) if ticket.related else None,
+            acknowledgement=AcknowledgementView(**answer.model_dump()) if answer else None,
+            conversation=tuple(MessageView.of(ticket.number, one) for one in (*ticket.articles, *appended)),
+        )
 
-def ticket_fields(ticket: Ticket) -> dict[str, Any]:
-    """The fields that list and detail share."""
-    same = ("ticket_id", "number", "mailbox", "subject", "flags", "origin_mail_id", "received_at", "created_at")
+
+_SAME_OF_TICKET = (
+    "ticket_id",
+    "number",
+    "mailbox",
+    "subject",
+    "flags",
+    "origin_mail_id",
+    "received_at",
+    "created_at",
+    "changed_at",
+)
+
+
+def ticket_fields(ticket: Ticket, appended: int) -> dict[str, Any]:
+    """The fields that list and detail share; `appended` mails came after the first."""
     return {
-        **{name: getattr(ticket, name) for name in same},
+        **{name: getattr(ticket, name) for name in _SAME_OF_TICKET},
         "module": ticket.module.value,
+        "state": ticket.state.value,
         "requester": ticket.requester.address if ticket.requester else None,
         "classification": PlaceView.of(ticket.classification),
-        "messages": len(ticket.articles),
+        "messages": len(ticket.articles) + appended,
         "duplicates": len(ticket.duplicates),
     }
 

@@ -76,7 +76,11 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, Command], ...]], ...] = (
             ("delete", mailbox.delete),
         ),
     ),
-    ("tickets", "Tickets and requests.", (("list", tickets.list_), ("show", tickets.show))),
+    (
+        "tickets",
+        "Tickets and requests: list, show, close, open again.",
+        (("list", tickets.list_), ("show", tickets.show), ("close", tickets.close), ("reopen", tickets.reopen)),
+    ),
     (
         "acknowledgements",
         "Answers to requesters: how far they are, and why some are not sent; send one again.",

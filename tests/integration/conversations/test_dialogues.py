@@ -431,7 +431,7 @@ DIALOGUES = (
 async def test_every_dialogue_ends_as_the_table_says(
     store: Store, clock: FakeClock, metrics: Metrics, dialogue: Dialogue
 ) -> None:
-    """And once more for every letter, as if all were redelivered: nothing changes, no event has a second id."""
+    """And once more for every letter, as if all were redelivered: nothing changes, every event is the same again."""
     desk = await Desk.open(store, clock, metrics, dialogue.support)
     for one in dialogue.happens:
         await desk.happen(one)
