@@ -59,10 +59,18 @@ class Handshake:
         if self._first is not None:
             return self._take_first()
         try:
-            return base64.b64encode(self._mechanism.answer(base64.b64decode(challenge.strip(), validate=True)))
-        except (MechanismFailed, ValueError):
+            return base64.b64encode(self._mechanism.answer(_decoded(challenge.strip())))
+        except MechanismFailed:
             return CANCEL
 
     def _take_first(self) -> bytes:
         first, self._first = self._first or b"", None
         return base64.b64encode(first)
+
+
+def _decoded(challenge: bytes) -> bytes:
+    """A challenge; as it is where it is not base64, since most mechanisms do not read it."""
+    try:
+        return base64.b64decode(challenge, validate=True)
+    except ValueError:
+        return challenge

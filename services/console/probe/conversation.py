@@ -13,6 +13,7 @@ from services.console.probe.steps import Chain, StepFailed
 from services.console.probe.wire import Wire
 from shared.domain.mailbox import Mailbox
 from shared.sasl import values as sasl
+from shared.sasl.remedies import odd_password
 
 
 @dataclass(slots=True)
@@ -29,6 +30,7 @@ class Conversation:
     capabilities: frozenset[str] = frozenset()
     dialogue: Dialogue | None = None
     signed_in: bool = False
+    remark: str = ""
 
     @property
     def kind(self) -> sasl.Kind:
@@ -42,6 +44,7 @@ class Conversation:
             return sasl.Credentials(user, SecretStr(await self.token()))
         found = sasl.Credentials(user, await self.credentials.password(self.mailbox, self.chain))
         self.wire.hide(found.secret.get_secret_value())
+        self.remark = odd_password(found)
         return found
 
     async def token(self) -> str:

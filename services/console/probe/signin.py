@@ -10,7 +10,7 @@ from services.console.probe.credentials import user_of
 from services.console.probe.steps import StepFailed
 from shared.sasl.choose import choose, mechanisms
 from shared.sasl.handshake import Handshake
-from shared.sasl.user_names import other_form
+from shared.sasl.remedies import other_form
 from shared.sasl.values import Credentials, Kind
 
 Attempt = Callable[[Handshake], Awaitable[StepFailed | None]]
@@ -64,7 +64,8 @@ def denied(talk: Conversation, words: str, for_token: str, for_password: str) ->
     if talk.kind is Kind.TOKEN:
         return StepFailed("TOKEN_REFUSED", f'The server refuses a valid token for {who}: "{words}".', for_token)
     remedy = _for_exchange(talk, user) if talk.kind is Kind.EXCHANGE else for_password
-    return StepFailed("AUTH_DENIED", f'The server refuses user name or password of {who}: "{words}".', remedy)
+    remark = f" Note: {talk.remark}." if talk.remark else ""
+    return StepFailed("AUTH_DENIED", f'The server refuses user name or password of {who}: "{words}".', remedy + remark)
 
 
 def _for_exchange(talk: Conversation, user: str) -> str:

@@ -17,7 +17,7 @@ _BUSY_WORDS = re.compile(r"temporar|try again|later|unavailable|internal|timed? 
 _NOT_CONNECTED = re.compile(r"authenticated but not connected", re.IGNORECASE)
 
 LIMIT_SECONDS = 15 * 60.0
-_REMEDY = "correct user name and password; some providers want an app password, or IMAP switched on"
+USUAL_REMEDY = "correct user name and password; some providers want an app password, or IMAP switched on"
 
 
 def throttled(text: bytes, where: str) -> Throttled | None:
@@ -31,7 +31,7 @@ def throttled(text: bytes, where: str) -> Throttled | None:
     return None
 
 
-def login_refused(text: bytes, where: str, remedy: str = _REMEDY) -> AutomatorError:
+def login_refused(text: bytes, where: str, remedy: str = USUAL_REMEDY) -> AutomatorError:
     """What a NO to LOGIN or AUTHENTICATE means. Without a hint that it is temporary, the password is refused."""
     words, name = shown(text), code(text)[0]
     if name not in _AUTH_CODES:

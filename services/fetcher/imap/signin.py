@@ -8,7 +8,7 @@ is the last resort.
 import structlog
 
 from services.fetcher.errors import AuthenticationRejected, EncryptionMissing, ServerTrouble
-from services.fetcher.imap.classify import login_refused
+from services.fetcher.imap.classify import USUAL_REMEDY, login_refused
 from services.fetcher.imap.parse import capabilities
 from services.fetcher.imap.wire import Answer, Wire
 from services.fetcher.imap.xoauth2 import token_refused
@@ -16,7 +16,7 @@ from shared.domain.errors import AutomatorError
 from shared.sasl.choose import mechanisms
 from shared.sasl.handshake import Handshake
 from shared.sasl.imap_login import login_command
-from shared.sasl.user_names import other_form
+from shared.sasl.remedies import odd_password, other_form
 from shared.sasl.values import Credentials, Kind, Peer
 
 log = structlog.get_logger(__name__)
@@ -85,13 +85,13 @@ async def _by_command(
 def _refusal(wire: Wire, kind: Kind, credentials: Credentials, answer: Answer) -> AutomatorError:
     if kind is Kind.TOKEN:
         return token_refused(answer, wire.where)
-    if kind is Kind.BASIC:
-        return login_refused(answer.text, wire.where)
-    remedy = (
-        f"correct the password, {other_form(credentials.user)} (auth.domainUser); IMAP must be switched on for this "
-        "mailbox; where Extended Protection is required, no proxy before the server may end TLS"
-    )
-    return login_refused(answer.text, wire.where, remedy)
+    remedy = USUAL_REMEDY
+    if kind is Kind.EXCHANGE:
+        remedy = (
+            f"correct the password, {other_form(credentials.user)} (auth.domainUser); IMAP must be switched on for "
+            "this mailbox; where Extended Protection is required, no proxy before the server may end TLS"
+        )
+    return login_refused(answer.text, wire.where, "; ".join(filter(None, (remedy, odd_password(credentials)))))
 
 
 def _no_way(where: str, kind: Kind) -> AuthenticationRejected:

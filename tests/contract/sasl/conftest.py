@@ -32,7 +32,7 @@ class Signed:
     text: str
 
 
-Door = Callable[[Mailbox], Awaitable[Signed]]
+Door = Callable[..., Awaitable[Signed]]
 
 
 def mailbox_of(

@@ -110,6 +110,13 @@ def test_prose_before_the_first_answer_is_not_read() -> None:
     assert handshake.answer(b"PLAIN supported") == b"AGFubgB0aW0gdGFt"
 
 
+def test_questions_that_are_not_base64_are_answered_where_nobody_reads_them() -> None:
+    login, token = Handshake(Login(who())), Handshake(XOAuth2(who()))
+    assert [login.answer(one) for one in (b"Username:", b"Password:", b"More?")] == [b"YW5u", b"dGltIHRhbQ==", CANCEL]
+    assert token.imap_arguments(sasl_ir=True)[0] == "XOAUTH2"
+    assert token.answer(b"no!") == b"", "then the server says why"
+
+
 @pytest.mark.parametrize("challenge", [b"%%%", b"AA", b"AAAA"])
 def test_a_challenge_that_makes_no_sense_cancels(challenge: bytes) -> None:
     handshake = Handshake(Plain(who()))
