@@ -61,7 +61,7 @@ class Hold:
         status = Acknowledgement(state=state, code=code, sentence=sentence, at=at)
         moved = await self._moved(status, due_at, attempts)
         if moved is None:
-            log.warning("acknowledgement_lost_claim", ticket_id=self.mail.ticket_id, wanted=state.value)
+            log.warning("acknowledgement_claim_lost", ticket_id=self.mail.ticket_id, wanted=state.value)
             return
         self.mail = moved
         self._metrics.acknowledgements.labels(state.value, code).inc()
