@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.runtime.settings import PREFIX
 
-PIPELINE: Final = ("fetcher", "filter", "classifier", "ticket_writer", "bookkeeper", "console")
+PIPELINE: Final = ("fetcher", "filter", "classifier", "ticket_writer", "notifier", "bookkeeper", "console")
 """Every service there is to start, in the order a mail meets them; the console meets none."""
 
 ONE_EACH: Final[Mapping[str, int]] = dict.fromkeys(PIPELINE, 1)

@@ -8,9 +8,10 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from shared.domain.patterns import AddressPattern, DomainPattern, normalise_address
+from shared.domain.templates import WORDS, unknown_words
 from shared.domain.value import Document, Slug
 
 
@@ -64,6 +65,16 @@ def _no_controls(text: object) -> object:
     return text
 
 
+def _template(text: str) -> str:
+    """Refuse what stands in braces and is no word, and control characters other than line ends and tabs."""
+    if unknown := unknown_words(text):
+        words = ", ".join(f"{{{word}}}" for word in WORDS)
+        raise ValueError(f"must not hold {unknown[0][:40]}, which is no word of templates; write one of {words}")
+    if any((ord(ch) < 0x20 and ch not in "\n\r\t") or ord(ch) == 0x7F for ch in text):
+        raise ValueError("must not contain control characters")
+    return text
+
+
 def _email(text: object) -> object:
     if not isinstance(text, str):
         return text
@@ -81,6 +92,7 @@ def _host(text: object) -> object:
     return text
 
 
+Template = Annotated[str, AfterValidator(_template)]
 Clean = Annotated[str, BeforeValidator(_no_controls), Field(min_length=1, max_length=1024)]
 EmailAddress = Annotated[str, BeforeValidator(_email), Field(max_length=254)]
 HostName = Annotated[str, BeforeValidator(_host), Field(max_length=253)]
@@ -212,8 +224,10 @@ class Acknowledgements(Document):
     by which an answer finds its ticket), {module}, {mailbox}, {service}, {department}, {subject}."""
 
     enabled: bool = True
-    subject: str = Field(default="[{tag}] We received your mail", min_length=1, max_length=200)
-    text: str = Field(
+    subject: Annotated[Template, BeforeValidator(_no_controls)] = Field(
+        default="[{tag}] We received your mail", min_length=1, max_length=200
+    )
+    text: Template = Field(
         default="Thank you for your mail. We opened {number} for it and will come back to you.",
         min_length=1,
         max_length=10_000,

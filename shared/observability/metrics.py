@@ -160,6 +160,41 @@ class Metrics:
             ("mailbox", "outcome"),
             registry=registry,
         )
+        self.acknowledgements = Counter(
+            "mail_automator_acknowledgements_total",
+            "Acknowledgements by the state they came to and its reason code.",
+            ("state", "reason"),
+            registry=registry,
+        )
+        self.acknowledgements_now = Gauge(
+            "mail_automator_acknowledgements_now",
+            "Acknowledgements in the store by state; `unknown` are those that a person should look at.",
+            ("state",),
+            registry=registry,
+        )
+        self.acknowledgements_oldest = Gauge(
+            "mail_automator_acknowledgements_oldest_pending_seconds",
+            "Age of the oldest acknowledgement that waits to be sent; 0 if none does.",
+            registry=registry,
+        )
+        self.acknowledgement_breaker = Gauge(
+            "mail_automator_acknowledgement_breaker_open",
+            "1 while a budget of this scope is spent and no acknowledgement of its kind is sent, until the hour ends.",
+            ("scope",),
+            registry=registry,
+        )
+        self.smtp_up = Gauge(
+            "mail_automator_smtp_up",
+            "1 while the last sign-in to the mailbox's SMTP server worked, else 0.",
+            ("mailbox",),
+            registry=registry,
+        )
+        self.smtp_failures = Counter(
+            "mail_automator_smtp_failures_total",
+            "What went wrong between us and the mailbox's SMTP server.",
+            ("mailbox", "reason"),
+            registry=registry,
+        )
         self.config_generation = Gauge(
             "mail_automator_config_generation",
             "Generation of the configuration this process works under.",

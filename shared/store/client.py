@@ -14,6 +14,7 @@ from shared.domain.errors import ConfigurationError, StoreUnavailable
 from shared.store.api_tokens import ApiTokens
 from shared.store.articles import Articles
 from shared.store.audit import Audit
+from shared.store.budgets import BudgetCounts
 from shared.store.catalogue import CatalogueStore
 from shared.store.collection import Client, Collection
 from shared.store.config import Config
@@ -28,12 +29,14 @@ from shared.store.ledger import Ledger
 from shared.store.mailbox_versions import MailboxVersions
 from shared.store.mailboxes import Mailboxes
 from shared.store.mark_keys import MarkKeys
+from shared.store.outbound import OutboundMails
 from shared.store.ports import Clock
 from shared.store.rates import Rates
 from shared.store.raw import RawMails
 from shared.store.rotation import Rotation
 from shared.store.runtime import Runtime
 from shared.store.secrets import Secrets
+from shared.store.sending import Sending
 from shared.store.settings import StoreSettings
 from shared.store.sightings import Sightings
 from shared.store.sign_in_requests import SignInRequests
@@ -67,6 +70,9 @@ class Store:
         self.tickets = Tickets(self._database)
         self.articles = Articles(self._database)
         self.mark_keys = MarkKeys(self._database)
+        self.outbound = OutboundMails(self._database, self.server_time)
+        self.sending = Sending(self._database, self.server_time)
+        self.budgets = BudgetCounts(self._database)
         self.runtime = Runtime(self._database, self.server_time)
         self.dead_messages = DeadMessages(self._database, clock)
         self.versions = MailboxVersions(self._database)

@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from shared.domain.mailbox import Module
+from shared.domain.outbound import Outbound
 from shared.domain.ticket import OutboxEvent, Ticket, TicketState
 from shared.store.collection import Change, Collection, Database, Document, among, changed, milliseconds, older
 from shared.store.failures import Conflict
 
-_NOT_OF_TICKET = frozenset({"_id", "owed_ms", "changed_ms"})
+_NOT_OF_TICKET = frozenset({"_id", "owed_ms", "changed_ms", "acknowledged"})
 _TEXTS = ("articles", "outbox", "answerable")
 _CLOSED = TicketState.CLOSED.value
 
@@ -96,6 +97,16 @@ class Tickets:
             return frozenset()
         existing = await self._existing({ticket_id for ticket_id, _ in pairs})
         return frozenset(mail_id for ticket_id, mail_id in pairs if ticket_id not in existing)
+
+    async def show_acknowledgements(self, mails: Sequence[Outbound]) -> None:
+        """Show on tickets how far their acknowledgements are; what is shown is never replaced by what was before it."""
+        await self._collection.update_each(
+            (
+                {"_id": one.ticket_id, "acknowledged": {"$lt": one.moves}},
+                changed({"acknowledgement": one.status.model_dump(), "acknowledged": one.moves}),
+            )
+            for one in mails
+        )
 
     async def touch(self, changes: Sequence[tuple[str, datetime]]) -> None:
         """Say when tickets (ticket_id, instant) changed; an earlier instant than is known changes nothing."""
@@ -183,7 +194,7 @@ def _document(ticket: Ticket) -> Document:
         "owed_ms": milliseconds(ticket.created_at) if ticket.outbox else None,
         "changed_ms": milliseconds(ticket.changed_at) if ticket.changed_at else 0,
     }
-    return {"_id": ticket.ticket_id, **content, **times}
+    return {"_id": ticket.ticket_id, **content, **times, "acknowledged": 0}
 
 
 def _ticket(document: Document) -> Ticket:

@@ -66,7 +66,7 @@ class Pipeline:
             port=self.dovecot.tls_port,
             ca=self.dovecot.ca_file,
             password=password,
-            extra="\n".join(f"  {line}" for line in extra.splitlines()),
+            extra="\n".join(f"  {line}" for line in (extra if SENDING in extra else SILENT + extra).splitlines()),
         )
         file = self.folder / f"{name}.yaml"
         file.write_text(yaml)
@@ -100,6 +100,8 @@ class Pipeline:
         return found
 
 
+SENDING, SILENT = "acknowledgements:", "acknowledgements: {enabled: false}\n"
+
 MAILBOX = """
 apiVersion: mail-automator/v1
 kind: Mailbox
@@ -109,7 +111,6 @@ spec:
   email: {user}@example.com
   imap: {{host: localhost, port: {port}, caFile: "{ca}", startFrom: all}}
   auth: {{type: basic, username: {user}, passwordFrom: {{file: "{password}"}}}}
-  acknowledgements: {{enabled: false}}
 {extra}
 """
 

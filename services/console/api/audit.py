@@ -11,7 +11,9 @@ from services.console.api.views import AuditList, AuditView
 from shared.domain.value import Slug
 
 Number = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2,5}-[0-9]{6,12}$")]
-Kind = Literal["Mailbox", "Catalogue", "Department", "Service", "Process", "ApiToken", "Mail", "Ticket"]
+Kind = Literal[
+    "Mailbox", "Catalogue", "Department", "Service", "Process", "ApiToken", "Mail", "Ticket", "Events", "Key"
+]
 
 
 async def list_(

@@ -49,9 +49,12 @@ def show(context: typer.Context, name: Name) -> int:
         statuses, counts = await store.runtime.statuses(), await store.ledger.count_by_outcome()
         cursor = await store.runtime.cursor(name, mailbox.spec.imap.folder)
         lease = (await store.runtime.leases()).get(name)
+        sending = (await store.sending.all()).get(name)
         more = {
             "cursor": cursor.model_dump(mode="json") if cursor else None,
             "fetched_by": lease.holder if lease else None,
+            "sending": None if sending is None or sending.up else sending.code,
+            "sending_sentence": None if sending is None or sending.up else sending.sentence,
         }
         sign_in = (await store.sign_ins.states([mailbox])).get(name)
         return mailbox, {**record(mailbox, statuses.get(name), counts.get(name, {}), sign_in), **more}

@@ -13,6 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from services.console.cli import (
+    acknowledgements,
     audit,
     configuration,
     connection,
@@ -72,6 +73,7 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, Command], ...]], ...] = (
             ("show", mailbox.show),
             ("test", connection.test),
             ("defaults", connection.defaults),
+            ("preview-acknowledgement", acknowledgements.preview),
             ("sign-in", sign_in.sign_in),
             ("pause", mailbox.pause),
             ("resume", mailbox.resume),
@@ -82,6 +84,15 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, Command], ...]], ...] = (
         "tickets",
         "Tickets and requests: list, show, close, open again.",
         (("list", tickets.list_), ("show", tickets.show), ("close", tickets.close), ("reopen", tickets.reopen)),
+    ),
+    (
+        "acknowledgements",
+        "Answers to requesters: how far they are, and why some are not sent; send one again.",
+        (
+            ("list", acknowledgements.list_),
+            ("show", acknowledgements.show),
+            ("retry", acknowledgements.retry),
+        ),
     ),
     (
         "quarantine",

@@ -16,6 +16,7 @@ SERVICES = {
     "filter": ("services.filter", "Run the filter: email.fetched -> email.accepted, or a rejection."),
     "classifier": ("services.classifier", "Run the classifier: email.accepted -> email.classified."),
     "ticket-writer": ("services.ticket_writer", "Run the ticket writer: email.classified -> tickets and events."),
+    "notifier": ("services.notifier", "Run the notifier: ticket.created -> acknowledgements by SMTP."),
     "bookkeeper": ("services.bookkeeper", "Run the bookkeeper: re-publishes unfinished mail, relays events."),
     "console": ("services.console", "Run the console: the HTTP API for mailboxes, catalogue, tickets and mails."),
     "all-in-one": ("services.all_in_one", "Run everything on this machine; starts a broker and a store if need be."),

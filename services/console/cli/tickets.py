@@ -120,6 +120,8 @@ def record(ticket: Ticket, appended: int) -> dict[str, Any]:
         "priority": place.priority.value,
         "messages": len(ticket.articles) + appended,
         "duplicates": len(ticket.duplicates),
+        "acknowledgement": ticket.acknowledgement.state.value if ticket.acknowledgement else None,
+        "acknowledgement_reason": ticket.acknowledgement.code if ticket.acknowledgement else None,
         "origin_mail_id": ticket.origin_mail_id,
         "received_at": ticket.received_at,
         "created_at": ticket.created_at,

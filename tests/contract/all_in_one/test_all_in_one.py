@@ -88,7 +88,7 @@ async def test_a_wrong_setting_is_one_clear_line_and_nothing_is_left(tmp_path: P
     [line] = [line for line in done.stdout.decode().splitlines() if line.startswith("error:")]
     assert line == (
         "error: all_in_one: flter is not a service -> "
-        "name some of fetcher, filter, classifier, ticket_writer, bookkeeper, console"
+        "name some of fetcher, filter, classifier, ticket_writer, notifier, bookkeeper, console"
     )
     assert b"Traceback" not in done.stdout
 

@@ -15,6 +15,7 @@ from shared.domain.ticket import Article, Ticket, TicketState
 from shared.store.client import Store
 from shared.store.failures import Conflict
 from shared.store.tickets import Reopening
+from tests.contract.store.test_outbound import State, owed
 from tests.support.builders import AT, attachment
 
 
@@ -120,6 +121,16 @@ async def test_a_ticket_that_the_store_cannot_hold_is_a_permanent_error_without_
     with pytest.raises(Permanent) as caught:
         await store.tickets.insert_many([ticket(2, subject="confidential \ud800")])
     assert caught.value.code == "not_storable" and "confidential" not in caught.value.line()
+
+
+async def test_a_ticket_shows_the_last_state_of_its_acknowledgement_whatever_comes_late(store: Store) -> None:
+    await store.tickets.insert_many([ticket(1)])
+    earlier, later = owed(1, moves=3), owed(1, State.SENT, moves=4)
+    await store.tickets.show_acknowledgements([later])
+    await store.tickets.show_acknowledgements([earlier, owed(9)])
+    found = await store.tickets.get("t1")
+    assert found == ticket(1).model_copy(update={"acknowledgement": later.status})
+    assert await store.tickets.get("t9") is None
 
 
 async def test_heads_are_tickets_without_their_texts_by_id_and_number(store: Store) -> None:
