@@ -10,6 +10,7 @@ from services.fetcher.errors import LeaseLost
 from services.fetcher.ports import Books, ImapSession, Selected
 from shared.domain.mailbox import Imap, Mailbox, StartFrom
 from shared.domain.mailbox_runtime import Cursor, Lease
+from shared.observability.crash_points import crash_point
 
 log = structlog.get_logger(__name__)
 
@@ -60,3 +61,4 @@ async def save_cursor(books: Books, mailbox: str, lease: Lease, cursor: Cursor) 
     """Save it under the lease's fence. Raises LeaseLost."""
     if not await books.runtime.save_cursor(mailbox, lease, cursor):
         raise LeaseLost("another fetcher has taken over", where=f"mailbox {mailbox}")
+    crash_point("fetcher.after_cursor")

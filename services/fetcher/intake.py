@@ -15,6 +15,7 @@ from shared.domain import identity
 from shared.domain.ledger import LedgerEntry, MailOrigin, State
 from shared.domain.sighting import Sight, Sighting
 from shared.mail.headline import headline
+from shared.observability.crash_points import crash_point
 
 BY_VALUE_MAX = 256 * 1024
 """Bytes up to which a raw mail travels in the message itself."""
@@ -68,10 +69,14 @@ class Intake:
         ids = [one.mail_id for one in entries]
         there: Mapping[str, LedgerEntry] = await self.books.ledger.get_many(ids) if doubtful else {}
         await self.books.raw.put_many({one.mail_id: one.mail.raw for one in found if one.mail_id not in there})
+        crash_point("fetcher.after_raw")
         new = await self.books.ledger.insert_many([one for one in entries if one.mail_id not in there])
+        crash_point("fetcher.after_ledger")
         await self._sight(place, found, now, holes)
+        crash_point("fetcher.after_sightings")
         messages = [_message(place, one, now) for one in found if one.mail_id in new]
         await self.publisher.publish_fetched(messages)
+        crash_point("fetcher.after_publish")
         return messages
 
     async def sight(self, place: Place, uids: Sequence[int], state: Sight) -> None:

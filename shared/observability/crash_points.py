@@ -1,8 +1,9 @@
 """Crash points: named places, one after each durable step, where a test may end this process as a power cut would.
 
-Inert unless the setting MAIL_AUTOMATOR_CRASH_PLAN names a file. At its start a process reads it: `NAME:HIT` kills it at
-that hit of that point (1 is the first), once; the file beside it with the ending `.hit` tells everybody that it has
-happened. `NAME:HIT:stop` stops it instead (SIGSTOP). Must never do anything else, and nothing at all in production.
+Inert unless armed. A plan is `NAME:HIT:MARKER`: at that hit of that point (1 is the first) the process is killed, once;
+the file MARKER tells everybody that it has happened. `NAME:HIT:MARKER:stop` stops it instead (SIGSTOP), until somebody
+lets it go on. The setting MAIL_AUTOMATOR_CRASH_PLAN names a file with a plan, which each process reads at its start.
+Must never do anything else, and nothing at all in production.
 """
 
 import os
@@ -17,25 +18,19 @@ POINTS: Final = (
     "fetcher.after_sightings",
     "fetcher.after_publish",
     "fetcher.after_cursor",
-    "fetcher.after_odd_sightings",
-    "fetcher.after_action",
     "filter.after_claims",
     "filter.after_decisions",
     "stage.after_publish",
     "stage.after_settle",
-    "stage.after_failure_noted",
     "stage.after_ack",
-    "ticket_writer.after_numbers",
     "ticket_writer.after_decisions",
     "ticket_writer.after_tickets",
     "ticket_writer.after_articles",
     "ticket_writer.after_touch",
     "ticket_writer.after_duplicates",
     "ticket_writer.after_done",
-    "bookkeeper.after_claim",
     "bookkeeper.after_republish",
     "bookkeeper.after_relay",
-    "bookkeeper.after_dead_letter",
     "notifier.after_taken",
     "notifier.after_claim",
     "notifier.after_budget",
@@ -60,14 +55,18 @@ class _Armed:
 _armed = _Armed()
 
 
-def arm(plan: Path) -> None:
-    """Arm this process as the plan says; without the file nothing is armed. Raises ValueError for a wrong plan."""
-    if not plan.is_file():
-        return
-    name, hit, *rest = plan.read_text().strip().split(":")
+def arm(setting: str) -> None:
+    """Arm this process. Raises ValueError for a setting that is not of the form, or names no point."""
+    name, hit, marker, *rest = setting.split(":")
     if name not in POINTS:
         raise ValueError(f"{name} is no crash point")
-    _armed.name, _armed.hit, _armed.stop, _armed.marker = name, int(hit), rest == ["stop"], plan.with_suffix(".hit")
+    _armed.name, _armed.hit, _armed.marker, _armed.stop = name, int(hit), Path(marker), rest == ["stop"]
+
+
+def arm_by(plan: Path) -> None:
+    """Arm this process by the plan in that file, if there is one."""
+    if plan.is_file():
+        arm(plan.read_text().strip())
 
 
 def crash_point(name: str) -> None:

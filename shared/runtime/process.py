@@ -18,7 +18,7 @@ import uvloop
 
 from shared.domain.errors import AutomatorError, Transient
 from shared.observability import logs
-from shared.observability.crash_points import arm
+from shared.observability.crash_points import arm_by
 from shared.observability.metrics import Metrics
 from shared.runtime import admin
 from shared.runtime.clock import Clock
@@ -79,7 +79,7 @@ def run_service(service: str, main: Main) -> None:
     try:
         settings = read(LogSettings, environ)
         logs.configure(service, settings.format, settings.level)
-        arm(Path(environ.get("MAIL_AUTOMATOR_CRASH_PLAN", "")))
+        arm_by(Path(environ.get("MAIL_AUTOMATOR_CRASH_PLAN", "")))
         code = uvloop.run(_life(service, main, environ))
     except (AutomatorError, ExceptionGroup) as raised:
         error = _only_ours(raised)

@@ -32,7 +32,7 @@ async def _all(world: World, hits: tuple[int, ...]) -> None:
 async def _crash(world: World, name: str, hit: int) -> None:
     marker = world.plan.with_suffix(".hit")
     marker.unlink(missing_ok=True)
-    world.plan.write_text(f"{name}:{hit}")
+    world.plan.write_text(f"{name}:{hit}:{marker}")
     family = name.partition(".")[0]
     for service in OWNERS.get(family, (family,)):
         world.kill(service)
