@@ -10,6 +10,7 @@ from shared.domain.mailbox import Mailbox, OAuth2MicrosoftAuth
 from shared.oauth.errors import ProviderUnavailable, SignInRefused
 from shared.oauth.values import Application, Token
 from shared.observability.metrics import Metrics
+from shared.sasl.values import Kind, kind_of
 
 PERMISSION = "IMAP.AccessAsApp"
 
@@ -30,7 +31,7 @@ class Access:
         if isinstance(spec.auth, OAuth2MicrosoftAuth):
             return await self._with_token(mailbox, spec.auth)
         password = await self._secrets.reveal(mailbox, "auth.password")
-        return await self._connect(spec.imap, spec.login, password)
+        return await self._connect(spec.imap, spec.login, password, kind=kind_of(spec, "imap"))
 
     async def _with_token(self, mailbox: Mailbox, auth: OAuth2MicrosoftAuth) -> ImapSession:
         _may_sign_in(mailbox, auth)
@@ -52,7 +53,7 @@ class Access:
 
     async def _sign_in(self, mailbox: Mailbox, token: Token) -> ImapSession:
         spec = mailbox.spec
-        return await self._connect(spec.imap, spec.login, token.secret, mechanism="xoauth2")
+        return await self._connect(spec.imap, spec.login, token.secret, kind=Kind.TOKEN)
 
     async def _token(self, mailbox: Mailbox, auth: OAuth2MicrosoftAuth) -> Token:
         secret = await self._secrets.reveal(mailbox, "auth.client_secret")

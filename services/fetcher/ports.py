@@ -13,9 +13,7 @@ from shared.domain.mailbox import Imap, Mailbox
 from shared.domain.mailbox_runtime import Cursor, Lease, MailboxStatus
 from shared.domain.sighting import Sighting
 from shared.oauth.values import Application, Token
-
-Mechanism = Literal["password", "xoauth2"]
-"""What a secret is: a password (the strongest way the server offers), or an access token."""
+from shared.sasl.values import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +126,10 @@ class ImapSession(Protocol):
 
 
 class Connect(Protocol):
-    """Opens a session: connect, TLS, greeting, login, capabilities. `secret` is a password, or an access token."""
+    """Opens a session: connect, TLS, greeting, login, capabilities. `kind` says what `secret` is: a password, to be
+    used the strongest way that the server offers, or an access token."""
 
-    async def __call__(
-        self, imap: Imap, login: str, secret: SecretStr, *, mechanism: Mechanism = "password"
-    ) -> ImapSession: ...
+    async def __call__(self, imap: Imap, login: str, secret: SecretStr, *, kind: Kind = Kind.BASIC) -> ImapSession: ...
 
 
 class Tokens(Protocol):

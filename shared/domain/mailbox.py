@@ -174,7 +174,7 @@ class OAuth2MicrosoftAuth(Document):
 
 
 class ExchangeAuth(Document):
-    """On-premises Exchange over IMAP; `domain_user` in the form `DOMAIN\\user` where it differs from the email."""
+    """On-premises Exchange over IMAP; `domain_user` (`DOMAIN\\user`, or a UPN) where it differs from the email."""
 
     type: Literal["exchange"]
     domain_user: Clean | None = None

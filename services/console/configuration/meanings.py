@@ -83,7 +83,7 @@ MAILBOX: Final[dict[str, str]] = {
     "auth.oauth2_microsoft.password": "Optional, for hybrid set-ups, in clear.",
     "auth.oauth2_microsoft.passwordFrom": "Optional, for hybrid set-ups.",
     "auth.exchange": "On-premises Exchange over IMAP.",
-    "auth.exchange.domainUser": "`DOMAIN\\user`, where it differs from the email.",
+    "auth.exchange.domainUser": "`DOMAIN\\user` or `user@domain` (UPN), where it differs from the email.",
     "auth.exchange.password": _IN_CLEAR,
     "auth.exchange.passwordFrom": _READ_FROM + " Mandatory unless `password` is given.",
     "acknowledgements": "The answer to the requester with the ticket number.",

@@ -8,7 +8,8 @@ from pydantic import SecretStr
 
 from services.console.probe.steps import Chain
 from shared.domain.errors import ConfigurationError
-from shared.domain.mailbox import Mailbox, OAuth2MicrosoftAuth, SecretSource
+from shared.domain.mailbox import Mailbox, SecretSource
+from shared.sasl.values import Kind, kind_of, own_smtp_password
 
 Reveal = Callable[[Mailbox, str], Awaitable[SecretStr]]
 """`Secrets.reveal`: the secret of a mailbox's field, refused where it is bound to another server or user."""
@@ -48,7 +49,7 @@ class MailboxCredentials:
         """The password for this server. Raises ConfigurationError."""
         if chain is Chain.IMAP:
             return await self.reveal(mailbox, "auth.password")
-        if own_smtp_password(mailbox):
+        if own_smtp_password(mailbox.spec):
             return await self.reveal(mailbox, "smtp.password")
         await self._refuse_changed_smtp(mailbox, "password")
         return await self.reveal(mailbox, "auth.password")
@@ -83,14 +84,7 @@ class MailboxCredentials:
 
 def uses_token(mailbox: Mailbox, chain: Chain) -> bool:
     """Whether this server is signed in to with an access token."""
-    own = chain is Chain.SMTP and own_smtp_password(mailbox)
-    return isinstance(mailbox.spec.auth, OAuth2MicrosoftAuth) and not own
-
-
-def own_smtp_password(mailbox: Mailbox) -> bool:
-    """Whether SMTP has credentials of its own."""
-    smtp = mailbox.spec.smtp
-    return smtp is not None and (smtp.password is not None or smtp.password_from is not None)
+    return kind_of(mailbox.spec, chain.value) is Kind.TOKEN
 
 
 def user_of(mailbox: Mailbox, chain: Chain) -> str:

@@ -12,6 +12,7 @@ from services.all_in_one.demo.dovecot import Dovecot
 from services.fetcher.errors import AuthenticationRejected, ServerTrouble
 from services.fetcher.imap.session import Opener, Patience, Session
 from shared.domain.mailbox import Encryption
+from shared.sasl.values import Kind
 from tests.support.dovecot import USERS
 from tests.support.identity import Issued, Provider, token_check
 from tests.support.imap import USER, imap_of
@@ -26,7 +27,7 @@ def token(provider: Provider) -> None:
 
 
 async def enter(server: Dovecot, token: str, encryption: Encryption = Encryption.IMPLICIT_TLS) -> Session:
-    return await opener(imap_of(server, encryption), USER, SecretStr(token), mechanism="xoauth2")
+    return await opener(imap_of(server, encryption), USER, SecretStr(token), kind=Kind.TOKEN)
 
 
 @pytest.mark.parametrize("encryption", list(Encryption))

@@ -8,10 +8,6 @@ import pytest
 
 from services.all_in_one.demo.dovecot import Dovecot
 from services.console.probe.addresses import Rules
-from services.console.probe.imap_dialogue import Dialogue, login
-from services.console.probe.network import protect
-from services.console.probe.wire import Wire
-from shared.domain.mailbox import Imap
 from tests.contract.probe.conftest import imap_at, mailbox_at
 from tests.support.bad_certificates import make
 from tests.support.smtp import scripted_server, server_context
@@ -36,19 +32,6 @@ async def test_any_password_signs_in_with_a_separate_user_name(tmp_path, check, 
     async with Dovecot(tmp_path / "d", {'corp\\ann "x"': password}, extra=extra) as server:
         results = await check(mailbox_at(imap_at(server), password=password, user='corp\\ann "x"'))
     assert "folder" in results.names("imap")
-
-
-async def test_the_login_command_carries_any_password(tmp_path):
-    users = {"ann": 'with "quotes" and \\', "björn": "wörd {3}"}
-    async with Dovecot(tmp_path / "d", users) as server:
-        for user, password in users.items():
-            wire = Wire()
-            with socket.create_connection(("127.0.0.1", server.tls_port)) as made:
-                await protect(wire, Imap.model_validate(imap_at(server)), made)
-                await wire.line()
-                command, replies = login(user, password)
-                assert (await Dialogue(wire).run(command, *replies)).ok
-                wire.close()
 
 
 async def test_an_unknown_host(check):
