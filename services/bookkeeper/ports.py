@@ -1,12 +1,14 @@
 """What the bookkeeper asks of the store, the broker and the clock."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from shared.broker.messages import Outgoing
 from shared.domain.ledger import Failure, LedgerEntry
 from shared.domain.ticket import OutboxEvent
+from shared.store.ledger import LedgerRow
+from shared.store.tickets import TicketOrigin
 
 
 class Ledger(Protocol):
@@ -20,6 +22,9 @@ class Ledger(Protocol):
     async def mark_done(self, mail_ids: Sequence[str]) -> None: ...
     async def pending_outbox(self, before: datetime, limit: int) -> tuple[tuple[str, OutboxEvent], ...]: ...
     async def count_by_outcome(self) -> dict[str, dict[str, int]]: ...
+    async def rows_after(self, mail_id: str, limit: int) -> tuple[tuple[str, LedgerRow], ...]: ...
+    async def rows_of(self, mail_ids: Iterable[str]) -> tuple[tuple[str, LedgerRow], ...]: ...
+    async def existing(self, mail_ids: Iterable[str]) -> frozenset[str]: ...
 
 
 class Tickets(Protocol):
@@ -27,6 +32,13 @@ class Tickets(Protocol):
 
     async def pending_outbox(self, before: datetime, limit: int) -> tuple[tuple[str, OutboxEvent], ...]: ...
     async def mark_published(self, ticket_ids: Sequence[str]) -> None: ...
+    async def origins(self, ticket_ids: Iterable[str]) -> dict[str, TicketOrigin]: ...
+
+
+class Sightings(Protocol):
+    """Which mails folders showed."""
+
+    async def mails_after(self, key: str, limit: int) -> tuple[tuple[str, str, str | None], ...]: ...
 
 
 class DeadMessages(Protocol):

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from shared.domain import effects
 from shared.domain.decision import Kind
 from shared.domain.ledger import State
 
@@ -132,11 +133,9 @@ def _column(entry: LedgerFact, tickets: Mapping[str, TicketFact]) -> Column:
 
 
 def _effect_is_there(entry: LedgerFact, ticket: TicketFact | None) -> bool:
-    if ticket is None:
+    if ticket is None or entry.kind is None:
         return False
-    if entry.kind is Kind.DUPLICATE:
-        return entry.mail_id in ticket.duplicates
-    return entry.kind is not Kind.TICKET or ticket.origin_mail_id == entry.mail_id
+    return effects.is_there(entry.kind, entry.mail_id, ticket.origin_mail_id, ticket.duplicates)
 
 
 def _never_booked(facts: Facts) -> Iterator[Finding]:

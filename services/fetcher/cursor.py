@@ -53,7 +53,10 @@ async def _first(session: ImapSession, selected: Selected, imap: Imap, now: Call
 def _same_or_next(cursor: Cursor, selected: Selected) -> Cursor:
     """A server without lasting UIDs (UIDVALIDITY 0) starts an epoch with every connection; identity does the rest."""
     validity = selected.uid_validity or -(cursor.epoch + 1)
-    return cursor if cursor.uid_validity == validity else decide.next_epoch(cursor, validity)
+    if cursor.uid_validity == validity and not decide.went_back(cursor, selected):
+        return cursor
+    log.warning("folder_epoch", folder=cursor.folder, epoch=cursor.epoch + 1, same=cursor.uid_validity == validity)
+    return decide.next_epoch(cursor, validity)
 
 
 async def save_cursor(books: Books, mailbox: str, lease: Lease, cursor: Cursor) -> None:

@@ -3,6 +3,8 @@
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.contracts.events import DEFAULT_SOURCE
+
 
 class FetcherSettings(BaseSettings):
     """`id` must be unique among fetchers; empty makes one up. A fetcher that comes back under its old id gets its
@@ -22,3 +24,7 @@ class FetcherSettings(BaseSettings):
     command_seconds: float = Field(default=60, gt=0)
     rejected_seconds: float = Field(default=900, gt=0, description="Wait after a rejected login.")
     reconcile_seconds: float = Field(default=6 * 3600, gt=0)
+    reappeared_max: int = Field(
+        default=500, ge=0, description="Mails that came back and are unknown; more wait for a person."
+    )
+    event_source: str = DEFAULT_SOURCE

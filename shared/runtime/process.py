@@ -1,7 +1,8 @@
 """The life of a service process: logs, admin port, signals, drain, exit code.
 
-SIGTERM and SIGINT set `draining`; the service finishes what it holds and returns. A configuration error ends the
-process with one clear line and code 78, something unreachable at start with 69 (sysexits), never with a traceback.
+SIGTERM and SIGINT set `draining`; the service finishes what it holds and returns, by its deadline at the latest. A
+configuration error ends the process with one clear line and code 78, something unreachable at start with 69 (sysexits),
+never with a traceback.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import importlib.metadata
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import cast
 
 import structlog
@@ -20,7 +21,8 @@ from shared.observability import logs
 from shared.observability.metrics import Metrics
 from shared.runtime import admin
 from shared.runtime.clock import Clock
-from shared.runtime.settings import AdminSettings, LogSettings, read
+from shared.runtime.deadline import finish
+from shared.runtime.settings import AdminSettings, LogSettings, StopSettings, read
 
 EXIT_UNAVAILABLE = 69
 EXIT_CONFIGURATION = 78
@@ -68,7 +70,7 @@ class Process:
         return True
 
 
-Main = Callable[[Process], Awaitable[None]]
+Main = Callable[[Process], Coroutine[object, object, None]]
 
 
 def run_service(service: str, main: Main) -> None:
@@ -107,7 +109,7 @@ async def _life(service: str, main: Main, environ: Mapping[str, str]) -> int:
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     log.info("started", version=process.version, admin_port=listener.getsockname()[1])
     try:
-        await main(process)
+        await finish(main(process), process.draining, service, read(StopSettings, environ).seconds)
     finally:
         server.should_exit = True
         await asyncio.wait([serving], timeout=3)

@@ -11,6 +11,7 @@ from shared.store.collection import Collection, Database, Document, changed, mil
 from shared.store.failures import Conflict
 
 _NOT_OF_TICKET = frozenset({"_id", "owed_ms"})
+_OF_ORIGIN = ("origin_mail_id", "number", "mailbox", "duplicates")
 
 
 class TicketOrigin(NamedTuple):
@@ -83,10 +84,13 @@ class Tickets:
 
     async def iter_origins(self) -> AsyncIterator[TicketOrigin]:
         """Every ticket, in no order, as far as the audit needs it."""
-        async for one in self._collection.stream({}, only=("origin_mail_id", "number", "mailbox", "duplicates")):
-            yield TicketOrigin(
-                one["_id"], one["origin_mail_id"], one["number"], one["mailbox"], tuple(one["duplicates"])
-            )
+        async for one in self._collection.stream({}, only=_OF_ORIGIN):
+            yield _origin(one)
+
+    async def origins(self, ticket_ids: Iterable[str]) -> dict[str, TicketOrigin]:
+        """Those of the tickets that exist, by id, as far as the audit needs them."""
+        found = await self._collection.find({"_id": {"$in": list(ticket_ids)}}, only=_OF_ORIGIN)
+        return {one["_id"]: _origin(one) for one in found}
 
     async def count(self) -> int:
         """How many there are."""
@@ -116,6 +120,16 @@ class Tickets:
 def _document(ticket: Ticket) -> Document:
     content = ticket.model_dump(exclude={"ticket_id"})
     return {"_id": ticket.ticket_id, **content, "owed_ms": milliseconds(ticket.created_at) if ticket.outbox else None}
+
+
+def _origin(document: Document) -> TicketOrigin:
+    return TicketOrigin(
+        document["_id"],
+        document["origin_mail_id"],
+        document["number"],
+        document["mailbox"],
+        tuple(document["duplicates"]),
+    )
 
 
 def _ticket(document: Document) -> Ticket:

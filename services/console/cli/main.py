@@ -69,6 +69,7 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, Command], ...]], ...] = (
             ("defaults", connection.defaults),
             ("pause", mailbox.pause),
             ("resume", mailbox.resume),
+            ("accept-reappearance", mailbox.accept_reappearance),
             ("delete", mailbox.delete),
         ),
     ),

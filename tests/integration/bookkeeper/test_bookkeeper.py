@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from services.bookkeeper.accounts import Accounts
 from services.bookkeeper.handler import Bookkeeper, Patience
 from services.ticket_writer import decide
 from shared.broker import topology
@@ -22,9 +23,15 @@ from tests.support.embedded_store import FakeClock
 PATIENCE = Patience(stalled=timedelta(seconds=60), lost=timedelta(minutes=30), outbox=timedelta(seconds=15))
 
 
+def accounts(store: Store) -> Accounts:
+    return Accounts(store.sightings, store.ledger, store.tickets, page=3)
+
+
 @pytest.fixture
 def books(store: Store, broker: Broker, clock: FakeClock, metrics: Metrics) -> Bookkeeper:
-    return Bookkeeper(store.ledger, store.tickets, store.dead_messages, broker, clock, metrics, PATIENCE)
+    return Bookkeeper(
+        store.ledger, store.tickets, store.dead_messages, broker, clock, metrics, PATIENCE, accounts(store)
+    )
 
 
 async def enter(store: Store, clock: FakeClock, *mail_ids: str) -> None:
@@ -96,7 +103,9 @@ async def test_two_bookkeepers_put_a_mail_back_once(
     books: Bookkeeper, store: Store, broker: Broker, clock: FakeClock, metrics: Metrics
 ) -> None:
     """Claimed by compare-and-set."""
-    twin = Bookkeeper(store.ledger, store.tickets, store.dead_messages, broker, clock, metrics, PATIENCE)
+    twin = Bookkeeper(
+        store.ledger, store.tickets, store.dead_messages, broker, clock, metrics, PATIENCE, accounts(store)
+    )
     await enter(store, clock, *(f"m{count}" for count in range(20)))
     clock.advance(seconds=61)
     await asyncio.gather(books.republish(), twin.republish())
