@@ -11,6 +11,8 @@ from shared.runtime.settings import PREFIX
 
 SOURCE = Path(__file__).resolve().parents[2]
 """The folder that holds `services` and `shared`."""
+STOP_SLACK = 2.0
+"""Seconds by which a process ends by itself, with its own clear line, before it would be killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,5 +46,11 @@ class Launch:
             "LOG_FORMAT": self.log_format,
             "LOG_LEVEL": self.log_level,
         }
+        stop = {f"{PREFIX}STOP_SECONDS": f"{self.drain_seconds - STOP_SLACK:g}"}
         path = ":".join(filter(None, (str(SOURCE), environ.get("PYTHONPATH"))))
-        return handed_on(environ) | {f"{PREFIX}{name}": value for name, value in where.items()} | {"PYTHONPATH": path}
+        return (
+            stop
+            | handed_on(environ)
+            | {f"{PREFIX}{name}": value for name, value in where.items()}
+            | {"PYTHONPATH": path}
+        )

@@ -19,17 +19,21 @@ DROP_SECONDS = 3.0
 log = structlog.get_logger(__name__)
 
 
-async def finish(work: Coroutine[object, object, None], draining: asyncio.Event, service: str, seconds: float) -> None:
-    """Run `work` to its end. Once `draining` is set it has `seconds`; shortly before they are over it is cancelled.
+def gone_by(service: str, seconds: float) -> None:
+    """See to it that this process is gone in so many seconds, even if its loop or a thread hangs: with one clear line
+    and code 75."""
+    timer = threading.Timer(seconds, _end, (service, seconds))
+    timer.daemon = True
+    timer.start()
 
-    If even that does not end the process in time, it ends at once, with one clear line and code 75.
-    """
+
+async def finish(work: Coroutine[object, object, None], draining: asyncio.Event, service: str, seconds: float) -> None:
+    """Run `work` to its end. Once `draining` is set it has `seconds`; shortly before they are over it is cancelled."""
     running = asyncio.ensure_future(work)
     told = asyncio.create_task(draining.wait())
     try:
         await asyncio.wait({running, told}, return_when=asyncio.FIRST_COMPLETED)
         if not running.done():
-            _ends(service, seconds)
             await asyncio.wait({running}, timeout=max(0.0, seconds - DROP_SECONDS))
         if not running.done():
             log.error("stop_hangs", service=service, seconds=seconds, action="dropped what was still held")
@@ -39,13 +43,6 @@ async def finish(work: Coroutine[object, object, None], draining: asyncio.Event,
         told.cancel()
     if not running.cancelled():
         running.result()
-
-
-def _ends(service: str, seconds: float) -> None:
-    """See to it that the process is gone by then, even if its loop or a thread hangs."""
-    timer = threading.Timer(seconds, _end, (service, seconds))
-    timer.daemon = True
-    timer.start()
 
 
 def _end(service: str, seconds: float) -> None:

@@ -21,7 +21,7 @@ from shared.observability import logs
 from shared.observability.metrics import Metrics
 from shared.runtime import admin
 from shared.runtime.clock import Clock
-from shared.runtime.deadline import finish
+from shared.runtime.deadline import finish, gone_by
 from shared.runtime.settings import AdminSettings, LogSettings, StopSettings, read
 
 EXIT_UNAVAILABLE = 69
@@ -101,15 +101,21 @@ def _only_ours(raised: Exception) -> AutomatorError:
 async def _life(service: str, main: Main, environ: Mapping[str, str]) -> int:
     process = Process(service, environ)
     loop = asyncio.get_running_loop()
+    seconds = read(StopSettings, environ).seconds
+
+    def stop() -> None:
+        gone_by(service, seconds)
+        process.draining.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, process.draining.set)
+        loop.add_signal_handler(number, stop)
     settings = read(AdminSettings, environ)
     listener = admin.bind(settings.host, settings.port)
     server = admin.server(process)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     log.info("started", version=process.version, admin_port=listener.getsockname()[1])
     try:
-        await finish(main(process), process.draining, service, read(StopSettings, environ).seconds)
+        await finish(main(process), process.draining, service, seconds)
     finally:
         server.should_exit = True
         await asyncio.wait([serving], timeout=3)

@@ -113,7 +113,7 @@ async def test_old_mails_that_were_deleted_and_are_restored_are_not_downloaded(d
     mailbox = support_mailbox(dovecot)
     first, _, _ = await read(store, mailbox)
     folder = dovecot.maildir(USER)
-    lost = [file for file in (*folder.glob("cur/*"), *folder.glob("new/*"))][:60]
+    lost = [*folder.glob("cur/*"), *folder.glob("new/*")][:60]
     backup = {file: file.read_bytes() for file in lost}
     for file in lost:
         file.unlink()
