@@ -51,7 +51,9 @@ async def accept_reappearance(store: Store, who: str, mailbox: Mailbox) -> None:
     status = (await store.runtime.statuses()).get(mailbox.name)
     if status is None or status.code != MASS_REAPPEARANCE:
         raise ConfigurationError(
-            f"no mails wait in mailbox {mailbox.name}", remedy="mail-automator mailbox show says what it does"
+            f"no mails wait for a person in mailbox {mailbox.name}",
+            remedy="mail-automator mailbox show says what it does",
+            code="nothing_waits",
         )
     async with audited(store, who, "accept_reappearance", "Mailbox", mailbox.name, new={"sentence": status.sentence}):
         await store.runtime.accept_reappearance(mailbox.name)

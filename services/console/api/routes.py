@@ -47,6 +47,14 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", "/mailboxes/{name}", Role.EDITOR, mailboxes.delete, status=204, refusals=_CHANGE),
     Route("POST", "/mailboxes/{name}/pause", Role.OPERATOR, mailboxes.pause, views.MailboxView, refusals=(404,)),
     Route("POST", "/mailboxes/{name}/resume", Role.OPERATOR, mailboxes.resume, views.MailboxView, refusals=(404,)),
+    Route(
+        "POST",
+        "/mailboxes/{name}/accept-reappearance",
+        Role.OPERATOR,
+        mailboxes.accept_reappearance,
+        views.MailboxView,
+        refusals=(404, 409),
+    ),
     Route("GET", "/mailboxes/{name}/versions", Role.VIEWER, mailboxes.versions, views.MailboxList, refusals=(404,)),
     Route(
         "POST",
