@@ -128,10 +128,7 @@ def of_another_account(cursor: Cursor, folder: str, uid_validity: int, now: date
 
 
 def went_back(cursor: Cursor, selected: Selected) -> bool:
-    """Whether the server forgot UIDs that it had given: those it gives from now on would look as if they were known.
-
-    A server that was restored from a backup does that, under the UIDVALIDITY that it had.
-    """
+    """Whether the next UID is one that the server had given already, if it tells the truth."""
     return 0 < selected.uid_next <= cursor.low_water
 
 

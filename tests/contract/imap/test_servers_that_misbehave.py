@@ -168,6 +168,33 @@ async def test_a_server_that_was_rolled_back_hides_no_mail_behind_known_uids(tmp
     assert server.served[1] == 1
 
 
+async def test_a_roll_back_is_seen_although_the_server_has_grown_beyond_it_since(tmp_path: Path, store: Store) -> None:
+    """UIDNEXT tells nothing then: the newest known UIDs are compared with the ledger."""
+    async with ScriptedImap(tmp_path) as server:
+        for number in range(1, 6):
+            server.add(number, mail(number), AT + number * DAY)
+        published = Published()
+        await read(store, server, published)
+        for number in (4, 5, 6):
+            server.add(number, mail(10 * number), datetime.now(UTC))
+        folder = await read(store, server, published)
+        assert {one.raw for one in published.messages[5:]} == {mail(40), mail(50), mail(60)}
+        assert folder.cursor.rollbacks == 1
+        folder = await read(store, server, published)
+    assert folder.cursor.rollbacks == 1
+    assert len(published.messages) == 8
+
+
+async def test_a_uidnext_that_is_not_true_changes_nothing(tmp_path: Path, store: Store) -> None:
+    async with ScriptedImap(tmp_path) as server:
+        for number in range(1, 6):
+            server.add(number, mail(number), AT + number * DAY)
+        server.uid_next = 3
+        await read(store, server, Published())
+        folder = await read(store, server, Published())
+    assert folder.cursor.epoch == 0
+
+
 async def test_a_uidvalidity_that_changes_in_mid_session_ends_it_and_doubles_nothing(
     tmp_path: Path, store: Store
 ) -> None:
