@@ -1,6 +1,7 @@
 """A rolling restart of every service under load: in order, in time, without storms of redelivery, nothing lost."""
 
 import asyncio
+import os
 import re
 import signal
 import time
@@ -12,12 +13,13 @@ import pytest
 from services.all_in_one.settings import PIPELINE
 from tests.support.fetching import eventually
 from tests.support.mails import mail
-from tests.support.pipeline import Pipeline, pipeline
+from tests.support.pipeline import QUICK, Pipeline, pipeline
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 USERS = {"a": "secret", "b": "secret"}
 PAUSE = 0.1
+DEADLINE = 6
 COUNTED = re.compile(r'mail_automator_redelivered_total\{stage="(\w+)"\} ([\d.]+)')
 
 
@@ -91,3 +93,48 @@ def _get(system: Pipeline, name: str, index: int, path: str) -> str:
     with urllib.request.urlopen(url, timeout=5) as answer:
         text: str = answer.read().decode()
         return text
+
+
+async def test_a_hung_broker_and_a_hung_store_make_no_stop_hang(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Both are frozen while mail flows; every service is gone by its deadline all the same."""
+    environ = {**QUICK, "MAIL_AUTOMATOR_STOP_SECONDS": str(DEADLINE)}
+    async with pipeline(tmp_path_factory.mktemp("hung"), USERS, environ=environ) as system:
+        for user in USERS:
+            await system.add_mailbox(user, user)
+        for count in range(200):
+            system.dovecot.deliver("a", mail(subject=f"a {count}"))
+        while not await system.entries("a"):
+            await asyncio.sleep(0.01)
+        servers = [pid for name in ("rabbitmq", "store") for pid in system.system.processes[name]]
+        ends = await _stop_all_while_frozen(system, servers)
+        print(f"stopped while broker and store were frozen: {ends}")
+        assert all(seconds < DEADLINE + 2 for seconds, _ in ends.values())
+        assert {code for _, code in ends.values()} <= {0, 75}
+        entries = await system.settled("a", 200, seconds=120)
+        assert len(entries) == 200
+        await system.balance()
+
+
+async def _stop_all_while_frozen(system: Pipeline, servers: list[int]) -> dict[str, tuple[float, int]]:
+    """Freeze the servers, tell every service to stop, thaw: how long each took, and its exit code."""
+    kept = {one.program.name: one for one in system.system.supervisor.kept}
+    before = {name: len(one.ends) for name, one in kept.items()}
+    found: dict[str, tuple[float, int]] = {}
+
+    async def all_ended() -> bool:
+        for name, one in kept.items():
+            if name not in found and len(one.ends) > before[name]:
+                found[name] = (round(time.monotonic() - began, 1), one.ends[-1])
+        return len(found) == len(kept)
+
+    for pid in servers:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        for name in kept:
+            system.system.kill(name, 0, signal.SIGTERM)
+        await eventually(all_ended, DEADLINE * 3)
+    finally:
+        for pid in servers:
+            os.kill(pid, signal.SIGCONT)
+    return found
