@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from services.bookkeeper.ports import Ledger, Sightings, Tickets
+from services.bookkeeper.ports import Articles, Ledger, Sightings, Tickets
 from shared.domain import effects
 from shared.domain.decision import Kind
 from shared.domain.ledger import State
@@ -26,6 +26,7 @@ class Accounts:
     sightings: Sightings
     ledger: Ledger
     tickets: Tickets
+    articles: Articles
     page: int = PAGE
     _sighting: str = ""
     _mail: str = ""
@@ -55,14 +56,16 @@ class Accounts:
         """Those whose effect should be there and is not."""
         done = [(mailbox, row) for mailbox, row in rows if row.state is State.DONE and row.kind is not Kind.REJECTED]
         tickets = await self.tickets.origins({row.ticket_id for _, row in done if row.ticket_id})
+        places = await self.articles.places([row.mail_id for _, row in done if row.kind is Kind.REPLY])
         found: dict[str, str] = {}
         for mailbox, row in done:
-            if not _effect_is_there(row, tickets.get(row.ticket_id or "")):
+            if not _effect_is_there(row, tickets.get(row.ticket_id or ""), places.get(row.mail_id)):
                 found[row.mail_id] = mailbox
         return found
 
 
-def _effect_is_there(row: LedgerRow, ticket: TicketOrigin | None) -> bool:
+def _effect_is_there(row: LedgerRow, ticket: TicketOrigin | None, place: str | None) -> bool:
     if row.kind is None or ticket is None:
         return False
-    return effects.is_there(row.kind, row.mail_id, ticket.origin_mail_id, ticket.duplicates)
+    appended = place == ticket.ticket_id
+    return effects.is_there(row.kind, row.mail_id, ticket.origin_mail_id, ticket.duplicates, appended=appended)

@@ -32,12 +32,14 @@ async def main(process: Process) -> None:
         books = Bookkeeper(
             store.ledger,
             store.tickets,
+            store.articles,
             store.dead_messages,
             open_doors.broker,
             process.clock,
             process.metrics,
             patience,
-            Accounts(store.sightings, store.ledger, store.tickets),
+            open_doors.event_source,
+            Accounts(store.sightings, store.ledger, store.tickets, store.articles),
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(_every(process, settings.look_seconds, books.republish))

@@ -13,6 +13,7 @@ from shared.domain.ledger import LedgerEntry
 from shared.domain.mailbox import Imap, Mailbox
 from shared.domain.mailbox_runtime import Cursor, Lease, MailboxStatus
 from shared.domain.sighting import Sighting
+from shared.domain.sign_in import SignIn
 from shared.domain.ticket import OutboxEvent
 from shared.oauth.values import Application, Token
 from shared.sasl.values import Kind
@@ -164,6 +165,24 @@ class Tokens(Protocol):
         ...
 
 
+class PersonTokens(Protocol):
+    """Access tokens on behalf of people who signed in."""
+
+    async def token(self, mailbox: Mailbox, application: Application) -> Token:
+        """One that is good for a while. Raises the errors of `shared.oauth.errors`."""
+        ...
+
+    def forget(self, mailbox: str, token: Token) -> None:
+        """The server refuses this one."""
+        ...
+
+
+class SignIns(Protocol):
+    """People's sign-ins, as far as the fetcher looks at them."""
+
+    async def state(self, mailbox: Mailbox) -> SignIn: ...
+
+
 class Clock(Protocol):
     """Wall clock (UTC) and monotonic seconds."""
 
@@ -237,6 +256,8 @@ class Books(Protocol):
 
     @property
     def secrets(self) -> Secrets: ...
+    @property
+    def sign_ins(self) -> SignIns: ...
     @property
     def ledger(self) -> Ledger: ...
     @property

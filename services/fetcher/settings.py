@@ -3,8 +3,6 @@
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.contracts.events import DEFAULT_SOURCE
-
 
 class FetcherSettings(BaseSettings):
     """`id` must be unique among fetchers; empty makes one up. A fetcher that comes back under its old id gets its
@@ -27,4 +25,3 @@ class FetcherSettings(BaseSettings):
     reappeared_max: int = Field(
         default=500, ge=0, description="Mails that came back and are unknown; more wait for a person."
     )
-    event_source: str = DEFAULT_SOURCE

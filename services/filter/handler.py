@@ -21,6 +21,7 @@ from shared.domain.errors import AutomatorError, Permanent
 from shared.domain.ledger import DecisionWrite
 from shared.domain.mailbox import Mailbox, Module
 from shared.domain.marks import Marks
+from shared.domain.ticket import OutboxEvent
 from shared.mail.flags import Flag
 from shared.runtime.consume import Outcome
 from shared.store.fingerprints import Claim
@@ -144,7 +145,7 @@ class Filter:
         writes = {one.message.mail_id: self._rejection(one) for one in judged if one.decision.rejected is not None}
         standing = await self._ledger.decide_many(list(writes.values())) if writes else {}
         return {
-            one.message.mail_id: _result(one, standing.get(one.message.mail_id), writes.get(one.message.mail_id))
+            one.message.mail_id: self._result(one, one.message.mail_id in writes, standing.get(one.message.mail_id))
             for one in judged
         }
 
@@ -157,10 +158,23 @@ class Filter:
             revisions=Revisions(mailbox=one.mailbox.revision if one.mailbox else 0),
             decided_at=self._clock.now(),
         )
-        event = mail_rejected(
+        event = self._event(one, decision)
+        return DecisionWrite(mail_id=message.mail_id, decision=decision, trace=judgement.trace, outbox=(event,))
+
+    def _event(self, one: Judged, decision: Decision) -> OutboxEvent:
+        message = one.message
+        return mail_rejected(
             message.mail_id, message.mailbox, one.email.message_id, message.received_at, decision, self._source
         )
-        return DecisionWrite(mail_id=message.mail_id, decision=decision, trace=judgement.trace, outbox=(event,))
+
+    def _result(self, one: Judged, rejected: bool, standing: Decision | None) -> Result:
+        """What becomes of a mail. A decision that was there before stands, whatever the rules say today, and the event
+        tells of the one that stands."""
+        if rejected and standing is None:
+            return Permanent("the ledger does not know this mail", code="unknown_mail")
+        if standing is not None and standing.kind is Kind.REJECTED:
+            return Outcome(Kind.REJECTED.value, standing.reason.value, (owed(self._event(one, standing)),))
+        return Outcome("accepted", "", (Outgoing(MAIL, EmailAccepted.TYPE, encode(_accepted(one))),))
 
 
 def _marked(email: Email | AutomatorError, message: EmailFetched, raw: bytes) -> Email | AutomatorError:
@@ -187,19 +201,6 @@ _MAILBOX_DELETED = FilterDecision(
         ),
     ),
 )
-
-
-def _result(one: Judged, standing: Decision | None, written: DecisionWrite | None) -> Result:
-    """What becomes of a mail. A decision that was there before stands, whatever the rules say today.
-
-    The event of a rejection that somebody else wrote with another reason is left to the bookkeeper.
-    """
-    if written is not None and standing is None:
-        return Permanent("the ledger does not know this mail", code="unknown_mail")
-    if written is not None and standing is not None and standing.kind is Kind.REJECTED:
-        ours = written.outbox if standing.reason is written.decision.reason else ()
-        return Outcome(Kind.REJECTED.value, standing.reason.value, tuple(owed(event) for event in ours))
-    return Outcome("accepted", "", (Outgoing(MAIL, EmailAccepted.TYPE, encode(_accepted(one))),))
 
 
 def _trace(one: Judged) -> tuple[Step, ...]:

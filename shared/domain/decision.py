@@ -82,6 +82,23 @@ class Classification(Value):
     priority: Priority = Priority.NORMAL
 
 
+class Relation(StrEnum):
+    """Why a ticket names another one."""
+
+    POSSIBLE_PARENT = "possible_parent"
+    """Its mail answers that ticket, but may not be appended: mostly because its sender takes no part there."""
+    FOLLOW_UP = "follow_up"
+    """Its mail answers that ticket, which was closed."""
+
+
+class Related(Value):
+    """Another ticket that this one has to do with."""
+
+    ticket_id: str
+    number: str
+    relation: Relation
+
+
 class Revisions(Value):
     """Under which configuration a decision was taken."""
 
@@ -92,7 +109,9 @@ class Revisions(Value):
 class Decision(Value):
     """The one final decision on a mail. Written once, by compare-and-set.
 
-    `ticket_id` and `number` name the ticket opened, replied to or counted on; both are None for a rejection.
+    `ticket_id` and `number` name the ticket opened, replied to or counted on; both are None for a rejection. `related`
+    is the other ticket that an opened one names. `reopens` says which closing of its ticket a reply undoes (the first
+    is 1, 0 is none), so that executing it again never undoes a later one.
     """
 
     kind: Kind
@@ -105,3 +124,5 @@ class Decision(Value):
     revisions: Revisions
     version: int = 1
     decided_at: datetime
+    related: Related | None = None
+    reopens: int = 0

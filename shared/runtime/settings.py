@@ -7,6 +7,7 @@ from typing import Literal, TypeVar
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.contracts.events import DEFAULT_SOURCE
 from shared.domain.errors import ConfigurationError
 
 PREFIX = "MAIL_AUTOMATOR_"
@@ -16,11 +17,13 @@ PARTS = (
     "ADMIN_",
     "LOG_",
     "STOP_",
+    "EVENT_",
     "OAUTH_",
     "FETCHER_",
     "FILTER_",
     "CLASSIFIER_",
     "TICKET_WRITER_",
+    "NOTIFIER_",
     "BOOKKEEPER_",
     "CONSOLE_",
     "PROBE_",
@@ -60,6 +63,14 @@ class StopSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}STOP_", frozen=True, hide_input_in_errors=True)
 
     seconds: float = Field(default=25, ge=2, le=600)
+
+
+class EventSettings(BaseSettings):
+    """`source` is the CloudEvents `source` of every event: one value per system, the same for all of its processes."""
+
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}EVENT_", frozen=True, hide_input_in_errors=True)
+
+    source: str = Field(default=DEFAULT_SOURCE, pattern=r"^\S+$", max_length=200)
 
 
 def read(settings: type[S], environ: Mapping[str, str]) -> S:

@@ -22,7 +22,7 @@ class Kind(StrEnum):
 
 def own_smtp_password(spec: MailboxSpec) -> bool:
     """Whether SMTP has a password of its own."""
-    return spec.smtp is not None and (spec.smtp.password is not None or spec.smtp.password_from is not None)
+    return spec.smtp is not None and spec.smtp.has_password
 
 
 def kind_of(spec: MailboxSpec, service: Service) -> Kind:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from shared.domain.decision import Decision, Kind, Step
 from shared.domain.ledger import DecisionWrite, Failure, LedgerEntry, State
 from shared.domain.ticket import OutboxEvent
-from shared.store.collection import Change, Collection, Database, Document, changed
+from shared.store.collection import Change, Collection, Database, Document, changed, milliseconds
 from shared.store.ledger_documents import (
     IN_FLIGHT,
     QUARANTINED,
@@ -91,7 +91,7 @@ class Ledger(LedgerQueries):
         if await self._mails.update_all(query, changed(fields)) < len(ids):
             await self.mark_published(ids)
 
-    async def mark_published(self, mail_ids: Iterable[str]) -> None:
+    async def mark_published(self, mail_ids: Sequence[str]) -> None:
         """Say that the events of mails have been published, whatever their state."""
         await self._mails.update_all({"_id": {"$in": list(mail_ids)}}, changed(_NOTHING_OWED))
 
@@ -102,12 +102,16 @@ class Ledger(LedgerQueries):
         document = await self._mails.change(query, changed(fields, inc={"attempts": 1}))
         return int(document["attempts"]) if document else 0
 
-    async def quarantine(self, mail_id: str, failure: Failure, outbox: tuple[OutboxEvent, ...] = ()) -> bool:
-        """Take a mail in flight out of it; False if it was not in flight."""
+    async def quarantine(self, mail_id: str, failure: Failure, event: OutboxEvent | None = None) -> bool:
+        """Take a mail in flight out of it, owing `event` besides; False if it was not in flight."""
         now = self._clock.now()
         fields: dict[str, Any] = {"state": State.QUARANTINED.value, "failure": failure.model_dump()}
-        fields |= resting(now) | tally(QUARANTINED) | (outbox_fields(outbox, now) if outbox else {})
-        return await self._mails.update({"_id": mail_id, "state": _IN_FLIGHT}, changed(fields))
+        fields |= resting(now) | tally(QUARANTINED)
+        query = {"_id": mail_id, "state": _IN_FLIGHT}
+        if event is None:
+            return await self._mails.update(query, changed(fields))
+        owing = changed(fields | {"owed_ms": milliseconds(now)}, addToSet={"outbox": event.model_dump()})
+        return await self._mails.update(query, owing)
 
     async def replay(self, mail_id: str) -> bool:
         """Put a quarantined mail back in flight, due at once; False if it was not quarantined.

@@ -5,8 +5,8 @@ and changes nothing else. Files in GridFS have the layout of its specification, 
 the embedded server lists a file at length 0 as soon as its first chunk is there, so only the length tells it is whole.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Final, Literal, NamedTuple
 
 from bson import Binary
 
@@ -17,9 +17,17 @@ from shared.store.ports import Clock
 CHUNK_BYTES: Final = 255 * 1024
 BUCKET: Final = "raw_large"
 _TRIES: Final = 3
+_AT_ONCE: Final = 4
 _BATCH_BYTES: Final = 16 * 1024 * 1024
 
 RawKind = Literal["inline", "gridfs"]
+
+
+class RawStream(NamedTuple):
+    """The bytes of a mail: how many, and the pieces they come in."""
+
+    size: int
+    chunks: AsyncIterator[bytes]
 
 
 class RawMails:
@@ -49,14 +57,36 @@ class RawMails:
         document = await self._inline.get(mail_id)
         if document is not None:
             return bytes(document["data"])
-        file = await self._files.get(mail_id)
-        if file is None:
-            raise _missing(mail_id)
+        file = await self._file(mail_id)
         chunks = await self._chunks.find({"files_id": mail_id}, sort=(("n", 1),))
         raw = b"".join(bytes(chunk["data"]) for chunk in chunks)
-        if not raw or len(raw) != int(file["length"]):
+        if len(raw) != int(file["length"]):
             raise _missing(mail_id)
         return raw
+
+    async def open(self, mail_id: str) -> RawStream:
+        """A mail to be read piece by piece: never more than some chunks, or a mail that is kept inline, in memory.
+
+        Raises Permanent if there is none, or not all of it.
+        """
+        document = await self._inline.get(mail_id)
+        if document is not None:
+            data = bytes(document["data"])
+            return RawStream(len(data), _once(data))
+        size = int((await self._file(mail_id))["length"])
+        if len(await self._chunks.find({"files_id": mail_id}, only=("n",))) != -(-size // CHUNK_BYTES):
+            raise _missing(mail_id)
+        return RawStream(size, self._each_chunk(mail_id))
+
+    async def _each_chunk(self, mail_id: str) -> AsyncIterator[bytes]:
+        async for chunk in self._chunks.pieces({"files_id": mail_id}, (("n", 1),), _AT_ONCE):
+            yield bytes(chunk["data"])
+
+    async def _file(self, mail_id: str) -> Document:
+        file = await self._files.get(mail_id)
+        if file is None or not int(file["length"]):
+            raise _missing(mail_id)
+        return file
 
     async def _put_large(self, mail_id: str, raw: bytes) -> None:
         if await self._whole(mail_id, len(raw)):
@@ -88,6 +118,10 @@ class RawMails:
         missing = [_chunk(mail_id, n, raw) for n in range(-(-len(raw) // CHUNK_BYTES)) if n not in there]
         for batch in _batches(missing):
             await self._chunks.insert_many(batch)
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
 
 
 def _inline(mail_id: str, raw: bytes) -> Document:

@@ -1,7 +1,7 @@
 """Request bodies: bounded, strict JSON, then the very validation that YAML documents go through."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import orjson
 from pydantic import BaseModel, Field, ValidationError
@@ -11,10 +11,12 @@ from services.console.api.problems import Refused
 from services.console.configuration.documents import API_VERSION, Documents, Metadata, parse
 from services.console.configuration.problems import ConfigurationProblems, Position, problems_of
 from services.console.configuration.source import RawDocument
+from shared.domain.access import Role
 from shared.domain.catalogue import Department, Process, Service
 from shared.domain.mailbox import MailboxSpec
 from shared.domain.value import Document
 
+M = TypeVar("M", bound=BaseModel)
 MAX_BYTES = 1024 * 1024
 SOURCE = "request body"
 _KINDS = {"departments": "Department", "services": "Service", "processes": "Process"}
@@ -41,7 +43,15 @@ class RollBackBody(Document):
     revision: int = Field(ge=1, le=2**31 - 1)
 
 
-BODIES: tuple[type[BaseModel], ...] = (MailboxBody, CatalogueBody, RollBackBody)
+class TokenBody(Document):
+    """Whose token is to be made, what it may do, and for how many days (for ever if none are given)."""
+
+    name: str = Field(pattern=r"^[^\x00-\x1f\x7f]{1,100}$")
+    role: Role = Role.VIEWER
+    days: int | None = Field(default=None, ge=1, le=3650)
+
+
+BODIES: tuple[type[BaseModel], ...] = (MailboxBody, CatalogueBody, RollBackBody, TokenBody)
 """Every body there is, for the OpenAPI document."""
 
 
@@ -81,10 +91,19 @@ def catalogue(data: bytes) -> Documents:
 
 def roll_back(data: bytes) -> int:
     """The revision to go back to. Raises ConfigurationProblems, Refused."""
+    return _valid(RollBackBody, data).revision
+
+
+def token(data: bytes) -> TokenBody:
+    """The token that is to be made. Raises ConfigurationProblems, Refused."""
+    return _valid(TokenBody, data)
+
+
+def _valid(model: type[M], data: bytes) -> M:
     try:
-        return RollBackBody.model_validate(_mapping(data)).revision
+        return model.model_validate(_mapping(data))
     except ValidationError as error:
-        raise ConfigurationProblems(problems_of(error, RollBackBody, Position(SOURCE, 1), ())) from None
+        raise ConfigurationProblems(problems_of(error, model, Position(SOURCE, 1), ())) from None
 
 
 def _mapping(data: bytes) -> dict[str, object]:

@@ -15,8 +15,10 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from services.console.cli.environment import LAPTOP_DATA, environment, place_settings, store_settings
 from services.console.cli.output import Format, Printer
+from shared.broker.settings import BrokerSettings
 from shared.domain.errors import ConfigurationError
 from shared.runtime.clock import Clock
+from shared.runtime.settings import EventSettings, read
 from shared.store.client import Store
 from shared.store.settings import StoreSettings
 
@@ -31,6 +33,7 @@ class Endpoints(BaseModel):
 
     store_url: SecretStr
     broker_url: SecretStr | None = None
+    event_source: str | None = None
     key_file: Path | None = None
     store_database: str | None = None
 
@@ -57,7 +60,13 @@ class Session:
             given["url"] = self.store_url
         if self.key_file is not None:
             given["key_file"] = self.key_file
+        if given.get("key_file") is not None:
+            given["key"] = None
         return found.model_copy(update=given)
+
+    def names_a_store(self) -> bool:
+        """Whether an option, the environment or an all-in-one of this user says where the store is."""
+        return self._folder() is not None or self.store_url is not None or place_settings().store_url is not None
 
     def on_this_machine(self) -> bool:
         """Whether the system is an all-in-one of this machine."""
@@ -87,6 +96,19 @@ class Session:
 
             asyncio.run(configuration_changed(url))
         return done
+
+    def broker_settings(self) -> BrokerSettings:
+        """Where the broker is, for a command that needs it: it looks once, and declares nothing."""
+        found = read(BrokerSettings, environment())
+        given: dict[str, object] = {"topology": "verify", "connect_deadline_seconds": 0.1}
+        url = self._broker_url()
+        return found.model_copy(update=given if url is None else {**given, "url": url})
+
+    def event_source(self) -> str:
+        """The `source` of the events of that system."""
+        folder = self._folder()
+        told = None if folder is None else read_endpoints(folder).event_source
+        return told or read(EventSettings, environment()).source
 
     def _broker_url(self) -> SecretStr | None:
         folder = self._folder()

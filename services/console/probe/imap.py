@@ -115,10 +115,11 @@ def _refusal(talk: Conversation, answer: Answer) -> StepFailed | None:
         raise StepFailed(
             "AUTH_UNAVAILABLE", f'The server cannot sign us in now: "{words}".', "Wait some minutes and test again."
         )
+    holder = "application" if talk.mailbox.spec.delegated is None else "account that signed in"
     return denied(
         talk,
         words,
-        "The application has no permission on this mailbox (Add-MailboxPermission), or its IMAP is switched off.",
+        f"The {holder} has no permission on this mailbox (Add-MailboxPermission), or its IMAP is switched off.",
         "Correct user name and password. Some providers want an app password, or IMAP switched on in their settings.",
     )
 

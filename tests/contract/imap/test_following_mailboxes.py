@@ -15,6 +15,7 @@ from shared.domain.mailbox import Mailbox
 from shared.domain.mailbox_runtime import Phase
 from shared.runtime.clock import Clock
 from shared.store.client import Store
+from tests.support.canary import secret
 from tests.support.dovecot import USERS
 from tests.support.embedded_store import FakeClock
 from tests.support.fetching import NAME, Published, eventually, following, open_folder, support_mailbox, tools
@@ -59,7 +60,7 @@ async def test_mail_is_taken_as_it_arrives(dovecot: Dovecot, store: Store) -> No
 
 async def test_a_wrong_password_needs_attention_and_stops_no_other_mailbox(dovecot: Dovecot, store: Store) -> None:
     published = Published()
-    await store.mailboxes.put(support_mailbox(dovecot, "wrong", password="wrong-secret"), {})
+    await store.mailboxes.put(support_mailbox(dovecot, "wrong", password=secret("wrong")), {})
     await store.mailboxes.put(support_mailbox(dovecot, "right", OTHER, USERS[OTHER]), {})
     dovecot.deliver(OTHER, mail(1))
     async with following(store, tools(store, published)) as follower:
@@ -67,7 +68,7 @@ async def test_a_wrong_password_needs_attention_and_stops_no_other_mailbox(dovec
         await eventually(is_in(store, Phase.IDLE, "right"))
         status = (await store.runtime.statuses())["wrong"]
         assert status.code == "authentication_rejected"
-        assert "wrong-secret" not in status.sentence
+        assert secret("wrong") not in status.sentence
         assert follower.mailboxes == ("right", "wrong")
         mended = await store.mailboxes.get("wrong")
         assert mended is not None

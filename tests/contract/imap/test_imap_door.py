@@ -19,6 +19,7 @@ from services.fetcher.errors import (
 from services.fetcher.imap.session import Opener, Patience
 from shared.domain.errors import AutomatorError, ConfigurationError
 from shared.domain.mailbox import Encryption, Imap
+from tests.support.canary import secret
 from tests.support.imap import PASSWORD, USER, imap_of, logged_in, mail
 
 BOTH = pytest.mark.parametrize("encryption", list(Encryption))
@@ -81,8 +82,8 @@ async def test_a_wrong_password_is_authentication_rejected_and_not_told(
     dovecot: Dovecot, encryption: Encryption
 ) -> None:
     with pytest.raises(AuthenticationRejected) as caught:
-        await opener(imap_of(dovecot, encryption), USER, SecretStr("wrong-secret"))
-    assert "wrong-secret" not in caught.value.line()
+        await opener(imap_of(dovecot, encryption), USER, SecretStr(secret("wrong")))
+    assert secret("wrong") not in caught.value.line()
     assert caught.value.remedy
 
 

@@ -16,10 +16,11 @@ from services.console.probe.settings import ProbeSettings
 from services.console.settings import ConsoleSettings
 from services.fetcher.settings import FetcherSettings
 from services.filter.settings import FilterSettings
+from services.notifier.settings import NotifierSettings
 from services.ticket_writer.settings import TicketWriterSettings
 from shared.broker.settings import BrokerSettings
 from shared.oauth.settings import OAuthSettings
-from shared.runtime.settings import AdminSettings, LogSettings, StopSettings
+from shared.runtime.settings import AdminSettings, EventSettings, LogSettings, StopSettings
 from shared.store.settings import StoreSettings
 
 PAGE = Path(__file__).parents[3] / "docs" / "settings.md"
@@ -30,11 +31,13 @@ SETTINGS: tuple[tuple[str, type[BaseSettings]], ...] = (
     ("Health and metrics (every service)", AdminSettings),
     ("Logs (every service)", LogSettings),
     ("Stop (every service)", StopSettings),
+    ("Events (every service, and commands that send events)", EventSettings),
     ("Fetcher", FetcherSettings),
-    ("OAuth (fetcher)", OAuthSettings),
+    ("OAuth (fetcher, notifier, console, command line)", OAuthSettings),
     ("Filter", FilterSettings),
     ("Classifier", ClassifierSettings),
     ("Ticket writer", TicketWriterSettings),
+    ("Notifier", NotifierSettings),
     ("Bookkeeper", BookkeeperSettings),
     ("Console", ConsoleSettings),
     ("Test of a mailbox (console and command line)", ProbeSettings),
