@@ -142,6 +142,8 @@ class Consumer(Generic[M]):
             await self._process_group(group)
 
     async def _read(self, delivery: Delivery) -> tuple[M, Delivery] | None:
+        if delivery.deliveries:
+            self._process.metrics.redelivered.labels(self._lane.stage).inc()
         try:
             message = decode(delivery.envelope)
             if not isinstance(message, self._model):
