@@ -48,7 +48,7 @@ async def event_log(url: str, folder: Path) -> AsyncIterator[EventLog]:
 
 async def _listen(url: str, found: EventLog) -> None:
     while True:
-        with contextlib.suppress(OSError, aio_pika.exceptions.AMQPError, RuntimeError):
+        with contextlib.suppress(Exception):  # whatever breaks, it listens again: a deaf log would accuse the system
             connection = await aio_pika.connect(url, heartbeat=5)
             async with connection:
                 channel = await connection.channel()
