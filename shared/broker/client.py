@@ -4,6 +4,7 @@ Two connections: a publisher that the broker blocks must not hold up acknowledge
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Self
 from urllib.parse import urlsplit
@@ -199,8 +200,18 @@ class Broker:
             failed = isinstance(result, BaseException)
             self._metrics.publishes.labels(one.exchange, "failed" if failed else "confirmed").inc()
             trouble = result if failed else trouble
+        if isinstance(trouble, PublishError):
+            await self._restore()
         if trouble is not None:
             self._raise(trouble)
+
+    async def _restore(self) -> None:
+        """A message that must reach a queue reached none: somebody deleted a queue or a binding. Make them anew where
+        the topology is ours to declare; what was lost with them is put back by the bookkeeper."""
+        if self._settings.topology == "declare":
+            log.warning("topology_incomplete", where=self.where, remedy="it is declared anew")
+            with contextlib.suppress(*_TROUBLE):
+                await self._topology()
 
     async def _send(self, one: Outgoing) -> None:
         envelope = one.envelope

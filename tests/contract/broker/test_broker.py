@@ -47,6 +47,27 @@ async def test_a_message_that_reaches_no_queue_is_an_error_and_not_lost_silently
         await broker.publish(topology.MAIL, "no.such.key", [envelope()])
 
 
+@pytest.mark.parametrize("what", ["binding", "queue"])
+async def test_a_queue_or_binding_that_somebody_took_away_is_declared_anew(
+    broker_settings: BrokerSettings, metrics: Metrics, what: str
+) -> None:
+    """The message is still refused, so that nothing counts as published; the next try arrives."""
+    broker = await Broker.connect(broker_settings, metrics)
+    connection = await aio_pika.connect(broker_settings.url.get_secret_value())
+    async with connection:
+        channel = await connection.channel()
+        if what == "queue":
+            await channel.queue_delete(topology.CLASSIFIER.name)
+        else:
+            queue = await channel.get_queue(topology.CLASSIFIER.name, ensure=False)
+            await queue.unbind(topology.MAIL, topology.CLASSIFIER.key)
+    with pytest.raises(BrokerUnavailable, match="reached no queue"):
+        await broker.publish(topology.MAIL, "email.accepted", [envelope(mail_id="again")])
+    await broker.publish(topology.MAIL, "email.accepted", [envelope(mail_id="again")])
+    assert await broker.depth(topology.CLASSIFIER.name) == 1
+    await broker.close()
+
+
 async def test_an_event_without_a_subscriber_is_no_error(broker: Broker) -> None:
     """Nobody need listen to events."""
     event = OutboxEvent(event_id="e1", type="t", routing_key="ticket.created.x", event={"id": "e1"})
