@@ -3,11 +3,12 @@
 Gather (raw, parse, configuration, fingerprints) -> decide (pure) -> apply (decisions by compare-and-set).
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from services.filter import fingerprints
-from services.filter.decide import FilterDecision, gather, screen, settle
+from services.filter.decide import FilterDecision, gather, overrule, screen, settle
 from services.filter.ports import Clock, Configuration, Fingerprints, Ledger, Parser, RawMails
 from services.filter.rules.rule import Facts
 from shared.broker.messages import Outgoing, owed
@@ -26,6 +27,9 @@ from shared.runtime.consume import Outcome
 from shared.store.fingerprints import Claim
 
 Result = Outcome | AutomatorError
+
+_SUPERSEDED = Outcome("superseded", "superseded")
+"""A message of a mail that was quarantined or replayed meanwhile: it decides nothing."""
 
 ORIGINAL_ON_SERVER = "original_left_on_server"
 """The flag of a mail over the fetcher's limit: the ticket has its beginning, the whole lies in the mailbox."""
@@ -81,13 +85,12 @@ class Filter:
 
     async def settle(self, messages: Sequence[EmailFetched], outcomes: Sequence[Result]) -> None:
         """Note in the ledger that the events of rejections have been published."""
-        rejected = [
-            message.mail_id
-            for message, outcome in zip(messages, outcomes, strict=True)
-            if isinstance(outcome, Outcome) and outcome.label == Kind.REJECTED.value and outcome.publish
-        ]
-        if rejected:
-            await self._ledger.mark_done(rejected)
+        rejected: defaultdict[int, list[str]] = defaultdict(list)
+        for message, outcome in zip(messages, outcomes, strict=True):
+            if isinstance(outcome, Outcome) and outcome.label == Kind.REJECTED.value and outcome.publish:
+                rejected[message.decision_version].append(message.mail_id)
+        for version, mail_ids in rejected.items():
+            await self._ledger.mark_done(mail_ids, version)
 
     async def _parse(self, messages: Sequence[EmailFetched]) -> list[tuple[EmailFetched, Email | AutomatorError]]:
         """Each mail with its normalised form; one without raw bytes, or that kills its parser, with its error."""
@@ -111,7 +114,8 @@ class Filter:
         facts = gather(email, self._configuration.snapshot.own_addresses, self._marks)
         if facts.forged_mark:
             email = _flagged(email, Flag.FORGED_MARK)
-        return Judged(message, email, mailbox, facts, screen(email, mailbox, facts))
+        decision = overrule(screen(email, mailbox, facts), message.overruling)
+        return Judged(message, email, mailbox, facts, decision)
 
     async def _settle(self, judged: Sequence[Judged]) -> None:
         """The second beat, for mail that was not rejected: claim its fingerprints where its mailbox asks for that."""
@@ -143,9 +147,11 @@ class Filter:
     async def _apply(self, judged: Sequence[Judged]) -> dict[str, Result]:
         writes = {one.message.mail_id: self._rejection(one) for one in judged if one.decision.rejected is not None}
         standing = await self._ledger.decide_many(list(writes.values())) if writes else {}
-        return {
+        known = await self._ledger.get_many(writes.keys() - standing.keys()) if len(standing) < len(writes) else {}
+        return dict.fromkeys(known, _SUPERSEDED) | {
             one.message.mail_id: _result(one, standing.get(one.message.mail_id), writes.get(one.message.mail_id))
             for one in judged
+            if one.message.mail_id not in known
         }
 
     def _rejection(self, one: Judged) -> DecisionWrite:
@@ -155,6 +161,7 @@ class Filter:
             reason=judgement.rejected or Reason.MAILBOX_DELETED,
             sentence=judgement.sentence,
             revisions=Revisions(mailbox=one.mailbox.revision if one.mailbox else 0),
+            version=message.decision_version,
             decided_at=self._clock.now(),
         )
         event = mail_rejected(
@@ -197,7 +204,8 @@ def _result(one: Judged, standing: Decision | None, written: DecisionWrite | Non
     if written is not None and standing is None:
         return Permanent("the ledger does not know this mail", code="unknown_mail")
     if written is not None and standing is not None and standing.kind is Kind.REJECTED:
-        ours = written.outbox if standing.reason is written.decision.reason else ()
+        wanted = written.decision
+        ours = written.outbox if (standing.reason, standing.version) == (wanted.reason, wanted.version) else ()
         return Outcome(Kind.REJECTED.value, standing.reason.value, tuple(owed(event) for event in ours))
     return Outcome("accepted", "", (Outgoing(MAIL, EmailAccepted.TYPE, encode(_accepted(one))),))
 
@@ -217,6 +225,7 @@ def _accepted(one: Judged) -> EmailAccepted:
         mailbox=message.mailbox,
         received_at=message.received_at,
         fetched_at=message.fetched_at,
+        decision_version=message.decision_version,
         module=one.mailbox.spec.module if one.mailbox else Module.TICKET,
         mailbox_revision=one.mailbox.revision if one.mailbox else 0,
         email=one.email,

@@ -146,4 +146,6 @@ def _result(
 
 
 def _write_of(mail: EmailClassified, decision: Decision) -> DecisionWrite:
+    """The version is that of the mail's journey: a message from before a replay decides nothing any more."""
+    decision = decision.model_copy(update={"version": mail.decision_version})
     return DecisionWrite(mail_id=mail.mail_id, decision=decision, trace=decide.trace(mail, decision))

@@ -1,6 +1,7 @@
 """Decisions: what became of a mail, and why.
 
-A mail has one final decision. Its trace tells each step that led there: which stage, which rule, what it looked at.
+A mail has one final decision; a replay can replace a rejection by a later version. Its trace tells each step that led
+there: which stage, which rule, what it looked at.
 """
 
 from datetime import datetime
@@ -39,6 +40,7 @@ class Reason(StrEnum):
     MAILBOX_DELETED = "mailbox_deleted"
     UNFETCHABLE = "unfetchable"
     TOO_LARGE = "too_large"
+    DISCARDED = "discarded"
 
 
 class Verdict(StrEnum):
@@ -82,6 +84,13 @@ class Classification(Value):
     priority: Priority = Priority.NORMAL
 
 
+class Overruling(Value):
+    """A person's order to let a mail pass whatever the filter says: who, and why."""
+
+    who: str
+    why: str
+
+
 class Revisions(Value):
     """Under which configuration a decision was taken."""
 
@@ -90,7 +99,7 @@ class Revisions(Value):
 
 
 class Decision(Value):
-    """The one final decision on a mail. Written once, by compare-and-set.
+    """The one final decision on a mail. Written once per `version`, by compare-and-set.
 
     `ticket_id` and `number` name the ticket opened, replied to or counted on; both are None for a rejection.
     """

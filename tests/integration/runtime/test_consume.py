@@ -1,7 +1,7 @@
 """The consume loop on a real broker: what happens to a mail depends on the fate of its error alone."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from shared.broker.messages import Outgoing
 from shared.contracts.codec import Envelope, encode
 from shared.contracts.messages import EmailAccepted
 from shared.domain.errors import AutomatorError, Permanent, StoreUnavailable, Transient
-from shared.domain.ledger import Failure, LedgerEntry
+from shared.domain.ledger import Alone, Failure, LedgerEntry, State
 from shared.runtime.consume import MAX_ATTEMPTS, Consumer, Lane, Outcome
 from shared.runtime.process import Process
 from tests.support.builders import accepted, entry
@@ -20,15 +20,26 @@ Behaviour = Callable[[EmailAccepted], Outcome | AutomatorError]
 
 
 class Books:
-    """A ledger of three dictionaries."""
+    """A ledger of four dictionaries."""
 
     def __init__(self, attempts: int = 0) -> None:
         self.attempts = attempts
         self.deferred: dict[str, datetime] = {}
         self.quarantined: dict[str, str] = {}
+        self.alone: dict[str, Alone] = {}
 
     async def get(self, mail_id: str) -> LedgerEntry | None:
-        return None if mail_id == "unknown" else entry(mail_id, attempts=self.attempts)
+        return (await self.get_many([mail_id])).get(mail_id)
+
+    async def get_many(self, mail_ids: Iterable[str]) -> dict[str, LedgerEntry]:
+        return {one: self._entry(one) for one in mail_ids if one != "unknown"}
+
+    def _entry(self, mail_id: str) -> LedgerEntry:
+        state = State.QUARANTINED if mail_id in self.quarantined else State.STORED
+        return entry(mail_id, attempts=self.attempts, alone=self.alone.get(mail_id), state=state)
+
+    async def tried_alone(self, mail_id: str, alone: Alone) -> None:
+        self.alone[mail_id] = alone
 
     async def defer(self, mail_id: str, failure: Failure, next_attempt_at: datetime) -> int:
         self.deferred[mail_id] = next_attempt_at
