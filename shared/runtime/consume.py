@@ -145,7 +145,7 @@ class Consumer(Generic[M]):
     async def _take(self, deliveries: Sequence[Delivery]) -> None:
         pairs = [pair for delivery in deliveries if (pair := await self._read(delivery))]
         again = [pair for pair in pairs if pair[1].deliveries]
-        known = await self._patiently(pairs, lambda: self._look_up(again)) if again else {}
+        known = await self._patiently(pairs, lambda: self._look_up(again))
         if known is None:
             return
         suspects = [pair for pair in pairs if _suspect(pair[1], known.get(pair[0].mail_id))]
@@ -157,7 +157,7 @@ class Consumer(Generic[M]):
                 await self._one_by_one(suspects, known)
 
     async def _look_up(self, pairs: Sequence[tuple[M, Delivery]]) -> Mapping[str, LedgerEntry]:
-        return await self._retries.get_many([message.mail_id for message, _ in pairs])
+        return await self._retries.get_many([message.mail_id for message, _ in pairs]) if pairs else {}
 
     async def _one_by_one(self, suspects: Sequence[tuple[M, Delivery]], known: Mapping[str, LedgerEntry]) -> None:
         """Those first that were tried alone least often: the innocent are through before a killer is at work."""

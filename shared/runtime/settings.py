@@ -4,9 +4,10 @@ import difflib
 from collections.abc import Mapping
 from typing import Literal, TypeVar
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.contracts.events import DEFAULT_SOURCE
 from shared.domain.errors import ConfigurationError
 
 PREFIX = "MAIL_AUTOMATOR_"
@@ -15,6 +16,7 @@ PARTS = (
     "BROKER_",
     "ADMIN_",
     "LOG_",
+    "EVENT_",
     "OAUTH_",
     "FETCHER_",
     "FILTER_",
@@ -50,6 +52,14 @@ class LogSettings(BaseSettings):
 
     format: Literal["json", "console", "auto"] = "auto"
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class EventSettings(BaseSettings):
+    """`source` is the CloudEvents `source` of every event: one value per system, the same for all of its processes."""
+
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}EVENT_", frozen=True, hide_input_in_errors=True)
+
+    source: str = Field(default=DEFAULT_SOURCE, pattern=r"^\S+$", max_length=200)
 
 
 def read(settings: type[S], environ: Mapping[str, str]) -> S:

@@ -18,7 +18,8 @@ CHUNK_BYTES: Final = 255 * 1024
 BUCKET: Final = "raw_large"
 _TRIES: Final = 3
 _BATCH_BYTES: Final = 16 * 1024 * 1024
-_CHUNKS: Final = 64
+_CHUNKS: Final = 128
+"""Read at a time: 32 MiB, where 48 MB is the most that the driver takes as one answer."""
 
 RawKind = Literal["inline", "gridfs"]
 

@@ -1,4 +1,4 @@
-"""Mails that end a parser worker, or the whole filter: their neighbours do not notice, they end in quarantine."""
+"""A mail that ends the whole filter: its neighbours do not notice, and it ends in quarantine."""
 
 import asyncio
 import sys
@@ -135,18 +135,4 @@ async def test_a_mail_that_ends_the_filter_each_time_is_isolated_and_quarantined
     assert (entry.failure.code, entry.failure.stage, entry.attempts) == ("kills_worker", "filter", 0)
     assert f"ended {MAX_ALONE} times" in entry.failure.what
     assert stage.deaths <= SUSPECT_DELIVERIES + MAX_ALONE, stage.log
-    await unharmed(store, broker)
-
-
-async def test_a_mail_that_no_parser_can_hold_in_memory_costs_workers_but_not_the_filter(
-    store: Store, store_settings: StoreSettings, broker: Broker, broker_settings: BrokerSettings
-) -> None:
-    """A worker dies of it, and another one; the filter and everybody else's mail go on."""
-    await send(store, broker, b"Subject: large\r\n\r\n" + bytes(300 * 1024 * 1024))
-    stage = filtering(store_settings, broker_settings, store_settings.url.get_secret_value())
-    async with stage.running():
-        entry = await quarantined(store, 120, stage.log)
-        assert stage.deaths == 0, stage.log
-    assert entry.failure is not None
-    assert (entry.failure.code, entry.failure.stage) == ("parser_died", "filter")
     await unharmed(store, broker)

@@ -17,6 +17,7 @@ from services.console.cli import (
     connection,
     mailbox,
     quarantine,
+    replay,
     services,
     simulate,
     store,
@@ -52,6 +53,7 @@ COMMANDS: tuple[tuple[str, Command], ...] = (
     ("diff", configuration.diff),
     ("export", configuration.export),
     ("trace", trace.trace),
+    ("replay", replay.replay),
     ("audit", audit.audit),
     ("simulate", simulate.simulate),
     ("version", version),
@@ -75,8 +77,13 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, Command], ...]], ...] = (
     ("tickets", "Tickets and requests.", (("list", tickets.list_), ("show", tickets.show))),
     (
         "quarantine",
-        "Mails whose attempts ran out: look at them, send them again.",
-        (("list", quarantine.list_), ("show", quarantine.show), ("replay", quarantine.replay)),
+        "Mails whose attempts ran out: look at them, send them again, discard them.",
+        (
+            ("list", quarantine.list_),
+            ("show", quarantine.show),
+            ("replay", quarantine.replay),
+            ("discard", quarantine.discard),
+        ),
     ),
     (
         "token",

@@ -17,6 +17,7 @@ from services.console.cli.environment import LAPTOP_DATA, environment, place_set
 from services.console.cli.output import Format, Printer
 from shared.domain.errors import ConfigurationError
 from shared.runtime.clock import Clock
+from shared.runtime.settings import EventSettings, read
 from shared.store.client import Store
 from shared.store.settings import StoreSettings
 
@@ -31,6 +32,7 @@ class Endpoints(BaseModel):
 
     store_url: SecretStr
     broker_url: SecretStr | None = None
+    event_source: str | None = None
     key_file: Path | None = None
     store_database: str | None = None
 
@@ -87,6 +89,12 @@ class Session:
 
             asyncio.run(configuration_changed(url))
         return done
+
+    def event_source(self) -> str:
+        """The `source` of the events of that system."""
+        folder = self._folder()
+        told = None if folder is None else read_endpoints(folder).event_source
+        return told or read(EventSettings, environment()).source
 
     def _broker_url(self) -> SecretStr | None:
         folder = self._folder()

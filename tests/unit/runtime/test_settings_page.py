@@ -19,7 +19,7 @@ from services.filter.settings import FilterSettings
 from services.ticket_writer.settings import TicketWriterSettings
 from shared.broker.settings import BrokerSettings
 from shared.oauth.settings import OAuthSettings
-from shared.runtime.settings import AdminSettings, LogSettings
+from shared.runtime.settings import AdminSettings, EventSettings, LogSettings
 from shared.store.settings import StoreSettings
 
 PAGE = Path(__file__).parents[3] / "docs" / "settings.md"
@@ -29,6 +29,7 @@ SETTINGS: tuple[tuple[str, type[BaseSettings]], ...] = (
     ("Broker (every service)", BrokerSettings),
     ("Health and metrics (every service)", AdminSettings),
     ("Logs (every service)", LogSettings),
+    ("Events (every service, and commands that send events)", EventSettings),
     ("Fetcher", FetcherSettings),
     ("OAuth (fetcher)", OAuthSettings),
     ("Filter", FilterSettings),
