@@ -16,7 +16,7 @@ from shared.broker.hints import configuration_changed
 from shared.broker.settings import BrokerSettings
 from shared.runtime import admin
 from shared.runtime.process import Process
-from shared.runtime.settings import read
+from shared.runtime.settings import EventSettings, read
 from shared.store.client import Store
 from shared.store.indexes import ensure_indexes, verify_indexes
 from shared.store.settings import StoreSettings
@@ -38,6 +38,7 @@ async def main(process: Process) -> None:
     """Run until the process drains."""
     settings = read(ConsoleSettings, process.environ)
     broker = read(BrokerSettings, process.environ)
+    source = read(EventSettings, process.environ).source
     store = await Store.open(read(StoreSettings, process.environ), clock=process.clock, environ=process.environ)
     try:
         await ensure_indexes(store)
@@ -47,7 +48,7 @@ async def main(process: Process) -> None:
         async def tell() -> None:
             await configuration_changed(broker.url)
 
-        api = build(Surroundings(store, process.clock, process.version, tell))
+        api = build(Surroundings(store, process.clock, process.version, tell, event_source=source))
         await _serve(process, api, settings)
     finally:
         await store.close()

@@ -132,6 +132,8 @@ class Consumer(Generic[M]):
 
     async def _work(self, subscription: Subscription) -> None:
         while not self._process.draining.is_set():
+            if not await self._process.permitted():
+                continue
             deliveries = await subscription.batch(self._lane.batch, wait_seconds=1)
             self._process.beat()
             self._process.ready("broker", self._broker.connected)

@@ -21,6 +21,9 @@ class StoreSettings(BaseSettings):
         default=None, description="File with the 32-byte key for stored secrets (base64 or raw)."
     )
     timeout_seconds: float = Field(default=10, gt=0, description="How long the store may take to answer at all.")
+    check_seconds: float = Field(
+        default=3600, gt=0, description="How often a running service proves that unique indexes are there and kept."
+    )
     raw_inline_max: int = Field(
         default=MEBIBYTE,
         ge=0,

@@ -19,8 +19,8 @@ from shared.runtime.consume import MAX_ALONE, SUSPECT_DELIVERIES
 from shared.store.client import Store
 from shared.store.settings import StoreSettings
 from tests.support import builders
-from tests.support.killing import deadly_wire
 from tests.support.mails import mail
+from tests.support.store_wire import deadly, wire
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -127,8 +127,8 @@ async def test_a_mail_that_ends_the_filter_each_time_is_isolated_and_quarantined
     await send(store, broker, mail())
     port = urlsplit(store_settings.url.get_secret_value()).port or 27017
     stage = filtering(store_settings, broker_settings, "")
-    async with deadly_wire(port, KILLER, lambda: stage.pid) as wire:
-        stage.environ["MAIL_AUTOMATOR_STORE_URL"] = f"mongodb://127.0.0.1:{wire}"
+    async with wire(port, deadly(KILLER, lambda: stage.pid)) as there:
+        stage.environ["MAIL_AUTOMATOR_STORE_URL"] = f"mongodb://127.0.0.1:{there}"
         async with stage.running():
             entry = await quarantined(store, 120, stage.log)
     assert entry.failure is not None

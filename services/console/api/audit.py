@@ -9,7 +9,7 @@ from services.console.api.surroundings import Here
 from services.console.api.views import AuditList, AuditView
 from shared.domain.value import Slug
 
-Kind = Literal["Mailbox", "Catalogue", "Department", "Service", "Process", "ApiToken"]
+Kind = Literal["Mailbox", "Catalogue", "Department", "Service", "Process", "ApiToken", "Mail"]
 
 
 async def list_(

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from services.console.api import audit, catalogue, health, mailboxes, mails, tickets, views
-from services.console.api.bodies import CatalogueBody, MailboxBody, RollBackBody
+from services.console.api import audit, catalogue, health, mailboxes, mails, replays, tickets, views
+from services.console.api.bodies import CatalogueBody, DiscardBody, MailboxBody, ReplayBody, ReplaysBody, RollBackBody
 from shared.domain.access import Role
 
 PREFIX = "/api/v1"
@@ -78,5 +78,25 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("GET", "/mails", Role.VIEWER, mails.search, views.MailList),
     Route("GET", "/mails/{mail_id}", Role.VIEWER, mails.trace, views.MailDetail, refusals=(404,)),
+    Route(
+        "POST",
+        "/mails/{mail_id}/replay",
+        Role.OPERATOR,
+        replays.replay,
+        replays.ReplayView,
+        body=ReplayBody,
+        refusals=(*_BODY, 404, 409),
+    ),
+    Route(
+        "POST",
+        "/mails/{mail_id}/discard",
+        Role.OPERATOR,
+        replays.discard,
+        replays.DiscardView,
+        body=DiscardBody,
+        refusals=(*_BODY, 404, 409),
+    ),
+    Route("POST", "/replays", Role.OPERATOR, replays.replay_many, replays.ReplayView, body=ReplaysBody, refusals=_BODY),
+    Route("GET", "/quarantine", Role.OPERATOR, replays.quarantine, replays.QuarantineList),
     Route("GET", "/audit", Role.ADMINISTRATOR, audit.list_, views.AuditList),
 )

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from services.console.api.problems import Refused
+from shared.contracts.events import DEFAULT_SOURCE
 from shared.domain.access import ApiToken, Role
 from shared.runtime.clock import Clock
 from shared.store.client import Store
@@ -21,6 +22,7 @@ class Surroundings:
     clock: Clock
     version: str
     tell: Callable[[], Awaitable[None]]
+    event_source: str = DEFAULT_SOURCE
 
 
 def surroundings(request: Request) -> Surroundings:

@@ -21,6 +21,7 @@ from services.console.cli import (
     services,
     simulate,
     store,
+    store_check,
     tickets,
     token,
     trace,
@@ -93,7 +94,7 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, Command], ...]], ...] = (
     (
         "store",
         "The store's indexes, and the key of its secrets.",
-        (("init", store.init), ("check", store.check), ("key", store.key)),
+        (("init", store.init), ("check", store_check.check), ("key", store.key)),
     ),
     (
         "config",
