@@ -13,7 +13,8 @@ class Role(StrEnum):
     """What a person or program may do; each role may do all that those before it may.
 
     `viewer` reads; `operator` also pauses and resumes, and replays and discards mail; `editor` also changes mailboxes
-    and the catalogue; `administrator` also reads the audit log and lets a mailbox read its secret from a file or a variable.
+    and the catalogue; `administrator` also reads the audit log and lets a mailbox read its secret from a file or a
+    variable.
     """
 
     VIEWER = "viewer"

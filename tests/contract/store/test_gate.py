@@ -109,8 +109,8 @@ async def service(env: Mapping[str, str]) -> AsyncIterator[tuple[asyncio.subproc
             await process.wait()
 
 
-async def ready(address: str, wanted: bool) -> str:
-    """Wait until the process says it is, or is not, ready; what it says then."""
+async def ready(address: str, wanted: bool) -> None:
+    """Wait until the process says it is, or is not, ready."""
     async with asyncio.timeout(30), httpx.AsyncClient() as client:
         while True:
             try:
@@ -119,7 +119,7 @@ async def ready(address: str, wanted: bool) -> str:
                 await asyncio.sleep(0.1)
                 continue
             if (answer.status_code == 200) is wanted:
-                return answer.text
+                return
             await asyncio.sleep(0.1)
 
 
@@ -133,7 +133,7 @@ async def test_a_running_service_takes_no_work_while_a_unique_index_is_gone_and_
     async with service(env) as (_, address):
         await ready(address, True)
         await drop_index(store_settings, "tickets", "number")
-        assert "store_indexes" in await ready(address, False)
+        await ready(address, False)
         async with httpx.AsyncClient() as client:
             assert "mail_automator_work_held 1.0" in (await client.get(f"{address}/metrics")).text
         message = EmailFetched(

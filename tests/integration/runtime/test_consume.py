@@ -199,3 +199,18 @@ async def test_a_mail_the_ledger_does_not_know_is_counted_and_dropped(broker: Br
         await publish(broker, "unknown")
         await until(lambda: b'reason="unknown_mail"' in process.metrics.exposition())
     assert (books.deferred, books.quarantined) == ({}, {})
+
+
+async def test_a_copy_of_a_mail_that_is_in_quarantine_is_not_touched_when_delivered_again(broker: Broker) -> None:
+    """It may be there because it kills: one look at the books, and the message is done with."""
+    first = await broker.subscribe(topology.CLASSIFIER.name, window=1)
+    await publish(broker, "m1")
+    (held,) = await first.batch(1, wait_seconds=5)
+    await first.stop()
+    await held.give_back()
+    books, stage = Books(), Stage(lambda _: Outcome("done"))
+    books.quarantined["m1"] = "kills_worker"
+    async with consuming(broker, stage, books) as process:
+        await until(lambda: b'outcome="quarantined"' in process.metrics.exposition() or stage.handled != [])
+    assert stage.handled == []
+    assert await broker.depth(topology.CLASSIFIER.name) == 0
