@@ -140,9 +140,19 @@ class Consumer(Generic[M]):
             if deliveries:
                 self._held.inc(len(deliveries))
                 try:
-                    await self._take(deliveries)
+                    if await self._may_take(deliveries):
+                        await self._take(deliveries)
                 finally:
                     self._held.dec(len(deliveries))
+
+    async def _may_take(self, deliveries: Sequence[Delivery]) -> bool:
+        """Waits while work is held; False if the process drains before, with the messages given back."""
+        while not await self._process.permitted():
+            if self._process.draining.is_set():
+                for delivery in deliveries:
+                    await delivery.give_back()
+                return False
+        return True
 
     async def _take(self, deliveries: Sequence[Delivery]) -> None:
         pairs = [pair for delivery in deliveries if (pair := await self._read(delivery))]

@@ -42,7 +42,7 @@ async def test_a_second_rejection_is_version_two_with_an_event_of_its_own(
 ) -> None:
     await reject(store, clock, metrics)
     assert await store.ledger.reopen(await entry_of(store), ORDER)
-    stage = await filtering(store, clock, metrics, approvedDomains=["example.org"])
+    stage = await filtering(store, clock, metrics, approvedDomainsOnly=True, approvedDomains=["example.org"])
     (outcome,) = await stage.handle([again()])
     assert isinstance(outcome, Outcome)
     ids = {outcome.publish[0].envelope.message_id}
