@@ -1,6 +1,7 @@
-"""The one fixture layer: real servers, each private to the session or to a test."""
+"""The one fixture layer: real servers, each private to the session or to a test; and the watch over secrets."""
 
 pytest_plugins = (
+    "tests.support.canary",
     "tests.support.broker",
     "tests.support.dovecot",
     "tests.support.embedded_store",

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from services.all_in_one.launch import Launch
+from services.all_in_one.process import port_is_free
 from services.all_in_one.settings import AllInOneSettings, LaptopSettings
 from services.all_in_one.system import System
 from shared.domain.errors import ConfigurationError
 from shared.runtime.process import Process, run_service
 from shared.runtime.settings import LogSettings, read
+
+USUAL_PORT = 8080
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -69,11 +72,13 @@ def compose(process: Process, data: Path | None) -> System:
         launch=Launch(
             database=where.store_database,
             key_file=where.store_key_file,
+            key_inherited=bool(where.store_key),
             log_format="console" if console else "json",
             log_level=logs.level,
             ready_seconds=how.ready_seconds,
             drain_seconds=how.drain_seconds,
             allow_install=where.allow_install,
+            api_port=where.console_port or (USUAL_PORT if port_is_free(USUAL_PORT) else 0),
         ),
     )
 
@@ -88,6 +93,8 @@ def _welcome(system: System) -> None:
     say = system.supervisor.say
     say(f"ready; data in {system.data}; stop with Ctrl-C")
     say(f"configure mailboxes: mail-automator --data {system.data} apply -f mailboxes.yaml")
+    for url in system.api_urls:
+        say(f"HTTP API: {url}/api/v1 (a token for it: mail-automator --data {system.data} token create NAME)")
     for name in system.services:
         for url in system.admin_urls(name):
             say(f"{name}: {url}/metrics")

@@ -10,8 +10,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.runtime.settings import PREFIX
 
-PIPELINE: Final = ("fetcher", "filter", "classifier", "ticket_writer", "bookkeeper")
-"""Every service there is to start, in the order a mail meets them."""
+PIPELINE: Final = ("fetcher", "filter", "classifier", "ticket_writer", "notifier", "bookkeeper", "console")
+"""Every service there is to start, in the order a mail meets them; the console meets none."""
 
 ONE_EACH: Final[Mapping[str, int]] = dict.fromkeys(PIPELINE, 1)
 
@@ -30,6 +30,8 @@ class LaptopSettings(BaseSettings):
     store_url: SecretStr | None = None
     store_database: str = "mail_automator"
     store_key_file: Path | None = None
+    console_port: int | None = Field(default=None, ge=1, le=65535, description="By default 8080 if that is free.")
+    store_key: SecretStr | None = None
 
 
 class AllInOneSettings(BaseSettings):

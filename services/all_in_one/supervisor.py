@@ -23,13 +23,15 @@ LONGEST_LINE: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What is to be kept running. `name` and `index` tell replicas apart; `admin_port` is the port of its /readyz."""
+    """What is to be kept running. `name` and `index` tell replicas apart; `admin_port` is the port of its /readyz,
+    `api_port` that of the HTTP API, if it serves one."""
 
     name: str
     argv: tuple[str, ...]
     env: Mapping[str, str]
     index: int = 0
     admin_port: int = 0
+    api_port: int = 0
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -24,10 +24,11 @@ from services.all_in_one.process import free_ports
 from services.all_in_one.rabbitmq import BINARY, PACKAGES, RabbitMQ
 from services.all_in_one.settings import ONE_EACH, PIPELINE, environment
 from services.all_in_one.supervisor import Kept, Log, Program, Supervisor
+from shared.contracts.events import DEFAULT_SOURCE
 from shared.domain.errors import ConfigurationError, Fatal, Transient
 from shared.runtime.process import EXIT_CONFIGURATION
 from shared.runtime.settings import PREFIX
-from shared.store.encryption import create_key_file
+from shared.store.keys import create_key_file
 
 ENDPOINTS: Final = "endpoints.json"
 
@@ -59,7 +60,7 @@ class System:
         self.data = data.expanduser().resolve()
         self.services = _known(services)
         self.launch = launch or Launch()
-        self.key_file = self.launch.key_file or self.data / "store.key"
+        self.key_file = None if self.launch.key_inherited else self.launch.key_file or self.data / "store.key"
         self.supervisor = Supervisor(log)
         self._given = {"broker": broker_url, "store": store_url}
         self._environ = environment() if environ is None else dict(environ)
@@ -95,10 +96,17 @@ class System:
             "broker_url": self.broker_url,
             "store_url": self.store_url,
             "store_database": self.launch.database,
-            "key_file": str(self.key_file),
+            "event_source": self._environ.get(f"{PREFIX}EVENT_SOURCE", DEFAULT_SOURCE),
+            "key_file": str(self.key_file) if self.key_file else None,
             "pid": os.getpid(),
             "services": {name: self.admin_urls(name) for name in self.services},
+            "api": self.api_urls,
         }
+
+    @property
+    def api_urls(self) -> list[str]:
+        """The URL of the HTTP API of each console; its paths begin with /api/v1."""
+        return [f"http://127.0.0.1:{one.program.api_port}" for one in self.supervisor.kept if one.program.api_port]
 
     def admin_urls(self, name: str) -> list[str]:
         """The admin URL (/metrics, /readyz, /livez) of each replica of a service."""
@@ -129,7 +137,7 @@ class System:
         self.data.chmod(0o700 if self.launch.private else 0o711)
         what, remedy = "another all_in_one runs on this folder", "stop it, or give another folder (MAIL_AUTOMATOR_DATA)"
         self._lock = await hold(self.data / "lock", what, remedy)
-        if not self.key_file.exists():
+        if self.key_file is not None and not self.key_file.exists():
             create_key_file(self.key_file)
         servers = self._broker_answers(), self._store_answers()
         for result in await asyncio.gather(*servers, return_exceptions=True):
@@ -139,9 +147,9 @@ class System:
 
     async def start_services(self) -> None:
         """Start the services and wait until each /readyz answers 200."""
-        ports = iter(free_ports(sum(self.services.values())))
+        ports = iter(free_ports(sum(self.services.values()) + self.services.get("console", 0)))
         started = [
-            self.supervisor.start(self._program(name, index, next(ports)))
+            self.supervisor.start(self._program(name, index, ports))
             for name in PIPELINE
             for index in range(self.services.get(name, 0))
         ]
@@ -193,12 +201,17 @@ class System:
         await guard.start()
         await first_moments.settle(self._rabbitmq.folder, self.broker_url)
 
-    def _program(self, name: str, index: int, admin_port: int) -> Program:
+    def _program(self, name: str, index: int, ports: Iterator[int]) -> Program:
+        admin_port, api_port = next(ports), 0
         env = self.launch.environment(self._environ, self.broker_url, self.store_url, self.key_file, admin_port)
         if name == "fetcher":
             # The same name after a restart gets the same mailboxes back at once, not when the old leases run out.
             env[f"{PREFIX}FETCHER_ID"] = f"{socket.gethostname()}-{self._identity}-{index}"
-        return Program(name, self.launch.command(name), env, index, admin_port)
+        if name == "console":
+            free = next(ports)
+            api_port = self.launch.api_port if self.launch.api_port and index == 0 else free
+            env[f"{PREFIX}CONSOLE_PORT"] = str(api_port)
+        return Program(name, self.launch.command(name), env, index, admin_port, api_port)
 
     def _write_endpoints(self) -> None:
         file = self.data / ENDPOINTS

@@ -31,11 +31,13 @@ async def main(process: Process) -> None:
         books = Bookkeeper(
             store.ledger,
             store.tickets,
+            store.articles,
             store.dead_messages,
             open_doors.broker,
             process.clock,
             process.metrics,
             patience,
+            open_doors.event_source,
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(_every(process, settings.look_seconds, books.republish))

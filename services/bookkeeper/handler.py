@@ -10,14 +10,16 @@ from datetime import timedelta
 
 import structlog
 
-from services.bookkeeper.ports import Broker, Clock, DeadMessages, Ledger, Tickets
+from services.bookkeeper.ports import Articles, Broker, Clock, DeadMessages, Ledger, Tickets
 from shared.broker.messages import Outgoing, owed
 from shared.broker.topology import CLASSIFIER, FILTER, MAIL, TICKET_WRITER
 from shared.contracts.codec import Envelope, encode
+from shared.contracts.events import MAIL_REJECTED, mail_quarantined
 from shared.contracts.messages import EmailFetched
 from shared.domain.ledger import Failure, LedgerEntry
 from shared.observability.metrics import Metrics
 from shared.runtime.consume import MAX_ATTEMPTS, backoff
+from shared.runtime.outbox import send_owed
 
 log = structlog.get_logger(__name__)
 
@@ -42,31 +44,37 @@ class Bookkeeper:
         self,
         ledger: Ledger,
         tickets: Tickets,
+        articles: Articles,
         dead_messages: DeadMessages,
         broker: Broker,
         clock: Clock,
         metrics: Metrics,
         patience: Patience,
+        event_source: str,
     ) -> None:
         self._ledger = ledger
         self._tickets = tickets
+        self._articles = articles
         self._dead_messages = dead_messages
         self._broker = broker
         self._clock = clock
         self._metrics = metrics
         self._patience = patience
+        self._source = event_source
 
     async def republish(self) -> None:
         """Put back what is due, or made no progress, always from the raw mail.
 
         While the belt still carries mail, a mail without progress is most likely just waiting on it: then only what
-        has been without progress for very long is put back.
+        has been without progress for very long is put back. What a mail owes is sent before it moves on: it owes
+        nothing any more once it is done.
         """
         waiting = sum([await self._broker.depth(queue.name) for queue in _BELT])
         patience = self._patience.lost if waiting else self._patience.stalled
         now = self._clock.now()
         entries = await self._ledger.due(now, now - patience, self._patience.batch)
         claimed = [entry for entry in entries if await self._ledger.claim(entry, now)]
+        await send_owed(self._ledger, self._broker, [entry.mail_id for entry in claimed])
         await self._broker.publish_all([Outgoing(MAIL, EmailFetched.TYPE, encode(_again(entry))) for entry in claimed])
         for entry in claimed:
             reason = "due" if entry.next_attempt_at else "stalled"
@@ -74,18 +82,27 @@ class Bookkeeper:
             log.info("republished", mail_id=entry.mail_id, mailbox=entry.origin.mailbox, reason=reason)
 
     async def relay(self) -> None:
-        """Publish events that are owed for longer than a healthy stage needs."""
+        """Publish events that are owed for longer than a healthy stage needs.
+
+        A rejection is final with its event. A duplicate is not: its ticket writer may not have counted it yet.
+        """
         before = self._clock.now() - self._patience.outbox
         of_tickets = await self._tickets.pending_outbox(before, self._patience.batch)
+        of_articles = await self._articles.pending_outbox(before, self._patience.batch)
         of_mails = await self._ledger.pending_outbox(before, self._patience.batch)
-        self._metrics.outbox_pending.set(len(of_tickets) + len(of_mails))
-        await self._broker.publish_all([owed(event) for _, event in (*of_tickets, *of_mails)])
+        pending = (*of_tickets, *of_articles, *of_mails)
+        self._metrics.outbox_pending.set(len(pending))
+        await self._broker.publish_all([owed(event) for _, event in pending])
         if of_tickets:
             await self._tickets.mark_published([ticket_id for ticket_id, _ in of_tickets])
-        if of_mails:
-            await self._ledger.mark_done([mail_id for mail_id, _ in of_mails])
-        if of_tickets or of_mails:
-            log.info("relayed", tickets=len(of_tickets), mails=len(of_mails))
+        if of_articles:
+            await self._articles.mark_published([mail_id for mail_id, _ in of_articles])
+        if final := [mail_id for mail_id, event in of_mails if event.type == MAIL_REJECTED]:
+            await self._ledger.mark_done(final)
+        if others := [mail_id for mail_id, event in of_mails if event.type != MAIL_REJECTED]:
+            await self._ledger.mark_published(others)
+        if pending:
+            log.info("relayed", tickets=len(of_tickets), articles=len(of_articles), mails=len(of_mails))
 
     async def measure(self) -> None:
         """Show the books as metrics."""
@@ -108,8 +125,9 @@ class Bookkeeper:
         now = self._clock.now()
         failure = Failure(stage="broker", code="dead_lettered", what="the broker gave this message up", at=now)
         if entry.attempts + 1 >= MAX_ATTEMPTS:
-            await self._ledger.quarantine(mail_id, failure)
+            await self._ledger.quarantine(mail_id, failure, mail_quarantined(entry, failure, self._source))
             self._metrics.quarantined.labels("broker", failure.code).inc()
+            await send_owed(self._ledger, self._broker, [mail_id])
         else:
             await self._ledger.defer(mail_id, failure, now + backoff(entry.attempts, random.random()))  # noqa: S311 - jitter
         log.warning("dead_letter", mail_id=mail_id, attempts=entry.attempts + 1)

@@ -16,4 +16,6 @@ async def main(process: Process) -> None:
     async with doors(process) as open_doors:
         lane = Lane("classifier", topology.CLASSIFIER, settings.window, settings.batch)
         handler = Classifier(open_doors.configuration)
-        await Consumer(process, open_doors.broker, lane, EmailAccepted, handler, open_doors.store.ledger).run()
+        await Consumer(
+            process, open_doors.broker, lane, EmailAccepted, handler, open_doors.store.ledger, open_doors.event_source
+        ).run()

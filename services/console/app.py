@@ -3,6 +3,7 @@ broker (if it answers) that the configuration changed."""
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Generator
 
 import structlog
@@ -10,10 +11,14 @@ import uvicorn
 from fastapi import FastAPI
 
 from services.console.api.server import build
-from services.console.api.surroundings import Surroundings
+from services.console.api.surroundings import SigningIn, Surroundings
+from services.console.probe.settings import ProbeSettings
 from services.console.settings import ConsoleSettings
 from shared.broker.hints import configuration_changed
 from shared.broker.settings import BrokerSettings
+from shared.oauth.authorities import Authorities
+from shared.oauth.person import PersonSignIn
+from shared.oauth.settings import OAuthSettings
 from shared.runtime import admin
 from shared.runtime.process import Process
 from shared.runtime.settings import EventSettings, read
@@ -22,6 +27,8 @@ from shared.store.indexes import ensure_indexes, verify_indexes
 from shared.store.settings import StoreSettings
 
 BEAT_SECONDS = 5.0
+TESTS_END_SECONDS = 5.0
+"""How long a test of a mailbox, whose listener has gone, may take to write its last record."""
 
 log = structlog.get_logger(__name__)
 
@@ -37,8 +44,11 @@ class _Server(uvicorn.Server):
 async def main(process: Process) -> None:
     """Run until the process drains."""
     settings = read(ConsoleSettings, process.environ)
-    broker = read(BrokerSettings, process.environ)
+    broker, oauth = read(BrokerSettings, process.environ), read(OAuthSettings, process.environ)
     source = read(EventSettings, process.environ).source
+    rules = read(ProbeSettings, process.environ).rules()
+    authorities = Authorities.of(oauth)
+    door = PersonSignIn(authorities, oauth.timeout_seconds)
     store = await Store.open(read(StoreSettings, process.environ), clock=process.clock, environ=process.environ)
     try:
         await ensure_indexes(store)
@@ -48,14 +58,28 @@ async def main(process: Process) -> None:
         async def tell() -> None:
             await configuration_changed(broker.url)
 
-        api = build(Surroundings(store, process.clock, process.version, tell, event_source=source))
-        await _serve(process, api, settings)
+        listener = admin.bind(settings.host, settings.port)
+        known_as = settings.known_as(listener.getsockname()[1])
+        signing_in = SigningIn(door, known_as) if known_as else None
+        around = Surroundings(
+            store,
+            process.clock,
+            process.version,
+            tell,
+            rules,
+            authorities,
+            signing_in=signing_in,
+            event_source=source,
+        )
+        await _serve(process, build(around), settings, listener)
+        if around.running:
+            await asyncio.wait(around.running, timeout=TESTS_END_SECONDS)
     finally:
+        door.close()
         await store.close()
 
 
-async def _serve(process: Process, api: FastAPI, settings: ConsoleSettings) -> None:
-    listener = admin.bind(settings.host, settings.port)
+async def _serve(process: Process, api: FastAPI, settings: ConsoleSettings, listener: socket.socket) -> None:
     server = _Server(
         uvicorn.Config(
             api, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=10

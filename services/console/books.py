@@ -1,6 +1,6 @@
 """The books: whether every mail that was seen has exactly one end. Pure: facts in, balance out.
 
-    sighted = ticketed + duplicates + rejected + quarantined + in flight + unaccounted
+    sighted = ticketed + appended + duplicates + rejected + quarantined + in flight + unaccounted
 
 Every mail of the ledger, and every sighting without one, stands in exactly one of these columns.
 """
@@ -18,6 +18,7 @@ class Column(StrEnum):
     """The columns of the balance."""
 
     TICKETED = "ticketed"
+    APPENDED = "appended"
     DUPLICATES = "duplicates"
     REJECTED = "rejected"
     QUARANTINED = "quarantined"
@@ -48,6 +49,14 @@ class TicketFact:
 
 
 @dataclass(frozen=True, slots=True)
+class ArticleFact:
+    """What an article says: which mail it is, and on which ticket."""
+
+    mail_id: str
+    ticket_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """All that is compared. `sighted` holds the mail_ids that each mailbox's folder showed, `holes` how many UIDs it
     lists that could not be fetched yet."""
@@ -58,6 +67,7 @@ class Facts:
     tickets: tuple[TicketFact, ...] = ()
     outbox_pending: int = 0
     holes: Mapping[str, int] = field(default_factory=dict[str, int])
+    articles: tuple[ArticleFact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,7 @@ class Row:
     sightings: int = 0
     ledger: int = 0
     ticketed: int = 0
+    appended: int = 0
     duplicates: int = 0
     rejected: int = 0
     quarantined: int = 0
@@ -103,19 +114,34 @@ class Balance:
 
 def balance(facts: Facts) -> Balance:
     """Compare sightings, ledger and tickets. Events that are owed are reported, not counted against the balance."""
-    tickets = {one.ticket_id: one for one in facts.tickets}
-    placed = {one.mail_id: (one, _column(one, tickets)) for one in facts.ledger}
+    effects = _Effects(
+        {one.ticket_id: one for one in facts.tickets}, {one.mail_id: one.ticket_id for one in facts.articles}
+    )
+    ledger = {one.mail_id: one for one in facts.ledger}
+    placed = {one.mail_id: (one, _column(one, effects)) for one in facts.ledger}
     findings = [
         *_never_booked(facts),
         *(_missing_effect(one) for one, column in placed.values() if column is Column.UNACCOUNTED),
-        *_orphans(facts.tickets, {one.mail_id: one for one in facts.ledger}),
+        *_orphans(facts.tickets, ledger),
+        *_strays(facts.articles, ledger, effects),
         *_doubled(facts.tickets),
     ]
     rows = tuple(_rows(facts, placed, findings))
     return Balance(rows, _sum(rows), tuple(findings), facts.outbox_pending)
 
 
-def _column(entry: LedgerFact, tickets: Mapping[str, TicketFact]) -> Column:
+@dataclass(frozen=True, slots=True)
+class _Effects:
+    """What decisions have done: the tickets by id, and the ticket of each mail that was appended to one."""
+
+    tickets: Mapping[str, TicketFact]
+    appended: Mapping[str, str]
+
+
+_COLUMNS = {Kind.TICKET: Column.TICKETED, Kind.REPLY: Column.APPENDED, Kind.DUPLICATE: Column.DUPLICATES}
+
+
+def _column(entry: LedgerFact, effects: _Effects) -> Column:
     match (entry.state, entry.kind):
         case (State.QUARANTINED, _):
             return Column.QUARANTINED
@@ -123,20 +149,25 @@ def _column(entry: LedgerFact, tickets: Mapping[str, TicketFact]) -> Column:
             return Column.IN_FLIGHT
         case (_, Kind.REJECTED):
             return Column.REJECTED
-        case _ if _effect_is_there(entry, tickets.get(entry.ticket_id or "")):
-            return Column.DUPLICATES if entry.kind is Kind.DUPLICATE else Column.TICKETED
+        case (_, kind) if _effect_is_there(entry, effects):
+            return _COLUMNS[kind]
         case (State.DECIDED, _):
             return Column.IN_FLIGHT
         case _:
             return Column.UNACCOUNTED
 
 
-def _effect_is_there(entry: LedgerFact, ticket: TicketFact | None) -> bool:
+def _effect_is_there(entry: LedgerFact, effects: _Effects) -> bool:
+    ticket = effects.tickets.get(entry.ticket_id or "")
     if ticket is None:
         return False
-    if entry.kind is Kind.DUPLICATE:
-        return entry.mail_id in ticket.duplicates
-    return entry.kind is not Kind.TICKET or ticket.origin_mail_id == entry.mail_id
+    match entry.kind:
+        case Kind.DUPLICATE:
+            return entry.mail_id in ticket.duplicates
+        case Kind.REPLY:
+            return effects.appended.get(entry.mail_id) == ticket.ticket_id
+        case _:
+            return ticket.origin_mail_id == entry.mail_id
 
 
 def _never_booked(facts: Facts) -> Iterator[Finding]:
@@ -148,11 +179,16 @@ def _never_booked(facts: Facts) -> Iterator[Finding]:
 
 
 def _missing_effect(entry: LedgerFact) -> Finding:
-    if entry.kind is Kind.DUPLICATE:
-        sentence = f"mail {entry.mail_id} is done as a duplicate, but ticket {entry.ticket_id} does not count it"
-        return Finding("duplicate_not_counted", entry.mailbox, entry.mail_id, sentence)
-    sentence = f"mail {entry.mail_id} is done as ticket {entry.ticket_id}, but that ticket does not exist"
-    return Finding("ticket_missing", entry.mailbox, entry.mail_id, sentence)
+    mail, ticket = f"mail {entry.mail_id}", f"ticket {entry.ticket_id}"
+    match entry.kind:
+        case Kind.DUPLICATE:
+            code = "duplicate_not_counted"
+            sentence = f"{mail} is done as a duplicate, but {ticket} does not count it"
+        case Kind.REPLY:
+            code, sentence = "article_missing", f"{mail} is done as a reply, but {ticket} does not have it"
+        case _:
+            code, sentence = "ticket_missing", f"{mail} is done as {ticket}, but that ticket does not exist"
+    return Finding(code, entry.mailbox, entry.mail_id, sentence)
 
 
 def _orphans(tickets: tuple[TicketFact, ...], ledger: Mapping[str, LedgerFact]) -> Iterator[Finding]:
@@ -168,6 +204,19 @@ def _orphans(tickets: tuple[TicketFact, ...], ledger: Mapping[str, LedgerFact]) 
             if repeat is None or repeat.kind is not Kind.DUPLICATE or repeat.ticket_id != ticket.ticket_id:
                 sentence = f"ticket {ticket.number} counts mail {mail} as a duplicate, but the ledger does not say so"
                 yield Finding("duplicate_without_decision", ticket.mailbox, ticket.number, sentence)
+
+
+def _strays(
+    articles: tuple[ArticleFact, ...], ledger: Mapping[str, LedgerFact], effects: _Effects
+) -> Iterator[Finding]:
+    for article in articles:
+        entry = ledger.get(article.mail_id)
+        if entry is None or entry.kind is not Kind.REPLY or entry.ticket_id != article.ticket_id:
+            ticket = effects.tickets.get(article.ticket_id)
+            mailbox = entry.mailbox if entry else ticket.mailbox if ticket else ""
+            number = ticket.number if ticket else article.ticket_id
+            sentence = f"mail {article.mail_id} is appended to ticket {number}, but has no decision that says so"
+            yield Finding("article_without_decision", mailbox, article.mail_id, sentence)
 
 
 def _doubled(tickets: tuple[TicketFact, ...]) -> Iterator[Finding]:

@@ -1,20 +1,23 @@
-"""Every change of the configuration, by API or command line: written to the audit log first, then made.
+"""Every change that people make, by API or command line: written to the audit log first, then made.
 
 No secret gets here in the clear but those that a plan carries to be sealed; of them only changed or not is recorded.
 """
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 import yaml
+from pydantic import SecretStr
 
 from services.console.configuration import apply as applying
 from services.console.configuration.export import mailbox_document
 from services.console.configuration.plan import Action, Change, Plan
-from shared.domain.access import SecretFate
+from shared.domain.access import ApiToken, Role, SecretFate
 from shared.domain.catalogue import Catalogue
 from shared.domain.mailbox import Mailbox
+from shared.domain.ticket import Ticket, TicketState
 from shared.store.client import Store
 from shared.store.mailboxes import stored_fields
 
@@ -51,11 +54,41 @@ async def delete_mailbox(store: Store, who: str, mailbox: Mailbox) -> bool:
         return await store.mailboxes.delete(mailbox.name)
 
 
+async def set_state(store: Store, who: str, ticket: Ticket, state: TicketState, at: datetime) -> Ticket:
+    """Close a ticket, or open it again; a ticket that is so already stays as it is, and nothing is recorded."""
+    if ticket.state is state:
+        return ticket
+    move, action = (store.tickets.close, "close") if state is TicketState.CLOSED else (store.tickets.reopen, "reopen")
+    old, new = {"state": ticket.state.value}, {"state": state.value}
+    async with audited(store, who, action, "Ticket", ticket.number, old=old, new=new):
+        await move(ticket.ticket_id, at)
+    return await store.tickets.get(ticket.ticket_id) or ticket
+
+
 async def save_catalogue(store: Store, who: str, old: Catalogue, new: Catalogue) -> Catalogue:
     """Save the whole catalogue over `new.revision`. Raises store Conflict."""
     before, after = (one.model_dump(mode="json", by_alias=True, exclude={"revision"}) for one in (old, new))
     async with audited(store, who, "update", "Catalogue", "catalogue", old=before, new=after):
         return await store.catalogue.save(new)
+
+
+async def create_token(
+    store: Store, who: str, name: str, role: Role, expires_at: datetime | None
+) -> tuple[ApiToken, SecretStr]:
+    """Make an API token; its text is seen this once."""
+    new = {"role": role.value, "expires_at": expires_at.isoformat() if expires_at else None}
+    async with audited(store, who, "create", "ApiToken", name, new=new, secrets={"token": "changed"}):
+        return await store.api_tokens.create(name, role, created_by=who, expires_at=expires_at)
+
+
+async def revoke_token(store: Store, who: str, token_id: str) -> bool:
+    """Close an API token for ever; False if there is none of that id that was open."""
+    found = next((one for one in await store.api_tokens.all() if one.token_id == token_id), None)
+    if found is None or found.revoked_at is not None:
+        return False
+    old = {"token_id": token_id, "role": found.role.value}
+    async with audited(store, who, "revoke", "ApiToken", found.name, old=old, secrets={"token": "removed"}):
+        return await store.api_tokens.revoke(token_id)
 
 
 @asynccontextmanager

@@ -1,12 +1,12 @@
 """Reads what the books are balanced from. Decides nothing.
 
 The system may be working meanwhile, so the order matters: each thing is read before what must already exist because of
-it (sightings, then ledger, then tickets), and what tickets then say of mails is read once more.
+it (sightings, then ledger, then articles, then tickets), and what these then say of mails is read once more.
 """
 
 from collections.abc import AsyncIterator, Iterable
 
-from services.console.books import Facts, LedgerFact, TicketFact
+from services.console.books import ArticleFact, Facts, LedgerFact, TicketFact
 from shared.domain.decision import Kind
 from shared.domain.ledger import LedgerEntry
 from shared.store.client import Store
@@ -21,10 +21,11 @@ async def read_facts(store: Store) -> Facts:
     names = await _mailboxes(store)
     sighted = {name: await store.sightings.mail_ids(name) for name in names}
     ledger = {one.mail_id: one for name in names for one in [fact async for fact in _ledger(store, name)]}
+    articles = tuple([ArticleFact(*one) async for one in store.articles.iter_places()])
     tickets = tuple([_ticket(one) async for one in store.tickets.iter_origins()])
-    ledger |= await _again(store, ledger, tickets)
+    ledger |= await _again(store, ledger, tickets, articles)
     holes = {name: count for name in names if (count := await _holes(store, name))}
-    return Facts(names, sighted, tuple(ledger.values()), tickets, await _owed(store), holes)
+    return Facts(names, sighted, tuple(ledger.values()), tickets, await _owed(store), holes, articles)
 
 
 async def _mailboxes(store: Store) -> tuple[str, ...]:
@@ -45,12 +46,14 @@ async def _ledger(store: Store, mailbox: str) -> AsyncIterator[LedgerFact]:
         yield LedgerFact(row.mail_id, mailbox, row.state, row.kind, row.ticket_id)
 
 
-async def _again(store: Store, ledger: dict[str, LedgerFact], tickets: Iterable[TicketFact]) -> dict[str, LedgerFact]:
-    """The mails whose decision was written between reading the ledger and reading the tickets."""
-    wanted: list[str] = []
+async def _again(
+    store: Store, ledger: dict[str, LedgerFact], tickets: Iterable[TicketFact], articles: Iterable[ArticleFact]
+) -> dict[str, LedgerFact]:
+    """The mails whose decision was written between reading the ledger and reading its effects."""
+    named = [(one.mail_id, Kind.REPLY) for one in articles]
     for ticket in tickets:
-        named = [(ticket.origin_mail_id, Kind.TICKET), *((mail, Kind.DUPLICATE) for mail in ticket.duplicates)]
-        wanted += [mail for mail, kind in named if mail not in ledger or ledger[mail].kind is not kind]
+        named += [(ticket.origin_mail_id, Kind.TICKET), *((mail, Kind.DUPLICATE) for mail in ticket.duplicates)]
+    wanted = [mail for mail, kind in named if mail not in ledger or ledger[mail].kind is not kind]
     return {mail: _fact(entry) for mail, entry in (await store.ledger.get_many(wanted)).items()} if wanted else {}
 
 
@@ -66,6 +69,5 @@ def _ticket(one: TicketOrigin) -> TicketFact:
 
 async def _owed(store: Store) -> int:
     now = await store.server_time()
-    tickets = await store.tickets.pending_outbox(now, OUTBOX_LIMIT)
-    mails = await store.ledger.pending_outbox(now, OUTBOX_LIMIT)
-    return len(tickets) + len(mails)
+    owing = (store.tickets, store.articles, store.ledger)
+    return sum([len(await one.pending_outbox(now, OUTBOX_LIMIT)) for one in owing])

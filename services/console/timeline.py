@@ -1,4 +1,4 @@
-"""What happened to one mail, in order: from its delivery to the event about it. Pure: ledger entry and ticket in."""
+"""What happened to one mail, in order: from its delivery to the event about it. Pure: what was read comes in."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from datetime import datetime
 
 from shared.domain.decision import Decision, Kind, Revisions, Step
 from shared.domain.ledger import LedgerEntry, Replaced, Replay, State
-from shared.domain.ticket import Ticket
+from shared.domain.ticket import Appended, Ticket
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +24,18 @@ class Moment:
 _PUBLISHED = "The event {} was published on the exchange tickets."
 
 
-def timeline(entry: LedgerEntry, ticket: Ticket | None, *, event_owed: bool = False) -> tuple[Moment, ...]:
-    """Every moment, oldest first. `event_owed` says whether its event has not been published yet."""
+def timeline(
+    entry: LedgerEntry, ticket: Ticket | None, *, article: Appended | None = None, event_owed: bool = False
+) -> tuple[Moment, ...]:
+    """Every moment, oldest first. `article` is what a reply became; `event_owed` says whether its event has not been
+    published yet."""
     return (
         *_arrival(entry),
         *(moment for one in entry.history for moment in _replaced(one)),
         *_sent_again(entry),
         *map(_step, entry.trace),
         *_trouble(entry),
-        *_end(entry, ticket, event_owed),
+        *_end(entry, ticket, article, event_owed),
     )
 
 
@@ -98,15 +101,14 @@ def _trouble(entry: LedgerEntry) -> Iterator[Moment]:
         yield Moment("bookkeeper", "next_attempt", "waiting", "It will be tried again then.", entry.next_attempt_at)
 
 
-def _end(entry: LedgerEntry, ticket: Ticket | None, event_owed: bool) -> Iterator[Moment]:
+def _end(entry: LedgerEntry, ticket: Ticket | None, article: Appended | None, event_owed: bool) -> Iterator[Moment]:
     decision = entry.decision
     if decision is None:
         return
     yield _decided(decision)
     if decision.ticket_id is not None:
-        yield _ticket(decision, ticket)
-    if decision.kind in (Kind.TICKET, Kind.REJECTED):
-        yield _event(entry, decision, event_owed)
+        yield _ticket(decision, ticket, article)
+    yield _event(entry, decision, event_owed)
 
 
 def _decided(decision: Decision) -> Moment:
@@ -122,20 +124,38 @@ def _revisions(under: Revisions) -> str:
     return f"{mailbox} and {under.catalogue} of the catalogue" if under.catalogue else mailbox
 
 
-def _ticket(decision: Decision, ticket: Ticket | None) -> Moment:
+def _ticket(decision: Decision, ticket: Ticket | None, article: Appended | None) -> Moment:
     if ticket is None:
         return Moment("ticket_writer", "ticket", "missing", f"{decision.number} is decided but not written yet.")
     if decision.kind is Kind.DUPLICATE:
         return Moment(
             "ticket_writer", "ticket", "counted", f"{ticket.number} counts {len(ticket.duplicates)} duplicate(s)."
         )
+    if decision.kind is Kind.REPLY:
+        return _article(ticket, article)
     place = ticket.classification
     where = ", ".join(f"{name} {value}" for name, value in place.model_dump(mode="json").items() if value)
     return Moment("ticket_writer", "ticket", "written", f"{ticket.number} is there ({where}).", ticket.created_at)
 
 
+def _article(ticket: Ticket, article: Appended | None) -> Moment:
+    if article is None:
+        return Moment("ticket_writer", "article", "missing", f"It is not appended to {ticket.number} yet.")
+    again = " It opened the ticket again." if article.reopened else ""
+    sentence = f"{ticket.number} has it as a {article.article.kind.value}.{again}"
+    return Moment("ticket_writer", "article", "written", sentence, article.at)
+
+
+_EVENTS = {
+    Kind.TICKET: "ticket.created",
+    Kind.REPLY: "ticket.replied",
+    Kind.DUPLICATE: "ticket.duplicate_counted",
+    Kind.REJECTED: "mail.rejected",
+}
+
+
 def _event(entry: LedgerEntry, decision: Decision, event_owed: bool) -> Moment:
-    name = "ticket.created" if decision.kind is Kind.TICKET else "mail.rejected"
+    name = _EVENTS[decision.kind]
     if event_owed or entry.state is not State.DONE:
         return Moment("outbox", name, "owed", f"The event {name} is not published yet; the bookkeeper sends it.")
     return Moment("outbox", name, "published", _PUBLISHED.format(name))

@@ -3,24 +3,29 @@
 A token that the server refuses is thrown away; if it was an old one, a new one is tried at once.
 """
 
-from services.fetcher.errors import AuthenticationRejected, Throttled
-from services.fetcher.ports import Connect, ImapSession, Secrets, Tokens
-from shared.domain.errors import ConfigurationError
+from services.fetcher.errors import AuthenticationRejected, SignInNeeded, Throttled
+from services.fetcher.ports import Connect, ImapSession, PersonTokens, Secrets, Tokens
 from shared.domain.mailbox import Mailbox, OAuth2MicrosoftAuth
+from shared.oauth import errors as oauth
+from shared.oauth.applications import application_of
 from shared.oauth.errors import ProviderUnavailable, SignInRefused
-from shared.oauth.values import Application, Token
+from shared.oauth.values import Token
 from shared.observability.metrics import Metrics
+from shared.sasl.values import Kind, kind_of
 
 PERMISSION = "IMAP.AccessAsApp"
 
 
 class Access:
-    """How mailboxes are opened in this process."""
+    """How mailboxes are opened in this process. `tokens` are applications', `people` those of signed-in persons."""
 
-    def __init__(self, connect: Connect, secrets: Secrets, tokens: Tokens, metrics: Metrics) -> None:
+    def __init__(
+        self, connect: Connect, secrets: Secrets, tokens: Tokens, people: PersonTokens, metrics: Metrics
+    ) -> None:
         self._connect = connect
         self._secrets = secrets
         self._tokens = tokens
+        self._people = people
         self._metrics = metrics
 
     async def open(self, mailbox: Mailbox) -> ImapSession:
@@ -30,37 +35,45 @@ class Access:
         if isinstance(spec.auth, OAuth2MicrosoftAuth):
             return await self._with_token(mailbox, spec.auth)
         password = await self._secrets.reveal(mailbox, "auth.password")
-        return await self._connect(spec.imap, spec.login, password)
+        return await self._connect(spec.imap, spec.login, password, kind=kind_of(spec, "imap"))
 
     async def _with_token(self, mailbox: Mailbox, auth: OAuth2MicrosoftAuth) -> ImapSession:
-        _may_sign_in(mailbox, auth)
         token = await self._token(mailbox, auth)
         try:
             return await self._sign_in(mailbox, token)
         except AuthenticationRejected as error:
             if error.code == "no_common_mechanism":
                 raise
-            self._tokens.forget(mailbox.name)
+            self._forget(mailbox, token)
             if token.fresh:
-                raise _explained(error, token) from None
+                raise _explained(mailbox, error, token) from None
         fresh = await self._token(mailbox, auth)
         try:
             return await self._sign_in(mailbox, fresh)
         except AuthenticationRejected as error:
-            self._tokens.forget(mailbox.name)
-            raise _explained(error, fresh) from None
+            self._forget(mailbox, fresh)
+            raise _explained(mailbox, error, fresh) from None
 
     async def _sign_in(self, mailbox: Mailbox, token: Token) -> ImapSession:
         spec = mailbox.spec
-        return await self._connect(spec.imap, spec.login, token.secret, mechanism="xoauth2")
+        return await self._connect(spec.imap, spec.login, token.secret, kind=Kind.TOKEN)
+
+    def _forget(self, mailbox: Mailbox, token: Token) -> None:
+        if mailbox.spec.delegated is None:
+            self._tokens.forget(mailbox.name)
+        else:
+            self._people.forget(mailbox.name, token)
 
     async def _token(self, mailbox: Mailbox, auth: OAuth2MicrosoftAuth) -> Token:
-        secret = await self._secrets.reveal(mailbox, "auth.client_secret")
-        application = Application(auth.tenant_id, auth.client_id, secret, auth.authority)
+        application = await application_of(mailbox, auth, self._secrets.reveal)
         try:
-            token = await self._tokens.application_token(mailbox.name, application)
+            if mailbox.spec.delegated is None:
+                token = await self._tokens.application_token(mailbox.name, application)
+            else:
+                token = await self._people.token(mailbox, application)
         except SignInRefused as error:
-            raise AuthenticationRejected(error.what, where=error.where, remedy=error.remedy, code=error.code) from None
+            kind = SignInNeeded if isinstance(error, oauth.SignInNeeded) else AuthenticationRejected
+            raise kind(error.what, where=error.where, remedy=error.remedy, code=error.code) from None
         except ProviderUnavailable as error:
             if not error.seconds:
                 raise
@@ -69,18 +82,14 @@ class Access:
         return token
 
 
-def _may_sign_in(mailbox: Mailbox, auth: OAuth2MicrosoftAuth) -> None:
-    if auth.flow != "application":
-        raise ConfigurationError(
-            "this version signs in to Microsoft as an application only",
-            where=f"mailbox {mailbox.name}, auth.flow",
-            remedy="use auth.flow application, with a client secret",
-            code="auth_type_not_supported",
+def _explained(mailbox: Mailbox, error: AuthenticationRejected, token: Token) -> AuthenticationRejected:
+    """The refusal, with the reason where the token itself shows it; other words where a person signed in."""
+    if mailbox.spec.delegated is not None and error.code == "token_refused":
+        remedy = (
+            "the account that signed in needs full access to this mailbox (Add-MailboxPermission), and the mailbox "
+            "needs IMAP switched on (Set-CASMailbox -ImapEnabled $true); or sign in as another account"
         )
-
-
-def _explained(error: AuthenticationRejected, token: Token) -> AuthenticationRejected:
-    """The refusal, with the reason where the token itself shows it."""
+        return AuthenticationRejected(error.what, where=error.where, remedy=remedy, code=error.code)
     if token.roles is None or PERMISSION in token.roles:
         return error
     return AuthenticationRejected(

@@ -18,6 +18,7 @@ from shared.domain.errors import Transient
 from shared.domain.mailbox import Mailbox
 from shared.domain.mailbox_runtime import Lease
 from shared.oauth.authorities import Authorities
+from shared.oauth.delegated import DelegatedTokens
 from shared.oauth.settings import OAuthSettings
 from shared.oauth.tokens import MicrosoftTokens
 from shared.runtime.process import Process
@@ -31,9 +32,12 @@ async def main(process: Process) -> None:
     """Run until the process drains."""
     settings = read(FetcherSettings, process.environ)
     oauth = read(OAuthSettings, process.environ)
-    tokens = MicrosoftTokens(Authorities.of(oauth), process.clock, oauth.timeout_seconds)
+    authorities = Authorities.of(oauth)
+    tokens = MicrosoftTokens(authorities, process.clock, oauth.timeout_seconds)
     async with doors(process) as open_doors:
-        follower = compose(open_doors, settings, tokens)
+        sign_ins = open_doors.store.sign_ins
+        people = DelegatedTokens(authorities, process.clock, sign_ins, oauth.timeout_seconds)
+        follower = compose(open_doors, settings, tokens, people)
         try:
             while not process.draining.is_set():
                 await (_look(open_doors, follower) if process.allowed.is_set() else follower.stop())
@@ -41,13 +45,14 @@ async def main(process: Process) -> None:
                 await process.pause(settings.follow_seconds)
         finally:
             await follower.stop()
+            await people.close()
             tokens.close()
 
 
-def compose(open_doors: Doors, settings: FetcherSettings, tokens: MicrosoftTokens) -> Follower:
+def compose(open_doors: Doors, settings: FetcherSettings, tokens: MicrosoftTokens, people: DelegatedTokens) -> Follower:
     """The follower with everything under it."""
     process, store = open_doors.process, open_doors.store
-    tools = _tools(open_doors, settings, tokens)
+    tools = _tools(open_doors, settings, tokens, people)
 
     def start(mailbox: Mailbox, lease: Lease) -> Watch:
         return Watch(tools, mailbox, lease)
@@ -56,13 +61,13 @@ def compose(open_doors: Doors, settings: FetcherSettings, tokens: MicrosoftToken
     return Follower(name, store.runtime, process.clock, tools.ttl, start)
 
 
-def _tools(open_doors: Doors, settings: FetcherSettings, tokens: MicrosoftTokens) -> Tools:
+def _tools(open_doors: Doors, settings: FetcherSettings, tokens: MicrosoftTokens, people: DelegatedTokens) -> Tools:
     process, store = open_doors.process, open_doors.store
     largest = settings.mail_bytes_max + settings.batch_bytes
     patience = Patience(connect=settings.connect_seconds, command=settings.command_seconds, max_literal=largest)
     return Tools(
         books=store,
-        access=Access(Opener(patience), store.secrets, tokens, process.metrics),
+        access=Access(Opener(patience), store.secrets, tokens, people, process.metrics),
         intake=Intake(store, MailPublisher(open_doors.broker), process.clock),
         clock=process.clock,
         metrics=process.metrics,

@@ -11,6 +11,7 @@ from services.fetcher.errors import (
     CertificateRejected,
     EncryptionMissing,
     FolderMissing,
+    SignInNeeded,
     Throttled,
 )
 from services.fetcher.ports import Outline, Selected
@@ -18,8 +19,11 @@ from shared.domain import identity
 from shared.domain.errors import BrokerUnavailable, ConfigurationError, StoreUnavailable
 from shared.domain.mailbox import StartFrom
 from shared.domain.mailbox_runtime import Cursor
+from shared.domain.sign_in import SignIn
 
 LONGEST_THROTTLE = 3600.0
+SIGN_IN_SECONDS = 3600.0
+"""How often a mailbox that waits for a person's sign-in says so again. Nobody is asked for a token meanwhile."""
 PERSON_SECONDS = 60.0
 OURS_SECONDS = 10.0
 """The longest wait for our own store or broker: the mail server is not to blame and need not be spared."""
@@ -40,6 +44,8 @@ def pause(error: Exception, attempt: int, chance: float, after_rejection: float)
     is tried at once anyway.
     """
     match error:
+        case SignInNeeded():
+            return SIGN_IN_SECONDS
         case AuthenticationRejected():
             return after_rejection
         case Throttled(seconds=seconds):
@@ -50,6 +56,16 @@ def pause(error: Exception, attempt: int, chance: float, after_rejection: float)
             return backoff(attempt, chance, OURS_SECONDS)
         case _:
             return backoff(attempt, chance)
+
+
+def may_go_on(error: Exception, before: SignIn, now: SignIn) -> bool:
+    """Whether a mailbox need not wait any longer after this error, because a person has signed in since.
+
+    `before` is how it was signed in when the attempt began that ended so.
+    """
+    if isinstance(error, SignInNeeded):
+        return not now.needed
+    return now.first_rev != before.first_rev and not now.needed
 
 
 def first_cursor(

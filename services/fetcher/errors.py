@@ -8,6 +8,7 @@
     └── LeaseLost            another fetcher has the mailbox now
     Permanent
     ├── AuthenticationRejected   proven: user name or password is refused
+    │   └── SignInNeeded         only a person who signs in (again) can mend it
     ├── CertificateRejected      the server's certificate does not verify
     ├── EncryptionMissing        the server offers no TLS where TLS was asked for
     └── FolderMissing            the folder does not exist
@@ -58,6 +59,12 @@ class AuthenticationRejected(Permanent):
     """The server refused this user name and password."""
 
     code = "authentication_rejected"
+
+
+class SignInNeeded(AuthenticationRejected):
+    """Nobody has signed in, or the sign-in works no more. Waited for, not tried again."""
+
+    code = "sign_in_needed"
 
 
 class CertificateRejected(Permanent):

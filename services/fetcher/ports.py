@@ -12,10 +12,9 @@ from shared.domain.ledger import LedgerEntry
 from shared.domain.mailbox import Imap, Mailbox
 from shared.domain.mailbox_runtime import Cursor, Lease, MailboxStatus
 from shared.domain.sighting import Sighting
+from shared.domain.sign_in import SignIn
 from shared.oauth.values import Application, Token
-
-Mechanism = Literal["password", "xoauth2"]
-"""What a secret is: a password (the strongest way the server offers), or an access token."""
+from shared.sasl.values import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +127,10 @@ class ImapSession(Protocol):
 
 
 class Connect(Protocol):
-    """Opens a session: connect, TLS, greeting, login, capabilities. `secret` is a password, or an access token."""
+    """Opens a session: connect, TLS, greeting, login, capabilities. `kind` says what `secret` is: a password, to be
+    used the strongest way that the server offers, or an access token."""
 
-    async def __call__(
-        self, imap: Imap, login: str, secret: SecretStr, *, mechanism: Mechanism = "password"
-    ) -> ImapSession: ...
+    async def __call__(self, imap: Imap, login: str, secret: SecretStr, *, kind: Kind = Kind.BASIC) -> ImapSession: ...
 
 
 class Tokens(Protocol):
@@ -145,6 +143,24 @@ class Tokens(Protocol):
     def forget(self, mailbox: str) -> None:
         """The server refuses the last one."""
         ...
+
+
+class PersonTokens(Protocol):
+    """Access tokens on behalf of people who signed in."""
+
+    async def token(self, mailbox: Mailbox, application: Application) -> Token:
+        """One that is good for a while. Raises the errors of `shared.oauth.errors`."""
+        ...
+
+    def forget(self, mailbox: str, token: Token) -> None:
+        """The server refuses this one."""
+        ...
+
+
+class SignIns(Protocol):
+    """People's sign-ins, as far as the fetcher looks at them."""
+
+    async def state(self, mailbox: Mailbox) -> SignIn: ...
 
 
 class Clock(Protocol):
@@ -215,6 +231,8 @@ class Books(Protocol):
 
     @property
     def secrets(self) -> Secrets: ...
+    @property
+    def sign_ins(self) -> SignIns: ...
     @property
     def ledger(self) -> Ledger: ...
     @property

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import structlog
 
-from services.fetcher.errors import AuthenticationRejected
+from services.fetcher.errors import AuthenticationRejected, SignInNeeded
 from services.fetcher.ports import Clock, Runtime
 from shared.contracts.messages import EmailFetched
-from shared.domain.errors import AutomatorError, ConfigurationError, Permanent, Transient
+from shared.domain.errors import AutomatorError, ConfigurationError, Permanent, StoreUnavailable, Transient
 from shared.domain.mailbox_runtime import MailboxStatus, Phase
 from shared.observability.metrics import Metrics
 
@@ -36,6 +36,7 @@ class Report:
     async def connected(self, messages: int) -> None:
         """Logged in, the folder is open and holds so many mails."""
         self._metrics.mailbox_up.labels(self._mailbox).set(1)
+        self._metrics.mailbox_sign_in_needed.labels(self._mailbox).set(0)
         log.info("mailbox_connected", mailbox=self._mailbox, messages=messages)
         self._status = self._status.model_copy(update={"connected_at": self._clock.now(), "server_messages": messages})
         await self._now(Phase.FETCHING)
@@ -54,6 +55,8 @@ class Report:
         metrics = self._metrics
         metrics.mailbox_up.labels(self._mailbox).set(0)
         metrics.imap_reconnects.labels(error.code).inc()
+        if not isinstance(error, StoreUnavailable):
+            metrics.mailbox_sign_in_needed.labels(self._mailbox).set(isinstance(error, SignInNeeded))
         if isinstance(error, AuthenticationRejected):
             metrics.mailbox_auth_failures.labels(self._mailbox).inc()
         log.warning(
@@ -66,6 +69,11 @@ class Report:
         """Nobody reads the mailbox now, and why."""
         self._metrics.mailbox_up.labels(self._mailbox).set(0)
         await self._now(Phase.STOPPED, code, sentence)
+
+    def left(self) -> None:
+        """This process does not read the mailbox any more: whoever does speaks for it."""
+        self._metrics.mailbox_up.labels(self._mailbox).set(0)
+        self._metrics.mailbox_sign_in_needed.labels(self._mailbox).set(0)
 
     def lag(self, mails: int) -> None:
         """So many mails are listed and not ours yet."""

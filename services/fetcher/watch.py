@@ -22,15 +22,18 @@ from services.fetcher.leases import LeaseKeeper
 from services.fetcher.ports import Books, Clock, ImapSession, Selected
 from services.fetcher.report import Report
 from services.fetcher.troubles import Troubles
-from shared.domain.errors import AutomatorError
+from shared.domain.errors import AutomatorError, Permanent, Transient
 from shared.domain.mailbox import Mailbox
 from shared.domain.mailbox_runtime import Lease, Phase
+from shared.domain.sign_in import SignIn
 from shared.observability.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
 GOOD_SECONDS = 60.0
 """A session that lasted as long starts the back-off anew."""
+LOOK_SECONDS = 2.0
+"""How often a mailbox that cannot be opened looks whether a person has signed in."""
 IDLE_SECONDS = 9 * 60.0
 """IDLE is renewed at least this often: network address translation and some servers forget sooner than 29 minutes."""
 PENDING_SECONDS = (1.0, 15.0)
@@ -80,6 +83,7 @@ class Watch:
             for end in ends:
                 if isinstance(end, AutomatorError):
                     log.warning("mailbox_given_up", mailbox=self.mailbox.name, error=end.line())
+            self.report.left()
             await self._keeper.release()
 
     async def _serve(self) -> None:
@@ -87,13 +91,34 @@ class Watch:
         clock = self._tools.clock
         while True:
             self._good_at = float("inf")
+            signed_in = await self._signed_in()
             error = await self._connection()
             attempt = 0 if clock.monotonic() - self._good_at > GOOD_SECONDS else attempt
             chance = random.random()  # noqa: S311 - jitter
             seconds = decide.pause(error, attempt, chance, self._tools.after_rejection)
             await self.report.troubled(error, seconds)
-            await asyncio.sleep(seconds)
+            await self._rest(error, signed_in, seconds)
             attempt += 1
+
+    async def _rest(self, error: AutomatorError, before: SignIn | None, seconds: float) -> None:
+        """Until the next try is due. Where only a person can help, a sign-in ends it at once."""
+        until = self._tools.clock.monotonic() + seconds
+        looks = self.mailbox.spec.delegated is not None and isinstance(error, Permanent)
+        while (left := until - self._tools.clock.monotonic()) > 0:
+            await asyncio.sleep(min(left, LOOK_SECONDS) if looks else left)
+            now = await self._signed_in() if looks else None
+            before = before or now
+            if before is not None and now is not None and decide.may_go_on(error, before, now):
+                return
+
+    async def _signed_in(self) -> SignIn | None:
+        """How a person is signed in; None if nobody has to be, or if the store does not tell now."""
+        if self.mailbox.spec.delegated is None:
+            return None
+        try:
+            return await self._tools.books.sign_ins.state(self.mailbox)
+        except Transient:
+            return None
 
     async def _connection(self) -> AutomatorError:
         """One connection, from its start to the error that ends it."""

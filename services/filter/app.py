@@ -28,10 +28,12 @@ async def main(process: Process) -> None:
                 store.fingerprints,
                 open_doors.configuration,
                 process.clock,
-                settings.event_source,
+                open_doors.event_source,
                 await store.mark_keys.marks(),
             )
             lane = Lane("filter", topology.FILTER, settings.window, settings.batch)
-            await Consumer(process, open_doors.broker, lane, EmailFetched, handler, store.ledger).run()
+            await Consumer(
+                process, open_doors.broker, lane, EmailFetched, handler, store.ledger, open_doors.event_source
+            ).run()
     finally:
         await parser.close()

@@ -3,7 +3,6 @@
 Gather (raw, parse, configuration, fingerprints) -> decide (pure) -> apply (decisions by compare-and-set).
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,12 +15,13 @@ from shared.broker.topology import MAIL
 from shared.contracts.codec import encode
 from shared.contracts.events import mail_rejected
 from shared.contracts.messages import EmailAccepted, EmailFetched
-from shared.domain.decision import Decision, Kind, Reason, Revisions, Step, Verdict
+from shared.domain.decision import Decision, Kind, Reason, Revisions, Step, Verdict, by_version
 from shared.domain.email import Email
 from shared.domain.errors import AutomatorError, Permanent
 from shared.domain.ledger import DecisionWrite
 from shared.domain.mailbox import Mailbox, Module
 from shared.domain.marks import Marks
+from shared.domain.ticket import OutboxEvent
 from shared.mail.flags import Flag
 from shared.runtime.consume import Outcome
 from shared.store.fingerprints import Claim
@@ -85,11 +85,12 @@ class Filter:
 
     async def settle(self, messages: Sequence[EmailFetched], outcomes: Sequence[Result]) -> None:
         """Note in the ledger that the events of rejections have been published."""
-        rejected: defaultdict[int, list[str]] = defaultdict(list)
-        for message, outcome in zip(messages, outcomes, strict=True):
-            if isinstance(outcome, Outcome) and outcome.label == Kind.REJECTED.value and outcome.publish:
-                rejected[message.decision_version].append(message.mail_id)
-        for version, mail_ids in rejected.items():
+        rejected = [
+            (message.mail_id, message.decision_version)
+            for message, outcome in zip(messages, outcomes, strict=True)
+            if isinstance(outcome, Outcome) and outcome.label == Kind.REJECTED.value and outcome.publish
+        ]
+        for version, mail_ids in by_version(rejected).items():
             await self._ledger.mark_done(mail_ids, version)
 
     async def _parse(self, messages: Sequence[EmailFetched]) -> list[tuple[EmailFetched, Email | AutomatorError]]:
@@ -149,7 +150,7 @@ class Filter:
         standing = await self._ledger.decide_many(list(writes.values())) if writes else {}
         known = await self._ledger.get_many(writes.keys() - standing.keys()) if len(standing) < len(writes) else {}
         return dict.fromkeys(known, _SUPERSEDED) | {
-            one.message.mail_id: _result(one, standing.get(one.message.mail_id), writes.get(one.message.mail_id))
+            one.message.mail_id: self._result(one, one.message.mail_id in writes, standing.get(one.message.mail_id))
             for one in judged
             if one.message.mail_id not in known
         }
@@ -164,10 +165,23 @@ class Filter:
             version=message.decision_version,
             decided_at=self._clock.now(),
         )
-        event = mail_rejected(
+        event = self._event(one, decision)
+        return DecisionWrite(mail_id=message.mail_id, decision=decision, trace=judgement.trace, outbox=(event,))
+
+    def _event(self, one: Judged, decision: Decision) -> OutboxEvent:
+        message = one.message
+        return mail_rejected(
             message.mail_id, message.mailbox, one.email.message_id, message.received_at, decision, self._source
         )
-        return DecisionWrite(mail_id=message.mail_id, decision=decision, trace=judgement.trace, outbox=(event,))
+
+    def _result(self, one: Judged, rejected: bool, standing: Decision | None) -> Result:
+        """What becomes of a mail. A decision that was there before stands, whatever the rules say today, and the event
+        tells of the one that stands."""
+        if rejected and standing is None:
+            return Permanent("the ledger does not know this mail", code="unknown_mail")
+        if standing is not None and standing.kind is Kind.REJECTED:
+            return Outcome(Kind.REJECTED.value, standing.reason.value, (owed(self._event(one, standing)),))
+        return Outcome("accepted", "", (Outgoing(MAIL, EmailAccepted.TYPE, encode(_accepted(one))),))
 
 
 def _marked(email: Email | AutomatorError, message: EmailFetched, raw: bytes) -> Email | AutomatorError:
@@ -194,20 +208,6 @@ _MAILBOX_DELETED = FilterDecision(
         ),
     ),
 )
-
-
-def _result(one: Judged, standing: Decision | None, written: DecisionWrite | None) -> Result:
-    """What becomes of a mail. A decision that was there before stands, whatever the rules say today.
-
-    The event of a rejection that somebody else wrote with another reason is left to the bookkeeper.
-    """
-    if written is not None and standing is None:
-        return Permanent("the ledger does not know this mail", code="unknown_mail")
-    if written is not None and standing is not None and standing.kind is Kind.REJECTED:
-        wanted = written.decision
-        ours = written.outbox if (standing.reason, standing.version) == (wanted.reason, wanted.version) else ()
-        return Outcome(Kind.REJECTED.value, standing.reason.value, tuple(owed(event) for event in ours))
-    return Outcome("accepted", "", (Outgoing(MAIL, EmailAccepted.TYPE, encode(_accepted(one))),))
 
 
 def _trace(one: Judged) -> tuple[Step, ...]:

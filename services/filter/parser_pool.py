@@ -169,7 +169,8 @@ class _Worker:
 
     @classmethod
     async def start(cls, seconds: float) -> "_Worker":
-        """A process that has said it is ready. Raises ParserUnavailable if it does not."""
+        """A process that has said it is ready; it inherits no environment, where secrets are. Raises ParserUnavailable
+        if it does not."""
         root = Path(services.__file__).parent.parent
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -177,6 +178,7 @@ class _Worker:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             cwd=root,
+            env={},
         )
         worker = cls(process, seconds)
         try:

@@ -3,8 +3,6 @@
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.contracts.events import DEFAULT_SOURCE
-
 
 class FilterSettings(BaseSettings):
     """Messages held, mails per batch, and parser processes (0: one per core)."""
@@ -14,4 +12,3 @@ class FilterSettings(BaseSettings):
     window: int = Field(default=300, ge=1, le=2000)
     batch: int = Field(default=100, ge=1, le=500)
     parsers: int = Field(default=0, ge=0, le=64)
-    event_source: str = DEFAULT_SOURCE

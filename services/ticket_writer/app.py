@@ -1,5 +1,7 @@
 """Composes the ticket writer: settings, doors, handler, consume loop."""
 
+from datetime import timedelta
+
 from services.ticket_writer.handler import TicketWriter
 from services.ticket_writer.settings import TicketWriterSettings
 from shared.broker import topology
@@ -16,7 +18,15 @@ async def main(process: Process) -> None:
     async with doors(process) as open_doors:
         store = open_doors.store
         handler = TicketWriter(
-            store.ledger, store.tickets, store.counters, process.clock, process.metrics, settings.event_source
+            store,
+            open_doors.configuration,
+            await store.mark_keys.marks(),
+            process.clock,
+            process.metrics,
+            open_doors.event_source,
+            timedelta(seconds=settings.parent_wait_seconds),
         )
         lane = Lane("ticket_writer", topology.TICKET_WRITER, settings.window, settings.batch)
-        await Consumer(process, open_doors.broker, lane, EmailClassified, handler, store.ledger).run()
+        await Consumer(
+            process, open_doors.broker, lane, EmailClassified, handler, store.ledger, open_doors.event_source
+        ).run()

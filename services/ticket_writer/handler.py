@@ -1,151 +1,225 @@
-"""Writes decisions, tickets and the events they owe, in the order that survives a kill at any instruction.
+"""Writes decisions, tickets, articles and the events they owe, in the order that survives a kill at any instruction.
 
-Decision by compare-and-set -> ticket with its outbox -> ledger done -> publish (the consume loop) -> mark published.
+Decision by compare-and-set -> closed ticket opened again -> ticket or article with its outbox -> ledger done -> publish
+(the consume loop) -> mark published. A duplicate is done only once its event is published: it is owed by the ledger.
 A decision that is already there is executed, whoever took it.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from services.ticket_writer import decide
-from services.ticket_writer.ports import Clock, Counters, Ledger, Tickets
-from shared.broker.messages import owed
+from services.ticket_writer.conversation import Belonging, End, Facts, belongs
+from services.ticket_writer.effects import Effects, Result
+from services.ticket_writer.lookups import Known, look_up
+from services.ticket_writer.ports import Clock, Configuration, Store
+from shared.contracts.events import ticket_duplicate_counted
 from shared.contracts.messages import EmailClassified
 from shared.domain import identity
-from shared.domain.decision import Decision, Kind
-from shared.domain.errors import AutomatorError, Permanent, Transient
-from shared.domain.ledger import DecisionWrite, State
-from shared.domain.mailbox import Module
+from shared.domain.decision import Decision, Kind, Step
+from shared.domain.errors import Permanent, Transient
+from shared.domain.ledger import DecisionWrite, LedgerEntry, State
+from shared.domain.mailbox import Module, Replies
+from shared.domain.marks import Marks
 from shared.domain.ticket import Ticket
 from shared.observability.metrics import Metrics
-from shared.runtime.consume import Outcome
+from shared.runtime.consume import IN_QUARANTINE, MAX_ATTEMPTS, Outcome
 
-Result = Outcome | AutomatorError
+PATIENCE = timedelta(minutes=2)
+_WAITS = MAX_ATTEMPTS - 3
+"""A reply that was put off this often waits no longer: it must not end in quarantine for waiting."""
 
-_IN_QUARANTINE = Outcome("quarantined", "in_quarantine")
-"""A message of a mail that was quarantined meanwhile: nothing is done until somebody replays it."""
+_SUPERSEDED = Outcome("superseded", "superseded")
+"""A message of a mail that was replayed meanwhile: it decides nothing, waits for nothing and takes no number."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """A mail that waits for others. Not `firm`: only because one of them is in the same batch."""
+
+    error: Transient
+    awaits: frozenset[str]
+    firm: bool = True
+
+
+@dataclass(slots=True)
+class _Round:
+    """What one look at some mails gave: decisions that stand, decisions to be written, mails that open something."""
+
+    known: Known
+    results: dict[str, Result] = field(default_factory=dict[str, Result])
+    waits: dict[str, _Wait] = field(default_factory=dict[str, _Wait])
+    standing: dict[str, Decision] = field(default_factory=dict[str, Decision])
+    writes: list[DecisionWrite] = field(default_factory=list[DecisionWrite])
+    opening: list[tuple[EmailClassified, Belonging]] = field(default_factory=list[tuple[EmailClassified, Belonging]])
+    matched: dict[str, Belonging] = field(default_factory=dict[str, Belonging])
 
 
 class TicketWriter:
     """The handler of email.classified."""
 
     def __init__(
-        self, ledger: Ledger, tickets: Tickets, counters: Counters, clock: Clock, metrics: Metrics, event_source: str
+        self,
+        store: Store,
+        configuration: Configuration,
+        marks: Marks,
+        clock: Clock,
+        metrics: Metrics,
+        event_source: str,
+        patience: timedelta = PATIENCE,
     ) -> None:
-        self._ledger = ledger
-        self._tickets = tickets
-        self._counters = counters
+        self._store = store
+        self._configuration = configuration
+        self._marks = marks
         self._clock = clock
         self._metrics = metrics
         self._source = event_source
+        self._patience = patience
+        self._effects = Effects(store, configuration, marks, event_source)
 
     async def handle(self, messages: Sequence[EmailClassified]) -> Sequence[Result]:
-        """Decide and write. Mails that open tickets go first, so that a repeat finds the ticket of its own batch."""
+        """Decide and write, in rounds: what waits for a mail of its own batch is looked at again once that has its
+        ticket. What still waits in the end, and only for its batch, goes on without."""
         unique = {mail.mail_id: mail for mail in messages}
         results: dict[str, Result] = {}
-        opening = [mail for mail in unique.values() if mail.duplicate_of is None]
-        repeating = [mail for mail in unique.values() if mail.duplicate_of is not None]
-        for part in (opening, repeating):
-            if part:
-                results |= await self._write(part)
+        waits: dict[str, _Wait] = {}
+        pending, here = list(unique.values()), frozenset(unique)
+        while pending:
+            found = await self._write(pending, here)
+            moved = {mail.mail_id for mail in pending} - found.waits.keys()
+            waits = {key: one for key, one in waits.items() if key not in moved} | found.waits
+            results |= found.results
+            pending = [unique[key] for key, one in waits.items() if one.awaits & moved]
+            if not pending and here:
+                pending, here = [unique[key] for key, one in waits.items() if not one.firm], frozenset[str]()
+        self._metrics.reply_waits.inc(sum(one.error.code == _PARENT_IN_FLIGHT for one in waits.values()))
+        results |= {key: one.error for key, one in waits.items()}
         return [results[mail.mail_id] for mail in messages]
 
     async def settle(self, messages: Sequence[EmailClassified], outcomes: Sequence[Result]) -> None:
-        """Note on the tickets that their events have been published."""
-        published = [
-            identity.ticket_id(mail.mail_id)
-            for mail, outcome in zip(messages, outcomes, strict=True)
-            if isinstance(outcome, Outcome) and outcome.publish
-        ]
-        if published:
-            await self._tickets.mark_published(published)
+        """Note that the events have been published."""
+        await self._effects.settle(messages, outcomes)
 
-    async def _write(self, mails: Sequence[EmailClassified]) -> dict[str, Result]:
-        wanted = [mail.mail_id for mail in mails] + [mail.duplicate_of for mail in mails if mail.duplicate_of]
-        entries = await self._ledger.get_many(wanted)
-        results: dict[str, Result] = {}
-        decisions: dict[str, Decision] = {}
-        opening: list[EmailClassified] = []
-        writes: list[DecisionWrite] = []
+    async def _write(self, mails: Sequence[EmailClassified], here: frozenset[str]) -> _Round:
+        """Judge mails, write what is decided, execute it. `here` are the mails of the batch."""
+        found = _Round(await look_up(self._store, self._marks, mails))
         for mail in mails:
-            entry = entries.get(mail.mail_id)
-            original = decide.original_of(mail, entries.get(mail.duplicate_of)) if mail.duplicate_of else None
-            if entry is None:
-                results[mail.mail_id] = Permanent("the ledger does not know this mail", code="unknown_mail")
-            elif entry.state is State.QUARANTINED:
-                results[mail.mail_id] = _IN_QUARANTINE
-            elif entry.decision is not None and entry.state is State.STORED:
-                # Replayed from quarantine: the decision it had stands again by being written again.
-                writes.append(_write_of(mail, entry.decision))
-            elif entry.decision is not None:
-                decisions[mail.mail_id] = entry.decision
-            elif isinstance(original, AutomatorError):
-                results[mail.mail_id] = original
-            elif original is None:
-                opening.append(mail)
-            else:
-                writes.append(_write_of(mail, decide.repeats(mail, original, self._clock.now())))
-        writes += await self._open(opening)
-        if writes:
-            standing = await self._ledger.decide_many(writes)
-            self._count_opened(writes, standing)
-            decisions |= standing
-        results |= await self._apply([mail for mail in mails if mail.mail_id in decisions], decisions)
-        return {mail.mail_id: results.get(mail.mail_id, _IN_QUARANTINE) for mail in mails}
+            await self._judge(mail, here, found)
+        found.writes += await self._open(found)
+        if found.writes:
+            standing = await self._store.ledger.decide_many(found.writes)
+            self._count(found, standing)
+            found.standing |= standing
+        decided = [mail for mail in mails if mail.mail_id in found.standing]
+        found.results |= await self._effects.execute(decided, found.standing, found.known.tickets)
+        for mail in mails:
+            if mail.mail_id not in found.waits:
+                found.results.setdefault(mail.mail_id, IN_QUARANTINE)
+        return found
 
-    def _count_opened(self, writes: Sequence[DecisionWrite], standing: Mapping[str, Decision]) -> None:
-        """Count what this writer opened: not what somebody else decided, nor what is executed again."""
-        for write in writes:
-            won, ours = standing.get(write.mail_id), write.decision
-            if won is not None and ours.kind is Kind.TICKET and won.number == ours.number:
-                self._metrics.tickets_created.labels(ours.module or "").inc()
+    async def _judge(self, mail: EmailClassified, here: frozenset[str], found: _Round) -> None:
+        entry = found.known.entries.get(mail.mail_id)
+        if entry is None:
+            found.results[mail.mail_id] = Permanent("the ledger does not know this mail", code="unknown_mail")
+        elif entry.state is State.QUARANTINED:
+            found.results[mail.mail_id] = IN_QUARANTINE
+        elif entry.decision is not None and entry.state is State.STORED:
+            # Replayed from quarantine: the decision it had stands again by being written again.
+            found.writes.append(_write_of(mail, entry.decision))
+        elif entry.decision is not None:
+            found.standing[mail.mail_id] = entry.decision
+        elif entry.version != mail.decision_version:
+            found.results[mail.mail_id] = _SUPERSEDED
+        else:
+            await self._decide(mail, entry, here, found)
 
-    async def _open(self, mails: Sequence[EmailClassified]) -> list[DecisionWrite]:
+    async def _decide(self, mail: EmailClassified, entry: LedgerEntry, here: frozenset[str], found: _Round) -> None:
+        belonging = await self._belonging(mail, entry, here, found.known)
+        original = self._original(mail, found.known)
+        if isinstance(original, Transient):
+            found.waits[mail.mail_id] = _Wait(original, frozenset({mail.duplicate_of or ""}))
+        elif original is not None and (belonging.ticket is None or belonging.ticket.ticket_id == original.ticket_id):
+            found.writes.append(self._repeat(mail, original))
+        elif belonging.end is End.WAIT:
+            found.waits[mail.mail_id] = _Wait(_waiting(mail), belonging.awaits, self._patient(entry))
+        elif belonging.ticket is not None:
+            note = belonging.end is End.NOTE
+            decision = decide.appends(mail, belonging.ticket, note=note, now=self._now())
+            found.matched[mail.mail_id] = belonging
+            found.writes.append(_write_of(mail, decision, belonging.step))
+        else:
+            found.opening.append((mail, belonging))
+
+    async def _belonging(
+        self, mail: EmailClassified, entry: LedgerEntry, here: frozenset[str], known: Known
+    ) -> Belonging:
+        mailbox = await self._configuration.mailbox(mail.mailbox)
+        facts = Facts(
+            marks=known.marks.get(mail.mail_id, ()),
+            tickets=known.tickets,
+            known=known.mails,
+            to_closed=(mailbox.spec.replies if mailbox else Replies()).to_closed,
+            patient=self._patient(entry),
+            here=here,
+        )
+        return belongs(mail, facts)
+
+    def _original(self, mail: EmailClassified, known: Known) -> Ticket | Transient | None:
+        if mail.duplicate_of is None:
+            return None
+        return decide.original_of(mail, known.entries.get(mail.duplicate_of), known.tickets)
+
+    def _patient(self, entry: LedgerEntry) -> bool:
+        return entry.attempts < _WAITS and self._clock.now() - entry.stored_at < self._patience
+
+    def _repeat(self, mail: EmailClassified, original: Ticket) -> DecisionWrite:
+        decision = decide.repeats(mail, original, self._now())
+        event = ticket_duplicate_counted(
+            original, mail.mail_id, mail.received_at, decision.decided_at, source=self._source
+        )
+        return _write_of(mail, decision).model_copy(update={"outbox": (event,)})
+
+    async def _open(self, found: _Round) -> list[DecisionWrite]:
         """Decisions for mails that open something, with numbers taken in one step per module."""
-        counts = Counter(mail.module for mail in mails)
-        first = {module: await self._counters.take(module.value, count) for module, count in counts.items()}
+        counts = Counter(mail.module for mail, _ in found.opening)
+        first = {module: await self._store.counters.take(module.value, count) for module, count in counts.items()}
         numbers: dict[Module, Iterator[int]] = {
             module: iter(range(first[module], first[module] + n)) for module, n in counts.items()
         }
+        now = self._now()
+        writes: list[DecisionWrite] = []
+        for mail, belonging in found.opening:
+            number = identity.number(mail.module.prefix, next(numbers[mail.module]))
+            writes.append(_write_of(mail, decide.opens(mail, number, now, belonging.related), belonging.step))
+        return writes
+
+    def _count(self, found: _Round, standing: Mapping[str, Decision]) -> None:
+        """Count what this writer decided: not what somebody else did, nor what is executed again."""
+        for write in found.writes:
+            won, ours = standing.get(write.mail_id), write.decision
+            belonging = found.matched.get(write.mail_id)
+            if won is not None and won.kind is Kind.TICKET and won.number == ours.number:
+                self._metrics.tickets_created.labels(ours.module or "").inc()
+            elif won == ours and belonging is not None:
+                self._metrics.articles_appended.labels(belonging.end.value, belonging.matched_by).inc()
+
+    def _now(self) -> datetime:
+        """To the millisecond, as the store keeps it: what is written now and executed later is the same."""
         now = self._clock.now()
-        return [
-            _write_of(mail, decide.opens(mail, identity.number(mail.module.prefix, next(numbers[mail.module])), now))
-            for mail in mails
-        ]
-
-    async def _apply(self, mails: Sequence[EmailClassified], decisions: Mapping[str, Decision]) -> dict[str, Result]:
-        """Execute decisions, whoever took them; every effect is idempotent."""
-        tickets = {
-            mail.mail_id: decide.ticket(mail, decisions[mail.mail_id], self._source)
-            for mail in mails
-            if decisions[mail.mail_id].kind is Kind.TICKET
-        }
-        if tickets:
-            await self._tickets.insert_many(list(tickets.values()))
-        pairs = [
-            (ticket_id, mail.mail_id)
-            for mail in mails
-            if decisions[mail.mail_id].kind is Kind.DUPLICATE and (ticket_id := decisions[mail.mail_id].ticket_id)
-        ]
-        missing = await self._tickets.count_duplicates(pairs) if pairs else frozenset[str]()
-        done = [*tickets, *(mail_id for _, mail_id in pairs if mail_id not in missing)]
-        if done:
-            await self._ledger.mark_done(done)
-        return {mail.mail_id: _result(mail, decisions[mail.mail_id], tickets, missing) for mail in mails}
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
-def _result(
-    mail: EmailClassified, decision: Decision, tickets: Mapping[str, Ticket], missing: frozenset[str]
-) -> Result:
-    if mail.mail_id in missing:
-        return Transient("the ticket that this mail repeats is not written yet", code="original_not_written")
-    ticket = tickets.get(mail.mail_id)
-    if ticket is None:
-        return Outcome(decision.kind.value, decision.reason.value)
-    return Outcome(decision.kind.value, decision.reason.value, tuple(owed(event) for event in ticket.outbox))
+_PARENT_IN_FLIGHT = "parent_in_flight"
 
 
-def _write_of(mail: EmailClassified, decision: Decision) -> DecisionWrite:
+def _waiting(mail: EmailClassified) -> Transient:
+    what = "the mail that this one answers is still in flight"
+    return Transient(what, where=mail.mailbox, code=_PARENT_IN_FLIGHT)
+
+
+def _write_of(mail: EmailClassified, decision: Decision, conversation: Step | None = None) -> DecisionWrite:
     """The version is that of the mail's journey: a message from before a replay decides nothing any more."""
     decision = decision.model_copy(update={"version": mail.decision_version})
-    return DecisionWrite(mail_id=mail.mail_id, decision=decision, trace=decide.trace(mail, decision))
+    return DecisionWrite(mail_id=mail.mail_id, decision=decision, trace=decide.trace(mail, decision, conversation))

@@ -245,12 +245,16 @@ class Broker:
         await subscription.start()
         return subscription
 
-    async def listen(self, exchange: str, key: str = "#", window: int = 200) -> Subscription:
-        """Hear an exchange on a queue of one's own that goes with this connection. For hints and for watching."""
+    async def listen(self, exchange: str, *keys: str, window: int = 200) -> Subscription:
+        """Hear an exchange on a queue of one's own that goes with this connection. For hints and for watching.
+
+        `keys` are binding keys; without any, everything is heard.
+        """
         channel = await self._connections[1].channel()
         await channel.set_qos(prefetch_count=window)
         queue = await channel.declare_queue(exclusive=True, auto_delete=True)
-        await queue.bind(exchange, key)
+        for key in keys or ("#",):
+            await queue.bind(exchange, key)
         subscription = Subscription(queue, window)
         await subscription.start()
         return subscription

@@ -1,6 +1,6 @@
 """What goes out to the broker and what comes in, in terms of envelopes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from aio_pika.abc import AbstractIncomingMessage
@@ -8,7 +8,7 @@ from aio_pika.exceptions import AMQPError
 
 from shared.broker.topology import TICKETS
 from shared.contracts.codec import Envelope, Header
-from shared.contracts.events import envelope
+from shared.contracts.events import REPLAYED, envelope
 from shared.domain.ticket import OutboxEvent
 
 
@@ -27,6 +27,12 @@ def owed(event: OutboxEvent) -> Outgoing:
     return Outgoing(TICKETS, event.routing_key, envelope(event), mandatory=False)
 
 
+def again(event: OutboxEvent) -> Outgoing:
+    """An event that somebody has sent again: the same, but for the header that says so."""
+    once = owed(event)
+    return replace(once, envelope=replace(once.envelope, headers={**once.envelope.headers, REPLAYED: True}))
+
+
 class Delivery(Protocol):
     """A message this process holds. Exactly one of `ack`, `reject` and `give_back` ends it.
 
@@ -36,6 +42,8 @@ class Delivery(Protocol):
 
     @property
     def envelope(self) -> Envelope: ...
+    @property
+    def routing_key(self) -> str: ...
     @property
     def deliveries(self) -> int:
         """How often the broker has delivered it before (quorum queues count)."""
@@ -54,13 +62,14 @@ class Delivery(Protocol):
 class AmqpDelivery:
     """A Delivery over aio-pika."""
 
-    __slots__ = ("_message", "deliveries", "envelope")
+    __slots__ = ("_message", "deliveries", "envelope", "routing_key")
 
     def __init__(self, message: AbstractIncomingMessage) -> None:
         self._message = message
         headers = message.headers
         count = headers.get("x-delivery-count", 0)
         self.deliveries = count if isinstance(count, int) else 0
+        self.routing_key = message.routing_key or ""
         self.envelope = Envelope(
             body=message.body,
             content_type=message.content_type or "",

@@ -1,15 +1,16 @@
 """Events for other systems: CloudEvents 1.0, structured JSON, on the topic exchange `tickets`.
 
 Ids are derived from the mail, so a repeated event has the same id: subscribers deduplicate on it.
-Delivery is at-least-once; order is not promised.
+Delivery is at-least-once; order is not promised. What subscribers may rely on stands in docs/subscribing.md; a change
+other than an optional field at the end is a new version of the event, beside the old one.
 """
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Final, Generic, Literal, TypeVar
 
 import orjson
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializeAsAny
 
 from shared.contracts.codec import Envelope
 from shared.domain.decision import Classification, Decision
@@ -27,58 +28,66 @@ MAIL_QUARANTINED = "io.mail-automator.mail.quarantined.v1"
 
 CLOUD_EVENT_CONTENT_TYPE = "application/cloudevents+json"
 DEFAULT_SOURCE = "/mail-automator"
+TYPE_PREFIX: Final = "io.mail-automator."
+REPLAYED: Final = "x-replayed"
+"""The header of an event that somebody had sent again: its id and content are those of the first time."""
 
 
 class EventData(BaseModel):
     """The `data` of an event. Frozen; a change other than an optional field at the end is a new version."""
 
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
+
+    mail_id: str
+    """The mail that caused the event."""
+    mailbox: str
+    """Name of the mailbox: of the ticket where the event is about one, else of the mail."""
 
 
-class TicketCreatedV1(EventData):
+class TicketEventData(EventData):
+    """What every event about a ticket says."""
+
+    ticket_id: str
+    """The ticket's key. It never changes."""
+    number: str
+    """The ticket's number for people, such as INC-000042."""
+    module: Module
+    """`ticket` for incidents, `request` for service requests."""
+
+
+class TicketCreatedV1(TicketEventData):
     """A ticket or request was opened."""
 
-    ticket_id: str
-    number: str
-    module: Module
-    mailbox: str
-    mail_id: str
     subject: str
     requester: Address | None
+    """Who wrote the mail; null if it names no sender."""
     classification: Classification
+    """Its place in the catalogue when it was opened; null where nothing was found."""
     attachments: int
+    """How many the mail has. They are got through the API."""
     received_at: datetime
+    """When the mail server got the mail."""
     created_at: datetime
+    """When the ticket was opened."""
 
 
-class TicketRepliedV1(EventData):
-    """A mail was appended to a ticket: a person's reply, or (`note`) a machine's report on a mail of ours.
+class TicketRepliedV1(TicketEventData):
+    """A mail was appended to a ticket: a person's reply, or (`note`) a machine's report on a mail of ours."""
 
-    `reopened`: the ticket was closed, and this reply opened it again.
-    """
-
-    ticket_id: str
-    number: str
-    module: Module
-    mailbox: str
-    mail_id: str
     sender: Address | None
     subject: str
     note: bool
     reopened: bool
+    """The ticket was closed, and this reply opened it again."""
     attachments: int
     received_at: datetime
     replied_at: datetime
+    """When the mail was appended."""
 
 
-class TicketDuplicateCountedV1(EventData):
+class TicketDuplicateCountedV1(TicketEventData):
     """A mail repeats one that a ticket was opened for, and was counted there."""
 
-    ticket_id: str
-    number: str
-    module: Module
-    mailbox: str
-    mail_id: str
     received_at: datetime
     counted_at: datetime
 
@@ -86,11 +95,12 @@ class TicketDuplicateCountedV1(EventData):
 class MailRejectedV1(EventData):
     """A mail made no ticket, and why."""
 
-    mail_id: str
-    mailbox: str
     reason: str
+    """A stable word, also in the routing key."""
     sentence: str
+    """The reason for people."""
     message_id: str | None
+    """The mail's Message-ID header."""
     received_at: datetime
     decided_at: datetime
 
@@ -98,13 +108,38 @@ class MailRejectedV1(EventData):
 class MailQuarantinedV1(EventData):
     """A mail could not be dealt with and waits for somebody to look at it; it can be replayed."""
 
-    mail_id: str
-    mailbox: str
     stage: str
+    """The part that could not deal with it."""
     reason: str
+    """A stable word, also in the routing key."""
     message_id: str | None
+    """The mail's Message-ID header."""
     received_at: datetime
     quarantined_at: datetime
+
+
+D = TypeVar("D", bound=EventData)
+
+
+class CloudEvent(BaseModel, Generic[D]):
+    """An event as it travels (CloudEvents 1.0, JSON format). `time` is when it happened, not when it was sent.
+
+    `correlationid` is the mail that caused it, the same in our logs and traces. `dataschema` names the JSON Schema of
+    `data`: a name, not an address.
+    """
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True, json_schema_serialization_defaults_required=True)
+
+    specversion: Literal["1.0"] = "1.0"
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: datetime
+    datacontenttype: Literal["application/json"] = "application/json"
+    dataschema: str
+    correlationid: str
+    data: SerializeAsAny[D]
 
 
 EVENTS: Mapping[str, type[EventData]] = {
@@ -115,6 +150,16 @@ EVENTS: Mapping[str, type[EventData]] = {
     MAIL_QUARANTINED: MailQuarantinedV1,
 }
 """Every event there is, with the form of its `data`."""
+
+
+def short_name(kind: str) -> str:
+    """The type without our prefix: `ticket.created.v1`. Names of files and schemas."""
+    return kind.removeprefix(TYPE_PREFIX)
+
+
+def schema_name(kind: str) -> str:
+    """The stable name (a URN) of the JSON Schema of an event's `data`."""
+    return f"urn:mail-automator:schema:{short_name(kind)}"
 
 
 def ticket_created(ticket: Ticket, source: str = DEFAULT_SOURCE) -> OutboxEvent:
@@ -224,17 +269,17 @@ def _ticket_key(fact: str, ticket: Ticket) -> str:
 
 
 def _outbox(kind: str, ident: str, source: str, subject: str, at: datetime, key: str, data: EventData) -> OutboxEvent:
-    event: dict[str, Any] = {
-        "specversion": "1.0",
-        "id": ident,
-        "source": source,
-        "type": kind,
-        "subject": subject,
-        "time": at.isoformat(),
-        "datacontenttype": "application/json",
-        "data": data.model_dump(mode="json"),
-    }
-    return OutboxEvent(event_id=ident, type=kind, routing_key=key, event=event)
+    event = CloudEvent[EventData](
+        id=ident,
+        source=source,
+        type=kind,
+        subject=subject,
+        time=at,
+        dataschema=schema_name(kind),
+        correlationid=data.mail_id,
+        data=data,
+    )
+    return OutboxEvent(event_id=ident, type=kind, routing_key=key, event=event.model_dump(mode="json"))
 
 
 def envelope(event: OutboxEvent) -> Envelope:

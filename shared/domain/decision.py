@@ -4,6 +4,8 @@ A mail has one final decision; a replay can replace a rejection by a later versi
 there: which stage, which rule, what it looked at.
 """
 
+from collections import defaultdict
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
@@ -91,6 +93,23 @@ class Overruling(Value):
     why: str
 
 
+class Relation(StrEnum):
+    """Why a ticket names another one."""
+
+    POSSIBLE_PARENT = "possible_parent"
+    """Its mail answers that ticket, but may not be appended: mostly because its sender takes no part there."""
+    FOLLOW_UP = "follow_up"
+    """Its mail answers that ticket, which was closed."""
+
+
+class Related(Value):
+    """Another ticket that this one has to do with."""
+
+    ticket_id: str
+    number: str
+    relation: Relation
+
+
 class Revisions(Value):
     """Under which configuration a decision was taken."""
 
@@ -101,7 +120,9 @@ class Revisions(Value):
 class Decision(Value):
     """The one final decision on a mail. Written once per `version`, by compare-and-set.
 
-    `ticket_id` and `number` name the ticket opened, replied to or counted on; both are None for a rejection.
+    `ticket_id` and `number` name the ticket opened, replied to or counted on; both are None for a rejection. `related`
+    is the other ticket that an opened one names. `reopens` says which closing of its ticket a reply undoes (the first
+    is 1, 0 is none), so that executing it again never undoes a later one.
     """
 
     kind: Kind
@@ -114,3 +135,13 @@ class Decision(Value):
     revisions: Revisions
     version: int = 1
     decided_at: datetime
+    related: Related | None = None
+    reopens: int = 0
+
+
+def by_version(versions: Iterable[tuple[str, int]]) -> dict[int, list[str]]:
+    """mail_ids by the version of their decisions."""
+    found: defaultdict[int, list[str]] = defaultdict(list)
+    for mail_id, version in versions:
+        found[version].append(mail_id)
+    return dict(found)

@@ -109,6 +109,17 @@ class LedgerEntry(Value):
     alone: Alone | None = None
 
 
+class KnownMail(Value):
+    """A mail of the books as others may refer to it, by its Message-ID."""
+
+    mail_id: str
+    mailbox: str
+    message_id: str
+    state: State
+    decision: Decision | None = None
+    stored_at: datetime
+
+
 class DecisionWrite(Value):
     """A decision that wants to become the one of its mail, with the whole trace and the events it owes."""
 

@@ -8,9 +8,10 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from shared.domain.patterns import AddressPattern, DomainPattern, normalise_address
+from shared.domain.templates import WORDS, unknown_words
 from shared.domain.value import Document, Slug
 
 
@@ -64,6 +65,16 @@ def _no_controls(text: object) -> object:
     return text
 
 
+def _template(text: str) -> str:
+    """Refuse what stands in braces and is no word, and control characters other than line ends and tabs."""
+    if unknown := unknown_words(text):
+        words = ", ".join(f"{{{word}}}" for word in WORDS)
+        raise ValueError(f"must not hold {unknown[0][:40]}, which is no word of templates; write one of {words}")
+    if any((ord(ch) < 0x20 and ch not in "\n\r\t") or ord(ch) == 0x7F for ch in text):
+        raise ValueError("must not contain control characters")
+    return text
+
+
 def _email(text: object) -> object:
     if not isinstance(text, str):
         return text
@@ -81,6 +92,7 @@ def _host(text: object) -> object:
     return text
 
 
+Template = Annotated[str, AfterValidator(_template)]
 Clean = Annotated[str, BeforeValidator(_no_controls), Field(min_length=1, max_length=1024)]
 EmailAddress = Annotated[str, BeforeValidator(_email), Field(max_length=254)]
 HostName = Annotated[str, BeforeValidator(_host), Field(max_length=253)]
@@ -149,6 +161,11 @@ class Smtp(Document):
     password: SecretStr | None = None
     password_from: SecretSource | None = None
 
+    @property
+    def has_password(self) -> bool:
+        """Whether it has a password of its own. Otherwise it is signed in to with the secret of `auth`."""
+        return self.password is not None or self.password_from is not None
+
 
 class BasicAuth(Document):
     """User name and password. The user name logs in where it is given, otherwise the email."""
@@ -160,7 +177,10 @@ class BasicAuth(Document):
 
 
 class OAuth2MicrosoftAuth(Document):
-    """Microsoft 365 by OAuth 2.0: an application (client credentials) or a signed-in person (delegated)."""
+    """Microsoft 365 by OAuth 2.0: an application (client credentials) or a signed-in person (delegated).
+
+    A signed-in person needs no client secret if the application is a public client; an application always has one.
+    """
 
     type: Literal["oauth2_microsoft"]
     flow: Literal["application", "delegated"] = "application"
@@ -172,9 +192,23 @@ class OAuth2MicrosoftAuth(Document):
     password: SecretStr | None = Field(default=None, description="Optional, for hybrid set-ups.")
     password_from: SecretSource | None = None
 
+    @model_validator(mode="after")
+    def _application_needs_its_secret(self) -> Self:
+        if self.flow == "application" and not self.has_client_secret:
+            raise ValueError(
+                "flow application needs the client secret: add clientSecretFrom: {file: /path} or {env: NAME}, "
+                "or set flow to delegated and let a person sign in"
+            )
+        return self
+
+    @property
+    def has_client_secret(self) -> bool:
+        """Whether the application proves itself by a secret; one without is a public client."""
+        return self.client_secret is not None or self.client_secret_from is not None
+
 
 class ExchangeAuth(Document):
-    """On-premises Exchange over IMAP; `domain_user` in the form `DOMAIN\\user` where it differs from the email."""
+    """On-premises Exchange over IMAP; `domain_user` (`DOMAIN\\user`, or a UPN) where it differs from the email."""
 
     type: Literal["exchange"]
     domain_user: Clean | None = None
@@ -190,8 +224,10 @@ class Acknowledgements(Document):
     by which an answer finds its ticket), {module}, {mailbox}, {service}, {department}, {subject}."""
 
     enabled: bool = True
-    subject: str = Field(default="[{tag}] We received your mail", min_length=1, max_length=200)
-    text: str = Field(
+    subject: Annotated[Template, BeforeValidator(_no_controls)] = Field(
+        default="[{tag}] We received your mail", min_length=1, max_length=200
+    )
+    text: Template = Field(
         default="Thank you for your mail. We opened {number} for it and will come back to you.",
         min_length=1,
         max_length=10_000,
@@ -294,6 +330,12 @@ class MailboxSpec(Document):
         return frozenset((self.email, *self.aliases))
 
     @property
+    def delegated(self) -> OAuth2MicrosoftAuth | None:
+        """How a person signs in to Microsoft for this mailbox; None if nobody has to."""
+        auth = self.auth
+        return auth if isinstance(auth, OAuth2MicrosoftAuth) and auth.flow == "delegated" else None
+
+    @property
     def login(self) -> str:
         """The user name that logs in to IMAP."""
         match self.auth:
@@ -301,6 +343,11 @@ class MailboxSpec(Document):
                 return name
             case _:
                 return self.email
+
+    @property
+    def smtp_login(self) -> str:
+        """The user name that logs in to SMTP."""
+        return (self.smtp.username if self.smtp else None) or self.login
 
 
 class Mailbox(Document):
@@ -342,17 +389,3 @@ def split_secrets(spec: MailboxSpec) -> tuple[MailboxSpec, dict[str, SecretStr]]
             stored = {field: None, f"{field}_from": SecretSource(stored=True)}
             spec = spec.model_copy(update={part_name: part.model_copy(update=stored)})
     return spec, found
-
-
-def secret_binding(spec: MailboxSpec, name: str, field: str) -> str:
-    """What a stored secret is bound to (AEAD associated data): mailbox, field, host, port, encryption and user; a
-    client secret also to the identity server, tenant and client that it is sent to.
-
-    Change any of them and the stored secret no longer opens: it must be typed again (reliability, security rules).
-    """
-    server: Imap | Smtp = spec.smtp if field.startswith("smtp.") and spec.smtp is not None else spec.imap
-    user = server.username if isinstance(server, Smtp) and server.username else spec.login
-    bound = (name, field, server.host, str(server.port), server.encryption.value, user)
-    if field == "auth.client_secret" and isinstance(spec.auth, OAuth2MicrosoftAuth):
-        bound += (spec.auth.authority, spec.auth.tenant_id, spec.auth.client_id)
-    return "\x1f".join(bound)

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from shared.domain.decision import Classification
+from shared.domain.decision import Classification, Related
 from shared.domain.email import Address, Attachment, Automatic, SenderStatus
 from shared.domain.mailbox import Module
 from shared.domain.value import Value
@@ -45,28 +45,22 @@ class Article(Value):
     received_at: datetime
 
 
+class Appended(Value):
+    """A mail appended to a ticket: an article with the event it owes. `at` is when that was decided; `reopened`: the
+    ticket was closed, and this reply opened it again."""
+
+    ticket_id: str
+    article: Article
+    at: datetime
+    reopened: bool = False
+    outbox: tuple[OutboxEvent, ...] = ()
+
+
 class TicketState(StrEnum):
     """Whether somebody still works on it."""
 
     OPEN = "open"
     CLOSED = "closed"
-
-
-class Relation(StrEnum):
-    """Why a ticket names another one."""
-
-    POSSIBLE_PARENT = "possible_parent"
-    """Its mail answers that ticket, but its sender takes no part there."""
-    FOLLOW_UP = "follow_up"
-    """Its mail answers that ticket, which was closed."""
-
-
-class Related(Value):
-    """Another ticket that this one has to do with."""
-
-    ticket_id: str
-    number: str
-    relation: Relation
 
 
 class Answerable(Value):
@@ -115,7 +109,8 @@ class Ticket(Value):
     """A ticket or request. `ticket_id` is derived from `origin_mail_id`, `number` is for people (`INC-000042`).
 
     `articles` holds its first mail; the others are documents of their own. `participants` are the addresses that take
-    part: only their answers are appended (nobody joins by being in Cc).
+    part: only their answers are appended (nobody joins by being in Cc). `closings` counts how often it was closed,
+    `reopened_by` names the mails that opened it again.
     """
 
     ticket_id: str
@@ -136,5 +131,7 @@ class Ticket(Value):
     created_at: datetime
     received_at: datetime
     changed_at: datetime | None = None
+    closings: int = 0
+    reopened_by: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     outbox: tuple[OutboxEvent, ...] = ()

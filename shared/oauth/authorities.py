@@ -13,27 +13,43 @@ from shared.domain.errors import ConfigurationError
 from shared.oauth.errors import AuthorityRefused
 from shared.oauth.settings import OAuthSettings
 
-MICROSOFT = frozenset(
-    f"https://{host}"
-    for host in (
-        "login.microsoftonline.com",
-        "login.microsoftonline.us",
-        "login.partner.microsoftonline.cn",
-        "login.chinacloudapi.cn",
-    )
-)
-"""The world, the US government, and China (two names of one cloud)."""
+WORLD = "https://outlook.office365.com"
+RESOURCES = {
+    "https://login.microsoftonline.com": WORLD,
+    "https://login.microsoftonline.us": "https://outlook.office365.us",
+    "https://login.partner.microsoftonline.cn": "https://partner.outlook.cn",
+    "https://login.chinacloudapi.cn": "https://partner.outlook.cn",
+}
+"""Exchange Online as each cloud's identity server knows it: the world, the US government, and China (two names).
+
+Identity servers: https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud. Exchange:
+https://learn.microsoft.com/microsoft-365/enterprise/microsoft-365-endpoints, and its pages for U.S. Government GCC
+High and for 21Vianet. A private identity server is asked as the world's is.
+"""
+MICROSOFT = frozenset(RESOURCES)
 _TENANT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,253}[A-Za-z0-9])?")
 _SHARED = frozenset({"common", "organizations", "consumers"})
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where to ask: the tenant's address, the origins that may be talked to, and the CA file that is trusted there."""
+    """Where to ask: the tenant's address, the origins that may be talked to, the CA file that is trusted there, and
+    what Exchange Online is called there."""
 
     url: str
     origins: frozenset[str]
     ca_file: Path | None
+    resource: str = WORLD
+
+    @property
+    def application_scopes(self) -> list[str]:
+        """What an application asks for: all that it was granted."""
+        return [f"{self.resource}/.default"]
+
+    @property
+    def delegated_scopes(self) -> list[str]:
+        """What a person is asked to consent to; msal adds `offline_access` by itself."""
+        return [f"{self.resource}/IMAP.AccessAsUser.All", f"{self.resource}/SMTP.Send"]
 
 
 class Authorities:
@@ -66,7 +82,8 @@ class Authorities:
                 f"the authority {authority!r} names a path", where=where, remedy=f"write {origin}, and the tenant apart"
             )
         private = origin in self._private
-        return Place(f"{origin}/{tenant}", self._private if private else MICROSOFT, self._ca_file if private else None)
+        allowed, ca_file = (self._private, self._ca_file) if private else (MICROSOFT, None)
+        return Place(f"{origin}/{tenant}", allowed, ca_file, RESOURCES.get(origin, WORLD))
 
 
 def origin_of(url: str) -> str | None:

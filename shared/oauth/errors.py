@@ -4,6 +4,7 @@ Transient
 └── ProviderUnavailable      no answer, an error of its own, or too many requests
 Permanent
 ├── SignInRefused            the server answered: these credentials get no token
+│   └── SignInNeeded         only a person who signs in (again) can mend it
 └── ProviderUntrusted        the server's certificate does not verify
 Fatal, ConfigurationError
 └── AuthorityRefused         not an address that we may send a secret to
@@ -26,6 +27,12 @@ class SignInRefused(Permanent):
     """No token for these credentials. `code` says which of them is wrong."""
 
     code = "oauth_refused"
+
+
+class SignInNeeded(SignInRefused):
+    """Asking again would be answered the same until somebody signs in. `code` may say why."""
+
+    code = "sign_in_needed"
 
 
 class ProviderUntrusted(Permanent):

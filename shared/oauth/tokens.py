@@ -1,36 +1,23 @@
-"""Access tokens for mailboxes, fetched when needed and kept until shortly before they expire. In memory only.
-
-msal blocks, even in its constructor (library-notes): it runs in threads of our own, so that a hanging identity server
-takes nothing from the rest of the process.
-"""
+"""Access tokens of applications, fetched when needed and kept until shortly before they expire. In memory only."""
 
 import asyncio
 import base64
 import binascii
-import json
-import logging
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol, cast
 
-import msal  # pyright: ignore[reportMissingTypeStubs]  # it has none; `_Msal` says what we use
 from pydantic import SecretStr
 
-from shared.oauth.authorities import Authorities, Place
+from shared.oauth.authorities import RESOURCES, Authorities
+from shared.oauth.door import Answer, Asked, Door, json_of
 from shared.oauth.errors import ProviderUnavailable
-from shared.oauth.http import IdentityHttp
-from shared.oauth.refusals import refusal, tenant_refused
 from shared.oauth.values import Application, Token
 
-SCOPE = "https://outlook.office365.com/.default"
 EARLY = timedelta(minutes=5)
 """A token is replaced so long before it expires."""
-PATIENCE = 30.0
-"""Seconds for one token: discovery and request together."""
-THREADS = 8
-_EXCHANGE = frozenset({"https://outlook.office365.com", "00000002-0000-0ff1-ce00-000000000000"})
+_EXCHANGE = frozenset({*RESOURCES.values(), "00000002-0000-0ff1-ce00-000000000000"})
 """Audiences of tokens for Exchange Online, whose permissions we can name."""
 
 
@@ -38,12 +25,6 @@ class Clock(Protocol):
     """Wall clock, UTC."""
 
     def now(self) -> datetime: ...
-
-
-class _Msal(Protocol):
-    """The part of msal that is used."""
-
-    def acquire_token_for_client(self, scopes: list[str]) -> Mapping[str, object]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +39,8 @@ class MicrosoftTokens:
     """The tokens of this process. One request per mailbox at a time; whoever comes meanwhile waits for its result."""
 
     def __init__(self, authorities: Authorities, clock: Clock, timeout: float = 10) -> None:
-        logging.getLogger("msal").setLevel(logging.WARNING)
-        self._authorities = authorities
+        self._door = Door(authorities, timeout)
         self._clock = clock
-        self._timeout = timeout
-        self._threads = ThreadPoolExecutor(THREADS, "oauth")
         self._kept: dict[str, _Kept] = {}
         self._turns: dict[str, asyncio.Lock] = {}
 
@@ -92,56 +70,32 @@ class MicrosoftTokens:
 
     def close(self) -> None:
         """Take no more work; threads end with their requests."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._door.close()
 
     async def _fetched(self, mailbox: str, application: Application, now: datetime) -> Token:
         where = f"mailbox {mailbox}, {application.authority}"
-        place = self._authorities.place(application.authority, application.tenant, where)
-        loop = asyncio.get_running_loop()
-        work = loop.run_in_executor(self._threads, _ask, place, application, self._timeout, where)
-        try:
-            async with asyncio.timeout(PATIENCE):
-                answer = await work
-        except TimeoutError:
-            raise ProviderUnavailable("the identity server does not answer in time", where=where) from None
-        return _token(answer, application, now, where)
+        asked = self._door.asked(application, where)
+        answer = await self._door.run(lambda: _ask(asked), where)
+        return _token(answer, asked, now)
 
 
-def _ask(place: Place, application: Application, timeout: float, where: str) -> Mapping[str, object]:
+def _ask(asked: Asked) -> Answer:
     """msal's answer: a token or an error. Blocks."""
-    http = IdentityHttp(place, timeout, where)
-    try:
-        client = cast(
-            _Msal,
-            msal.ConfidentialClientApplication(
-                application.client_id,
-                client_credential=application.client_secret.get_secret_value(),
-                authority=place.url,
-                validate_authority=False,
-                instance_discovery=False,
-                azure_region=False,
-                http_client=http,
-            ),
-        )
-        return client.acquire_token_for_client(scopes=[SCOPE])
-    except (ValueError, KeyError, TypeError):
-        # msal says "unable to get authority configuration" and drops the server's own words; its texts are not shown.
-        answer = _json(http.refused)
-        if "error" in answer:
-            raise refusal(answer, application, where) from None
-        raise (tenant_refused(where) if http.refused else _senseless(where)) from None
+    with asked.client() as client:
+        return client.acquire_token_for_client(scopes=asked.place.application_scopes)
 
 
-def _token(answer: Mapping[str, object], application: Application, now: datetime, where: str) -> Token:
-    secret, seconds = answer.get("access_token"), answer.get("expires_in")
+def _token(answer: Answer, asked: Asked, now: datetime) -> Token:
+    secret = answer.get("access_token")
     if not isinstance(secret, str):
-        raise refusal(answer, application, where) if "error" in answer else _senseless(where)
-    life = timedelta(seconds=int(seconds) if isinstance(seconds, int | str) and str(seconds).isdigit() else 3600)
-    return Token(SecretStr(secret), now + life, fresh=True, roles=_roles(secret))
+        raise asked.refusal(answer) if "error" in answer else asked.senseless()
+    return Token(SecretStr(secret), now + lifetime(answer), fresh=True, roles=_roles(secret))
 
 
-def _senseless(where: str) -> ProviderUnavailable:
-    return ProviderUnavailable("the identity server's answer makes no sense", where=where)
+def lifetime(answer: Answer) -> timedelta:
+    """How long the token of an answer is good; an hour if it does not say."""
+    seconds = answer.get("expires_in")
+    return timedelta(seconds=int(seconds) if isinstance(seconds, int | str) and str(seconds).isdigit() else 3600)
 
 
 def _roles(token: str) -> frozenset[str] | None:
@@ -150,7 +104,7 @@ def _roles(token: str) -> frozenset[str] | None:
     if len(parts) != 3:
         return None
     try:
-        claims = _json(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)).decode())
+        claims = json_of(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)).decode())
     except (binascii.Error, ValueError):
         return None
     if not _EXCHANGE.intersection(_audiences(claims)):
@@ -162,11 +116,3 @@ def _roles(token: str) -> frozenset[str] | None:
 def _audiences(claims: Mapping[str, object]) -> frozenset[str]:
     audience = claims.get("aud")
     return frozenset((audience.rstrip("/"),)) if isinstance(audience, str) else frozenset()
-
-
-def _json(text: str) -> Mapping[str, object]:
-    try:
-        found: object = json.loads(text)
-    except ValueError:
-        return {}
-    return cast(Mapping[str, object], found) if isinstance(found, dict) else {}

@@ -110,6 +110,12 @@ class Metrics:
         self.mailbox_auth_failures = Counter(
             "mail_automator_mailbox_auth_failures_total", "Logins the server refused.", ("mailbox",), registry=registry
         )
+        self.mailbox_sign_in_needed = Gauge(
+            "mail_automator_mailbox_sign_in_needed",
+            "1 while somebody must sign in to Microsoft (again) before the mailbox can be read, else 0.",
+            ("mailbox",),
+            registry=registry,
+        )
         self.oauth_token_expiry = Gauge(
             "mail_automator_oauth_token_expiry_timestamp_seconds",
             "Unix time at which the mailbox's access token expires; a new one is fetched five minutes before.",
@@ -127,6 +133,17 @@ class Metrics:
         )
         self.tickets_created = Counter(
             "mail_automator_tickets_created_total", "Tickets and requests opened.", ("module",), registry=registry
+        )
+        self.articles_appended = Counter(
+            "mail_automator_articles_appended_total",
+            "Mails appended to tickets, by kind (reply or note) and by what named the ticket.",
+            ("kind", "matched_by"),
+            registry=registry,
+        )
+        self.reply_waits = Counter(
+            "mail_automator_reply_waits_total",
+            "Times a mail was put off because the one it answers was still in flight.",
+            registry=registry,
         )
         self.outbox_pending = Gauge(
             "mail_automator_outbox_pending", "Events that are owed and not published yet.", registry=registry
@@ -147,6 +164,41 @@ class Metrics:
             "mail_automator_books_mails",
             "Mails in the ledger by mailbox and outcome; outcome `unaccounted` must be 0.",
             ("mailbox", "outcome"),
+            registry=registry,
+        )
+        self.acknowledgements = Counter(
+            "mail_automator_acknowledgements_total",
+            "Acknowledgements by the state they came to and its reason code.",
+            ("state", "reason"),
+            registry=registry,
+        )
+        self.acknowledgements_now = Gauge(
+            "mail_automator_acknowledgements_now",
+            "Acknowledgements in the store by state; `unknown` are those that a person should look at.",
+            ("state",),
+            registry=registry,
+        )
+        self.acknowledgements_oldest = Gauge(
+            "mail_automator_acknowledgements_oldest_pending_seconds",
+            "Age of the oldest acknowledgement that waits to be sent; 0 if none does.",
+            registry=registry,
+        )
+        self.acknowledgement_breaker = Gauge(
+            "mail_automator_acknowledgement_breaker_open",
+            "1 while a budget of this scope is spent and no acknowledgement of its kind is sent, until the hour ends.",
+            ("scope",),
+            registry=registry,
+        )
+        self.smtp_up = Gauge(
+            "mail_automator_smtp_up",
+            "1 while the last sign-in to the mailbox's SMTP server worked, else 0.",
+            ("mailbox",),
+            registry=registry,
+        )
+        self.smtp_failures = Counter(
+            "mail_automator_smtp_failures_total",
+            "What went wrong between us and the mailbox's SMTP server.",
+            ("mailbox", "reason"),
             registry=registry,
         )
         self.config_generation = Gauge(

@@ -8,8 +8,10 @@ class Clock:
     """Wall clock and monotonic clock of this process."""
 
     def now(self) -> datetime:
-        """The wall clock, UTC."""
-        return datetime.now(UTC)  # noqa: TID251 - the one place
+        """The wall clock, UTC, in whole milliseconds: the store keeps no more, and an event that is made again from
+        the store must say the same."""
+        now = datetime.now(UTC)  # noqa: TID251 - the one place
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
     def monotonic(self) -> float:
         """Seconds of a clock that never jumps; for deadlines."""

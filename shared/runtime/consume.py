@@ -5,7 +5,7 @@ What happens to an error depends on its fate alone:
 
 * store or broker away: the batch is kept and tried again with back-off; nothing new is taken (no hot loop);
 * Transient, or an unknown exception: `next_attempt_at` is written to the ledger, then acknowledged;
-* Permanent, or attempts exhausted: the mail is quarantined with its reason, then acknowledged;
+* Permanent, or attempts exhausted: the mail is quarantined with its reason and its event, then acknowledged;
 * not of the contract: rejected to the dead letters.
 
 A mail that ends the process itself raises no error: the broker delivers it again, and counts. What was delivered often
@@ -26,9 +26,12 @@ from shared.broker.client import Broker, Subscription
 from shared.broker.messages import Delivery, Outgoing
 from shared.broker.topology import Queue
 from shared.contracts.codec import decode
+from shared.contracts.events import mail_quarantined
 from shared.contracts.messages import Message
 from shared.domain.errors import AutomatorError, BrokerUnavailable, MalformedMessage, Permanent, StoreUnavailable
 from shared.domain.ledger import Alone, Failure, LedgerEntry, State
+from shared.domain.ticket import OutboxEvent
+from shared.runtime.outbox import Debts, send_owed
 from shared.runtime.process import Process
 
 log = structlog.get_logger(__name__)
@@ -75,14 +78,14 @@ class Handler(Protocol[M_contra]):
         ...
 
 
-class Retries(Protocol):
+class Retries(Debts, Protocol):
     """The ledger, as far as failures go."""
 
     async def get(self, mail_id: str) -> LedgerEntry | None: ...
     async def get_many(self, mail_ids: Iterable[str]) -> Mapping[str, LedgerEntry]: ...
     async def tried_alone(self, mail_id: str, alone: Alone) -> None: ...
     async def defer(self, mail_id: str, failure: Failure, next_attempt_at: datetime) -> int: ...
-    async def quarantine(self, mail_id: str, failure: Failure) -> bool: ...
+    async def quarantine(self, mail_id: str, failure: Failure, event: OutboxEvent) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +108,17 @@ def backoff(attempts: int, chance: float) -> timedelta:
 
 
 class Consumer(Generic[M]):
-    """Runs a Lane until the process drains."""
+    """Runs a Lane until the process drains. `event_source` is the `source` of the events it makes."""
 
     def __init__(
-        self, process: Process, broker: Broker, lane: Lane, model: type[M], handler: Handler[M], retries: Retries
+        self,
+        process: Process,
+        broker: Broker,
+        lane: Lane,
+        model: type[M],
+        handler: Handler[M],
+        retries: Retries,
+        event_source: str,
     ) -> None:
         self._process = process
         self._broker = broker
@@ -116,6 +126,7 @@ class Consumer(Generic[M]):
         self._model = model
         self._handler = handler
         self._retries = retries
+        self._source = event_source
         self._held = process.metrics.in_flight.labels(lane.stage)
         self._alone = asyncio.Lock()
 
@@ -147,12 +158,11 @@ class Consumer(Generic[M]):
 
     async def _may_take(self, deliveries: Sequence[Delivery]) -> bool:
         """Waits while work is held; False if the process drains before, with the messages given back."""
-        while not await self._process.permitted():
-            if self._process.draining.is_set():
-                for delivery in deliveries:
-                    await delivery.give_back()
-                return False
-        return True
+        if await self._process.may_go_on():
+            return True
+        for delivery in deliveries:
+            await delivery.give_back()
+        return False
 
     async def _take(self, deliveries: Sequence[Delivery]) -> None:
         pairs = [pair for delivery in deliveries if (pair := await self._read(delivery))]
@@ -232,9 +242,12 @@ class Consumer(Generic[M]):
         outcomes = [doomed] if doomed else await self._handled(messages)
         await self._broker.publish_all([out for one in outcomes if isinstance(one, Outcome) for out in one.publish])
         await self._handler.settle(messages, outcomes)
-        for message, outcome in zip(messages, outcomes, strict=True):
-            if isinstance(outcome, AutomatorError):
-                await self._fail(message, outcome)
+        quarantined = [
+            message.mail_id
+            for message, outcome in zip(messages, outcomes, strict=True)
+            if isinstance(outcome, AutomatorError) and await self._fail(message, outcome)
+        ]
+        await self._tell(quarantined)
         return outcomes
 
     async def _suspected(self, message: M, tried: int) -> KillsWorker | None:
@@ -259,7 +272,15 @@ class Consumer(Generic[M]):
             return [unknown]
         return [outcome for message in messages for outcome in await self._handled([message])]
 
-    async def _fail(self, message: M, error: AutomatorError) -> None:
+    async def _tell(self, quarantined: Sequence[str]) -> None:
+        """Publish what these mails owe. If that fails they go on owing it, and the bookkeeper sends it."""
+        try:
+            await send_owed(self._retries, self._broker, quarantined)
+        except (StoreUnavailable, BrokerUnavailable) as error:
+            log.warning("event_put_off", stage=self._lane.stage, error=error.line())
+
+    async def _fail(self, message: M, error: AutomatorError) -> bool:
+        """Write down what went wrong; whether that put the mail into quarantine."""
         now = self._process.clock.now()
         stage, metrics = self._lane.stage, self._process.metrics
         failure = Failure(stage=stage, code=error.code, what=error.line(), at=now)
@@ -268,11 +289,13 @@ class Consumer(Generic[M]):
             metrics.dead_letters.labels(stage, "unknown_mail").inc()
             log.error("unknown_mail", stage=stage, mail_id=message.mail_id)
         elif isinstance(error, Permanent) or entry.attempts + 1 >= MAX_ATTEMPTS:
-            await self._retries.quarantine(message.mail_id, failure)
             metrics.quarantined.labels(stage, error.code).inc()
+            event = mail_quarantined(entry, failure, self._source)
+            return await self._retries.quarantine(message.mail_id, failure, event)
         else:
             await self._retries.defer(message.mail_id, failure, now + backoff(entry.attempts, random.random()))  # noqa: S311 - jitter
             metrics.retries.labels(stage, error.code).inc()
+        return False
 
     def _count(self, messages: Sequence[M], outcomes: Sequence[Outcome | AutomatorError], seconds: float) -> None:
         metrics, stage = self._process.metrics, self._lane.stage

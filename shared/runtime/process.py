@@ -65,6 +65,13 @@ class Process:
                     await self.allowed.wait()
         return self.allowed.is_set()
 
+    async def may_go_on(self) -> bool:
+        """Waits while work is held; False if the process drains before."""
+        while not await self.permitted():
+            if self.draining.is_set():
+                return False
+        return True
+
     def beat(self) -> None:
         """Say that the work loop is alive; /livez fails after a minute of silence."""
         self._beaten = self.clock.monotonic()

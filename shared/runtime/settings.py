@@ -22,6 +22,7 @@ PARTS = (
     "FILTER_",
     "CLASSIFIER_",
     "TICKET_WRITER_",
+    "NOTIFIER_",
     "BOOKKEEPER_",
     "CONSOLE_",
     "PROBE_",

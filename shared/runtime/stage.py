@@ -10,7 +10,7 @@ from shared.broker.client import Broker
 from shared.broker.settings import BrokerSettings
 from shared.runtime.configuration import Configuration
 from shared.runtime.process import Process
-from shared.runtime.settings import read
+from shared.runtime.settings import EventSettings, read
 from shared.runtime.store_watch import watch
 from shared.store.client import Store
 from shared.store.indexes import ensure_indexes, verify_indexes
@@ -19,12 +19,13 @@ from shared.store.settings import StoreSettings
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """Everything a stage stands on, open."""
+    """Everything a stage stands on, open; and the `source` of the events it makes."""
 
     process: Process
     store: Store
     broker: Broker
     configuration: Configuration
+    event_source: str
 
 
 @asynccontextmanager
@@ -33,6 +34,7 @@ async def doors(process: Process) -> AsyncGenerator[Doors, None]:
 
     Raises ConfigurationError, StoreUnavailable or BrokerUnavailable, each with one clear line.
     """
+    source = read(EventSettings, process.environ).source
     settings = read(StoreSettings, process.environ)
     store = await Store.open(settings, clock=process.clock, environ=process.environ)
     try:
@@ -52,7 +54,7 @@ async def doors(process: Process) -> AsyncGenerator[Doors, None]:
                     beside.create_task(watch(process, store, settings.check_seconds)),
                 ]
                 try:
-                    yield Doors(process, store, broker, configuration)
+                    yield Doors(process, store, broker, configuration, source)
                 finally:
                     for task in tasks:
                         task.cancel()

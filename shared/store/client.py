@@ -12,7 +12,9 @@ from pymongo.errors import InvalidName
 
 from shared.domain.errors import ConfigurationError, StoreUnavailable
 from shared.store.api_tokens import ApiTokens
+from shared.store.articles import Articles
 from shared.store.audit import Audit
+from shared.store.budgets import BudgetCounts
 from shared.store.catalogue import CatalogueStore
 from shared.store.collection import Client, Collection
 from shared.store.config import Config
@@ -22,16 +24,23 @@ from shared.store.encryption import Vault
 from shared.store.failures import speaking
 from shared.store.fingerprints import Fingerprints
 from shared.store.idempotency import IdempotencyKeys
+from shared.store.keys import Keyring
 from shared.store.ledger import Ledger
 from shared.store.mailbox_versions import MailboxVersions
 from shared.store.mailboxes import Mailboxes
 from shared.store.mark_keys import MarkKeys
+from shared.store.outbound import OutboundMails
 from shared.store.ports import Clock
+from shared.store.rates import Rates
 from shared.store.raw import RawMails
+from shared.store.rotation import Rotation
 from shared.store.runtime import Runtime
 from shared.store.secrets import Secrets
+from shared.store.sending import Sending
 from shared.store.settings import StoreSettings
 from shared.store.sightings import Sightings
+from shared.store.sign_in_requests import SignInRequests
+from shared.store.sign_ins import SignIns
 from shared.store.tickets import Tickets
 
 _SCHEMES = ("mongodb://", "mongodb+srv://")
@@ -45,10 +54,13 @@ class Store:
         self._client = client
         self._database = client[settings.database]
         self._where = address(settings)
-        vault = Vault(settings.key_file)
+        vault = Vault(Keyring.of(settings))
         self.config = Config(self._database)
         self.mailboxes = Mailboxes(self._database, self.config, vault)
         self.secrets = Secrets(self.mailboxes, vault, environ)
+        self.rotation = Rotation(self._database, vault)
+        self.sign_ins = SignIns(self._database, self.config, vault, clock, self.server_time)
+        self.sign_in_requests = SignInRequests(self._database, vault, clock)
         self.catalogue = CatalogueStore(self._database, self.config)
         self.counters = Counters(self._database)
         self.ledger = Ledger(self._database, clock)
@@ -56,13 +68,18 @@ class Store:
         self.sightings = Sightings(self._database)
         self.fingerprints = Fingerprints(self._database)
         self.tickets = Tickets(self._database)
+        self.articles = Articles(self._database)
         self.mark_keys = MarkKeys(self._database)
+        self.outbound = OutboundMails(self._database, self.server_time)
+        self.sending = Sending(self._database, self.server_time)
+        self.budgets = BudgetCounts(self._database)
         self.runtime = Runtime(self._database, self.server_time)
         self.dead_messages = DeadMessages(self._database, clock)
         self.versions = MailboxVersions(self._database)
         self.audit = Audit(self._database, clock)
         self.api_tokens = ApiTokens(self._database, clock)
         self.idempotency = IdempotencyKeys(self._database, clock)
+        self.rates = Rates(self._database, clock)
 
     @classmethod
     async def open(cls, settings: StoreSettings, *, clock: Clock, environ: Mapping[str, str] = _NO_ENVIRONMENT) -> Self:

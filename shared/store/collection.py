@@ -2,9 +2,10 @@
 
 Seen in practice on the embedded server (nx-27017 0.8): a date that is `$set` as a leaf comes back as a string and is no
 longer comparable, so dates are written only inside a whole sub-document (`changed` refuses others); `$addToSet` on a
-missing array does nothing; counting by `{field: None}` gives 0; `$or` over None loses rows; a projection of a dotted
-name comes back flat; only indexes of one field are used, and only by conditions that are plain values: not dates, not
-None, not `$in` (but for `_id`). So what is searched often has a field of its own for it, with text or whole numbers.
+missing array does nothing; `$push` of an object turns every object of the array into text (`$addToSet` does not);
+counting by `{field: None}` gives 0; `$or` over None loses rows; a projection of a dotted name comes back flat; only
+indexes of one field are used, and only by conditions that are plain values: not dates, not None, not `$in` (but for
+`_id`). So what is searched often has a field of its own for it, with text or whole numbers.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -69,15 +70,18 @@ class Collection:
             cursor = self._driver.find(query, fields, limit=limit, sort=list(sort) or None, batch_size=limit or 1000)
             return await cursor.to_list(None)
 
-    async def stream(self, query: Filter, *, only: Sequence[str] = ()) -> AsyncIterator[Document]:
-        """Every document that matches, a thousand per round trip."""
-        cursor = self._driver.find(query, dict.fromkeys(only, 1) or None, batch_size=1000)
+    async def stream(
+        self, query: Filter, *, only: Sequence[str] = (), without: Sequence[str] = (), batch: int = 1000
+    ) -> AsyncIterator[Document]:
+        """Every document that matches, a thousand (or `batch`) per round trip; fields as in `find`."""
+        fields = dict.fromkeys(only, 1) or dict.fromkeys(without, 0) or None
+        cursor = self._driver.find(query, fields, batch_size=batch)
         while True:
             with speaking(self.name):
-                batch = await cursor.to_list(1000)
-            if not batch:
+                found = await cursor.to_list(batch)
+            if not found:
                 return
-            for document in batch:
+            for document in found:
                 yield document
 
     async def insert(self, document: Document) -> bool:
@@ -157,6 +161,11 @@ class Collection:
 def milliseconds(instant: datetime) -> int:
     """An instant as whole milliseconds since 1970, for fields that are searched by time."""
     return int(instant.timestamp() * 1000)
+
+
+def among(values: Sequence[str]) -> str | Document:
+    """The condition for one of several texts. For a single one it is that text, which every server's index knows."""
+    return values[0] if len(values) == 1 else {"$in": list(values)}
 
 
 def older(field: str, seen: tuple[datetime, str]) -> Document:

@@ -1,61 +1,85 @@
-"""Secrets at rest: AES-256-GCM with a key from a file. Never logs, never shows a secret or a key."""
+"""Secrets at rest: each under a data key of its own, which is wrapped by a key of the keyring (envelope encryption).
+
+Changing the key re-wraps data keys and touches no secret. Never logs, never shows a secret or a key.
+"""
 
 import base64
-import binascii
 import hashlib
 import os
-import secrets
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import SecretStr
 
 from shared.domain.errors import ConfigurationError
+from shared.store.keys import KEY_BYTES, NONCE_BYTES, Key, Keyring
 
-KEY_BYTES = 32
-_NONCE_BYTES = 12
-_MAKE = "make one with `mail-automator store key FILE` and set MAIL_AUTOMATOR_STORE_KEY_FILE"
+FORM = "envelope-1"
+"""The form of what is stored. Another one is refused, never guessed at."""
+
+Sealed = dict[str, Any]
+"""A secret at rest, as it is stored: `form`, `key_id`, `key_nonce`, `data_key` (wrapped), `binding` (a fingerprint of
+it), `nonce`, `secret`; bytes are base64. Other fields are none of ours and stay as they are."""
 
 
-class SecretBox:
-    """Seals secrets so that each opens only with this key and only in the place it was sealed for."""
+class Vault:
+    """Seals secrets so that each opens only with its key, and only in the place it was sealed for."""
 
-    def __init__(self, key_id: str, key: bytes) -> None:
-        self.key_id = key_id
-        self._cipher = AESGCM(key)
+    def __init__(self, keys: Keyring) -> None:
+        self.keys = keys
 
-    def seal(self, plain: SecretStr, binding: str) -> dict[str, str]:
-        """The secret, encrypted; `binding` (AEAD associated data) must be the same to open it. Values are base64."""
-        nonce = os.urandom(_NONCE_BYTES)
-        sealed = self._cipher.encrypt(nonce, plain.get_secret_value().encode(), binding.encode())
-        return {
-            "key_id": self.key_id,
-            "binding": fingerprint(binding),
-            "nonce": base64.b64encode(nonce).decode("ascii"),
-            "sealed": base64.b64encode(sealed).decode("ascii"),
-        }
+    def seal(self, plain: SecretStr, binding: str) -> Sealed:
+        """The secret under a new data key; `binding` (AEAD associated data) must be the same to open it.
 
-    def open(self, sealed: dict[str, str], binding: str) -> SecretStr:
-        """The secret. Raises ConfigurationError if it was sealed with another key, or for another host or user."""
-        if sealed["key_id"] != self.key_id:
+        Raises ConfigurationError without a usable current key.
+        """
+        data_key, nonce = AESGCM.generate_key(KEY_BYTES * 8), os.urandom(NONCE_BYTES)
+        secret = AESGCM(data_key).encrypt(nonce, plain.get_secret_value().encode(), binding.encode())
+        sealed = {"form": FORM, "binding": fingerprint(binding), "nonce": _text(nonce), "secret": _text(secret)}
+        return sealed | _wrapped(self.keys.current(), data_key, sealed["binding"])
+
+    def open(self, sealed: Mapping[str, Any], binding: str) -> SecretStr:
+        """The secret. Raises ConfigurationError if its key is not there, if it was sealed for another place, or if
+        what is stored is no sealed secret of ours."""
+        data_key = self._data_key(sealed)
+        if not fits(sealed, binding):
             raise ConfigurationError(
-                f"a stored secret was sealed with key {sealed['key_id']}, but the key file holds {self.key_id}",
-                remedy="put the old key file back, or give the secret again",
-                code="secret_key_missing",
+                "the stored secret was given for another server or user",
+                remedy="give it again",
+                code="secret_bound_elsewhere",
             )
-        nonce, text = base64.b64decode(sealed["nonce"]), base64.b64decode(sealed["sealed"])
+        nonce, secret = _bytes(sealed, "nonce"), _bytes(sealed, "secret")
         try:
-            return SecretStr(self._cipher.decrypt(nonce, text, binding.encode()).decode())
-        except InvalidTag:
-            raise rebind() from None
+            return SecretStr(AESGCM(data_key).decrypt(nonce, secret, binding.encode()).decode())
+        except (InvalidTag, ValueError):
+            raise _unreadable() from None
+
+    def rewrap(self, sealed: Sealed) -> Sealed:
+        """The same secret with its data key under the current key; unchanged if it is there already.
+
+        Proves in both cases that the data key can be unwrapped. Raises ConfigurationError.
+        """
+        data_key, current = self._data_key(sealed), self.keys.current()
+        if sealed["key_id"] == current.key_id:
+            return sealed
+        return {**sealed, **_wrapped(current, data_key, sealed["binding"])}
+
+    def _data_key(self, sealed: Mapping[str, Any]) -> bytes:
+        if sealed.get("form") != FORM:
+            raise _unreadable("is not of the form that this version reads")
+        key_id, nonce, wrapped = str(sealed.get("key_id")), _bytes(sealed, "key_nonce"), _bytes(sealed, "data_key")
+        key = self.keys.key(key_id)
+        try:
+            return key.unwrap(nonce, wrapped, _about(key_id, str(sealed.get("binding"))))
+        except (InvalidTag, ValueError):
+            raise _unreadable() from None
 
 
-def rebind(where: str = "") -> ConfigurationError:
-    """The error for a stored secret that does not belong to the host and user it is wanted for."""
-    return ConfigurationError(
-        "the stored password belongs to another host/user: give it again", where=where, code="secret_bound_elsewhere"
-    )
+def fits(sealed: Mapping[str, Any], binding: str) -> bool:
+    """Whether it was sealed for this place, as far as can be said without a key."""
+    return sealed.get("binding") == fingerprint(binding)
 
 
 def fingerprint(binding: str) -> str:
@@ -63,57 +87,30 @@ def fingerprint(binding: str) -> str:
     return hashlib.sha256(binding.encode()).hexdigest()
 
 
-def load_key(path: Path) -> SecretBox:
-    """The box of the key in a file: 32 raw bytes, or their base64. Raises ConfigurationError."""
+def _wrapped(key: Key, data_key: bytes, bound: str) -> dict[str, str]:
+    nonce, wrapped = key.wrap(data_key, _about(key.key_id, bound))
+    return {"key_id": key.key_id, "key_nonce": _text(nonce), "data_key": _text(wrapped)}
+
+
+def _about(key_id: str, bound: str) -> bytes:
+    """What a wrapping is bound to: every field that is not encrypted itself."""
+    return "\x1f".join((FORM, key_id, bound)).encode()
+
+
+def _text(value: bytes) -> str:
+    return base64.b64encode(value).decode("ascii")
+
+
+def _bytes(sealed: Mapping[str, Any], name: str) -> bytes:
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(
-            f"the key file cannot be read ({error.strerror})", where=str(path), remedy=_MAKE, code="key_file_unreadable"
-        ) from None
-    key = content if len(content) == KEY_BYTES else _decoded(content)
-    if len(key) != KEY_BYTES:
-        raise ConfigurationError(
-            "the key file does not hold a 32-byte key", where=str(path), remedy=_MAKE, code="key_file_invalid"
-        )
-    return SecretBox(hashlib.sha256(b"key-id\x00" + key).hexdigest()[:16], key)
+        return base64.b64decode(sealed[name], validate=True)
+    except (KeyError, TypeError, ValueError):
+        raise _unreadable() from None
 
 
-def _decoded(content: bytes) -> bytes:
-    try:
-        return base64.b64decode(content.strip(), validate=True)
-    except (binascii.Error, ValueError):
-        return b""
-
-
-def create_key_file(path: Path) -> None:
-    """Write a new random key, base64, readable by its owner only. Raises ConfigurationError if there is a file."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        raise ConfigurationError(
-            f"the key file cannot be made ({error.strerror})", where=str(path), code="key_file_unwritable"
-        ) from None
-    with os.fdopen(handle, "wb") as file:
-        file.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-
-
-class Vault:
-    """The box of the configured key file, opened when a secret is first needed."""
-
-    def __init__(self, key_file: Path | None) -> None:
-        self._key_file = key_file
-        self._box: SecretBox | None = None
-
-    def box(self) -> SecretBox:
-        """The box. Raises ConfigurationError without a usable key file."""
-        if self._key_file is None:
-            raise ConfigurationError(
-                "no key file is set, so secrets cannot be stored", remedy=_MAKE, code="key_file_missing"
-            )
-        if self._box is None:
-            self._box = load_key(self._key_file)
-        return self._box
+def _unreadable(why: str = "is damaged or was altered") -> ConfigurationError:
+    return ConfigurationError(
+        f"a stored secret {why}",
+        remedy="give the secret again, or restore the store from a backup",
+        code="secret_unreadable",
+    )

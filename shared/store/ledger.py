@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from shared.domain.decision import Decision, Kind
 from shared.domain.ledger import Alone, DecisionWrite, Failure, LedgerEntry, Replaced, Replay, State
 from shared.domain.ticket import OutboxEvent
-from shared.store.collection import Change, Collection, Database, Document, changed
+from shared.store.collection import Change, Collection, Database, Document, changed, milliseconds
 from shared.store.ledger_documents import (
     IN_FLIGHT,
     QUARANTINED,
@@ -69,13 +69,13 @@ class Ledger(LedgerQueries):
         With a `version`, only of decisions of that one: what a later one owes is still to be published.
         """
         ids = list(mail_ids)
-        of_version = {} if version is None else {"version": version}
+        of_version = {} if version is None else {"version": _version(version)}
         query = {"_id": {"$in": ids}, "state": State.DECIDED.value, **of_version}
         fields = {"state": State.DONE.value, **_NOTHING_OWED, **resting(self._clock.now())}
         if await self._mails.update_all(query, changed(fields)) < len(ids):
             await self._mails.update_all({"_id": {"$in": ids}, **of_version}, changed(_NOTHING_OWED))
 
-    async def mark_published(self, mail_ids: Iterable[str]) -> None:
+    async def mark_published(self, mail_ids: Sequence[str]) -> None:
         """Say that the events of mails have been published, whatever their state."""
         await self._mails.update_all({"_id": {"$in": list(mail_ids)}}, changed(_NOTHING_OWED))
 
@@ -86,12 +86,16 @@ class Ledger(LedgerQueries):
         document = await self._mails.change(query, changed(fields, inc={"attempts": 1}))
         return int(document["attempts"]) if document else 0
 
-    async def quarantine(self, mail_id: str, failure: Failure, outbox: tuple[OutboxEvent, ...] = ()) -> bool:
-        """Take a mail in flight out of it; False if it was not in flight."""
+    async def quarantine(self, mail_id: str, failure: Failure, event: OutboxEvent | None = None) -> bool:
+        """Take a mail in flight out of it, owing `event` besides; False if it was not in flight."""
         now = self._clock.now()
         fields: dict[str, Any] = {"state": State.QUARANTINED.value, "failure": failure.model_dump()}
-        fields |= resting(now) | tally(QUARANTINED) | (outbox_fields(outbox, now) if outbox else {})
-        return await self._mails.update({"_id": mail_id, "state": _IN_FLIGHT}, changed(fields))
+        fields |= resting(now) | tally(QUARANTINED)
+        query = {"_id": mail_id, "state": _IN_FLIGHT}
+        if event is None:
+            return await self._mails.update(query, changed(fields))
+        owing = changed(fields | {"owed_ms": milliseconds(now)}, addToSet={"outbox": event.model_dump()})
+        return await self._mails.update(query, owing)
 
     async def replay(self, mail_id: str, order: Replay | None = None) -> bool:
         """Put a quarantined mail back in flight, due at once; False if it was not quarantined.
@@ -115,7 +119,7 @@ class Ledger(LedgerQueries):
             "version": entry.version + 1,
             "history": [one.model_dump() for one in history],
         }
-        query = {"_id": entry.mail_id, "state": State.DONE.value, "version": entry.version}
+        query = {"_id": entry.mail_id, "state": State.DONE.value, "version": _version(entry.version)}
         return await self._mails.update(query, changed(fields))
 
     def _again(self, order: Replay | None) -> dict[str, Any]:
@@ -131,9 +135,15 @@ class Ledger(LedgerQueries):
         }
 
     async def discard(self, write: DecisionWrite) -> bool:
-        """Give a quarantined mail without a decision its rejection; False if it is not one (any more)."""
+        """Give a quarantined mail without a decision its rejection; False if it is not one (any more).
+
+        What it owes already, as the event of its quarantine, it goes on owing.
+        """
         query = {"_id": write.mail_id, "state": State.QUARANTINED.value, "decision": None}
-        return await self._mails.update(query, _decided(write, self._clock.now()))
+        now = self._clock.now()
+        owing = {"outbox": {"$each": [event.model_dump() for event in write.outbox]}}
+        fields = _decision_fields(write, now) | {"owed_ms": milliseconds(now)}
+        return await self._mails.update(query, changed(fields, addToSet=owing))
 
     async def tried_alone(self, mail_id: str, alone: Alone) -> None:
         """Note, before it begins, that a stage works on this mail alone."""
@@ -180,14 +190,25 @@ def _state_again(document: Document) -> State:
 
 
 def _undecided(write: DecisionWrite) -> Document:
-    return {"_id": write.mail_id, "state": State.STORED.value, "decision": None, "version": write.decision.version}
+    version = _version(write.decision.version)
+    return {"_id": write.mail_id, "state": State.STORED.value, "decision": None, "version": version}
+
+
+def _version(version: int) -> int | Document:
+    """What a search asks for: an entry from before there were versions has none, and is at its first."""
+    return {"$in": [1, None]} if version == 1 else version
 
 
 def _decided(write: DecisionWrite, now: datetime) -> Change:
-    fields: dict[str, Any] = {
+    owed = outbox_fields(write.outbox, now) if write.outbox else {}
+    return changed(_decision_fields(write, now) | owed)
+
+
+def _decision_fields(write: DecisionWrite, now: datetime) -> dict[str, Any]:
+    return {
         "state": State.DECIDED.value,
         "decision": write.decision.model_dump(),
         "trace": [step.model_dump() for step in write.trace],
+        **moving(now),
+        **tally(write.decision.kind.value),
     }
-    owed = outbox_fields(write.outbox, now) if write.outbox else {}
-    return changed(fields | owed | moving(now) | tally(write.decision.kind.value))

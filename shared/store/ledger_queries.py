@@ -1,18 +1,20 @@
 """What the ledger can be asked. Reads only."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from shared.domain.decision import Kind
-from shared.domain.ledger import LedgerEntry, State
+from shared.domain.ledger import KnownMail, LedgerEntry, State
 from shared.domain.patterns import normalise_address
 from shared.domain.ticket import OutboxEvent
-from shared.store.collection import Collection, Document, milliseconds, older
-from shared.store.ledger_documents import OUTCOMES, entry_of
+from shared.store.collection import Collection, Document, among, milliseconds, older
+from shared.store.ledger_documents import OUTCOMES, entry_of, known_of
 
 _NEWEST_FIRST = (("stored_at", -1), ("_id", -1))
+_REFERABLE = ("headline", "origin", "state", "decision", "stored_at")
+_MANY, _FEW = 2_000, 20
 _OLDEST_FIRST = (("stored_at", 1), ("_id", 1))
 
 
@@ -56,6 +58,22 @@ class LedgerQueries:
         found = await self._mails.find({"_id": {"$in": list(mail_ids)}}, without=("outbox",))
         return {document["_id"]: entry_of(document) for document in found}
 
+    async def of_message_ids(self, message_ids: Sequence[str]) -> tuple[KnownMail, ...]:
+        """The mails that have one of these Message-IDs, in every mailbox, the newest first.
+
+        Seen in practice: one id on thousands of mails. Of such an id only the newest few are looked at, and it hides
+        none of the others.
+        """
+        if not message_ids:
+            return ()
+        query, single = {"headline.message_id": among(message_ids)}, len(message_ids) == 1
+        limit, sort = (_FEW, _NEWEST_FIRST) if single else (_MANY, ())
+        found = await self._mails.find(query, only=_REFERABLE, sort=sort, limit=limit)
+        if single or len(found) < _MANY:
+            return tuple(sorted(map(known_of, found), key=lambda one: (one.stored_at, one.mail_id), reverse=True))
+        half = len(message_ids) // 2
+        return await self.of_message_ids(message_ids[:half]) + await self.of_message_ids(message_ids[half:])
+
     async def due(self, now: datetime, stalled_before: datetime, limit: int) -> tuple[LedgerEntry, ...]:
         """Up to `limit` mails in flight whose next attempt has come, or, with none set, that made no progress since."""
         found = await self._before("retry_ms", now, limit)
@@ -67,6 +85,23 @@ class LedgerQueries:
         """The events, with their mail_id, still owed by up to `limit` mails since an instant or longer."""
         found = await self._before("owed_ms", before, limit)
         return tuple((one["_id"], OutboxEvent.model_validate(event)) for one in found for event in one["outbox"])
+
+    async def owed_by(self, mail_ids: Iterable[str]) -> tuple[tuple[str, OutboxEvent], ...]:
+        """The events, with their mail_id, that these mails still owe."""
+        found = await self._mails.find({"_id": {"$in": list(mail_ids)}}, only=("outbox",))
+        return tuple((one["_id"], OutboxEvent.model_validate(event)) for one in found for event in one["outbox"])
+
+    async def decided_since(self, kind: Kind, instant: datetime) -> AsyncIterator[LedgerEntry]:
+        """Every mail whose decision is of that kind and was taken at or after an instant, in no order."""
+        query = {"decision.kind": kind.value, "decision.decided_at": {"$gte": instant}}
+        async for one in self._mails.stream(query, without=("outbox", "trace")):
+            yield entry_of(one | {"trace": []})
+
+    async def quarantined_since(self, instant: datetime) -> AsyncIterator[LedgerEntry]:
+        """Every mail that is in quarantine, since an instant or later, in no order."""
+        query = {"state": State.QUARANTINED.value, "failure.at": {"$gte": instant}}
+        async for one in self._mails.stream(query, without=("outbox", "trace")):
+            yield entry_of(one | {"trace": []})
 
     async def search(
         self,

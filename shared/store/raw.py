@@ -5,8 +5,8 @@ and changes nothing else. Files in GridFS have the layout of its specification, 
 the embedded server lists a file at length 0 as soon as its first chunk is there, so only the length tells it is whole.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Final, Literal, NamedTuple
 
 from bson import Binary
 
@@ -18,10 +18,18 @@ CHUNK_BYTES: Final = 255 * 1024
 BUCKET: Final = "raw_large"
 _TRIES: Final = 3
 _BATCH_BYTES: Final = 16 * 1024 * 1024
+_AT_ONCE: Final = 16
 _CHUNKS: Final = 128
-"""Read at a time: 32 MiB, where 48 MB is the most that the driver takes as one answer."""
+"""Read at a time: 4 MiB of a stream; of a whole mail 32 MiB, where the driver takes no answer over 48 MB."""
 
 RawKind = Literal["inline", "gridfs"]
+
+
+class RawStream(NamedTuple):
+    """The bytes of a mail: how many, and the pieces they come in."""
+
+    size: int
+    chunks: AsyncIterator[bytes]
 
 
 class RawMails:
@@ -51,21 +59,38 @@ class RawMails:
         document = await self._inline.get(mail_id)
         if document is not None:
             return bytes(document["data"])
-        file = await self._files.get(mail_id)
-        if file is None:
-            raise _missing(mail_id)
-        raw = await self._joined(mail_id, int(file["length"]))
-        if not raw or len(raw) != int(file["length"]):
+        size = int((await self._file(mail_id))["length"])
+        raw = b"".join([data async for data in self._each_chunk(mail_id, size, _CHUNKS)])
+        if len(raw) != size:
             raise _missing(mail_id)
         return raw
 
-    async def _joined(self, mail_id: str, length: int) -> bytes:
-        """All chunks, some at a time: the embedded server puts all it finds into one answer, however large."""
-        found: list[bytes] = []
-        for first in range(0, -(-length // CHUNK_BYTES), _CHUNKS):
-            query = {"files_id": mail_id, "n": {"$gte": first, "$lt": first + _CHUNKS}}
-            found += [bytes(chunk["data"]) for chunk in await self._chunks.find(query, sort=(("n", 1),))]
-        return b"".join(found)
+    async def open(self, mail_id: str) -> RawStream:
+        """A mail to be read piece by piece: never more than some chunks, or a mail that is kept inline, in memory.
+
+        Raises Permanent if there is none, or not all of it.
+        """
+        document = await self._inline.get(mail_id)
+        if document is not None:
+            data = bytes(document["data"])
+            return RawStream(len(data), _once(data))
+        size = int((await self._file(mail_id))["length"])
+        if len(await self._chunks.find({"files_id": mail_id}, only=("n",))) != -(-size // CHUNK_BYTES):
+            raise _missing(mail_id)
+        return RawStream(size, self._each_chunk(mail_id, size, _AT_ONCE))
+
+    async def _each_chunk(self, mail_id: str, size: int, at_once: int) -> AsyncIterator[bytes]:
+        """What the chunks hold, some at a time: the embedded server puts all it finds into one answer."""
+        for first in range(0, -(-size // CHUNK_BYTES), at_once):
+            query = {"files_id": mail_id, "n": {"$gte": first, "$lt": first + at_once}}
+            for chunk in await self._chunks.find(query, sort=(("n", 1),)):
+                yield bytes(chunk["data"])
+
+    async def _file(self, mail_id: str) -> Document:
+        file = await self._files.get(mail_id)
+        if file is None or not int(file["length"]):
+            raise _missing(mail_id)
+        return file
 
     async def _put_large(self, mail_id: str, raw: bytes) -> None:
         if await self._whole(mail_id, len(raw)):
@@ -97,6 +122,10 @@ class RawMails:
         missing = [_chunk(mail_id, n, raw) for n in range(-(-len(raw) // CHUNK_BYTES)) if n not in there]
         for batch in _batches(missing):
             await self._chunks.insert_many(batch)
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
 
 
 def _inline(mail_id: str, raw: bytes) -> Document:

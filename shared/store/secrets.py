@@ -6,9 +6,10 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from shared.domain.bindings import secret_binding
 from shared.domain.errors import ConfigurationError
-from shared.domain.mailbox import Mailbox, SecretSource, secret_binding
-from shared.store.encryption import Vault, rebind
+from shared.domain.mailbox import Mailbox, SecretSource
+from shared.store.encryption import Vault
 from shared.store.mailboxes import Mailboxes, source_of
 
 
@@ -26,13 +27,15 @@ class Secrets:
         Raises ConfigurationError, saying what to do, if it is nowhere or cannot be read.
         """
         found = await referred(mailbox, field, self._environ)
-        return found if found is not None else await self._from_store(mailbox, field, _where(mailbox, field))
+        return found if found is not None else await self._from_store(mailbox, field)
 
-    async def _from_store(self, mailbox: Mailbox, field: str, where: str) -> SecretStr:
-        sealed = await self._mailboxes.sealed_secret(mailbox.name, field)
-        if sealed is None:
-            raise rebind(where)
-        return self._vault.box().open(sealed, secret_binding(mailbox.spec, mailbox.name, field))
+    async def _from_store(self, mailbox: Mailbox, field: str) -> SecretStr:
+        sealed = await self._mailboxes.sealed_secret(mailbox, field)
+        try:
+            return self._vault.open(sealed, secret_binding(mailbox.spec, mailbox.name, field))
+        except ConfigurationError as error:
+            where = ", ".join(filter(None, (_where(mailbox, field), error.where)))
+            raise ConfigurationError(error.what, where=where, remedy=error.remedy, code=error.code) from None
 
 
 async def referred(mailbox: Mailbox, field: str, environ: Mapping[str, str]) -> SecretStr | None:

@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MEBIBYTE = 1024 * 1024
 
 
 class StoreSettings(BaseSettings):
-    """Settings of the store (environment prefix MAIL_AUTOMATOR_STORE_)."""
+    """Where the store is, and the keys of the secrets in it (docs/secrets.md). `key_file` holds the key that new
+    secrets are sealed with: 32 bytes, raw or base64; or `key` is that key itself, base64. `old_key_files` (paths) and
+    `old_keys` (base64), separated by commas, are keys that only open: name them while a key is being replaced."""
 
     model_config = SettingsConfigDict(env_prefix="MAIL_AUTOMATOR_STORE_", frozen=True, hide_input_in_errors=True)
 
@@ -20,6 +22,9 @@ class StoreSettings(BaseSettings):
     key_file: Path | None = Field(
         default=None, description="File with the 32-byte key for stored secrets (base64 or raw)."
     )
+    key: SecretStr | None = Field(default=None, description="The key itself, base64, in place of a file.")
+    old_key_files: str = Field(default="", description="Files of keys that only open, separated by commas.")
+    old_keys: SecretStr | None = Field(default=None, description="Keys that only open, base64, separated by commas.")
     timeout_seconds: float = Field(default=10, gt=0, description="How long the store may take to answer at all.")
     check_seconds: float = Field(
         default=3600, gt=0, description="How often a running service proves that unique indexes are there and kept."
@@ -30,3 +35,10 @@ class StoreSettings(BaseSettings):
         le=12 * MEBIBYTE,
         description="Raw mail up to this many bytes is one document; above, GridFS.",
     )
+
+    @field_validator("key")
+    @classmethod
+    def _one_current_key(cls, key: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if key and info.data.get("key_file") is not None:
+            raise ValueError("set either this or MAIL_AUTOMATOR_STORE_KEY_FILE, not both")
+        return key

@@ -1,16 +1,22 @@
-"""Tickets and requests (collection `tickets`), each with the events it owes, in one document."""
+"""Tickets and requests (collection `tickets`), each with the events it owes, in one document.
+
+`changed_ms` is the ticket's `changed_at`: it only grows, and a date cannot (see shared/store/collection.py).
+"""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from collections.abc import Collection as Items
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from shared.domain.mailbox import Module
-from shared.domain.ticket import OutboxEvent, Ticket
-from shared.store.collection import Collection, Database, Document, changed, milliseconds, older
+from shared.domain.outbound import Outbound
+from shared.domain.ticket import OutboxEvent, Ticket, TicketState
+from shared.store.collection import Change, Collection, Database, Document, among, changed, milliseconds, older
 from shared.store.failures import Conflict
 
-_NOT_OF_TICKET = frozenset({"_id", "owed_ms"})
+_NOT_OF_TICKET = frozenset({"_id", "owed_ms", "changed_ms", "acknowledged"})
+_TEXTS = ("articles", "outbox", "answerable")
+_CLOSED = TicketState.CLOSED.value
 
 
 class TicketOrigin(NamedTuple):
@@ -21,6 +27,15 @@ class TicketOrigin(NamedTuple):
     number: str
     mailbox: str
     duplicates: tuple[str, ...]
+
+
+class Reopening(NamedTuple):
+    """A mail that opens a ticket again, and which of its closings (the first is 1) it undoes."""
+
+    ticket_id: str
+    mail_id: str
+    closing: int
+    at: datetime
 
 
 class Tickets:
@@ -52,6 +67,19 @@ class Tickets:
         found = await self._collection.find({"_id": {"$in": list(ticket_ids)}})
         return {document["_id"]: _ticket(document) for document in found}
 
+    async def heads(self, ticket_ids: Items[str], numbers: Items[str] = ()) -> tuple[Ticket, ...]:
+        """Those of the tickets that exist, by id or number, without their texts: `articles` and `outbox` are empty.
+
+        Numbers cost a second round trip, unless a ticket that was asked for by id has them.
+        """
+        found: list[Document] = []
+        if ticket_ids:
+            found += await self._collection.find({"_id": {"$in": list(ticket_ids)}}, without=_TEXTS)
+        others = sorted(set(numbers) - {one["number"] for one in found})
+        if others:
+            found += await self._collection.find({"number": among(others)}, without=_TEXTS)
+        return tuple(_ticket({"articles": (), **one}) for one in found)
+
     async def by_number(self, number: str) -> Ticket | None:
         """The ticket of that number (`INC-000042`)."""
         found = await self._collection.find({"number": number}, limit=1)
@@ -70,6 +98,44 @@ class Tickets:
         existing = await self._existing({ticket_id for ticket_id, _ in pairs})
         return frozenset(mail_id for ticket_id, mail_id in pairs if ticket_id not in existing)
 
+    async def show_acknowledgements(self, mails: Sequence[Outbound]) -> None:
+        """Show on tickets how far their acknowledgements are; what is shown is never replaced by what was before it."""
+        await self._collection.update_each(
+            (
+                {"_id": one.ticket_id, "acknowledged": {"$lt": one.moves}},
+                changed({"acknowledgement": one.status.model_dump(), "acknowledged": one.moves}),
+            )
+            for one in mails
+        )
+
+    async def touch(self, changes: Sequence[tuple[str, datetime]]) -> None:
+        """Say when tickets (ticket_id, instant) changed; an earlier instant than is known changes nothing."""
+        await self._collection.update_each(({"_id": key}, _touched(at)) for key, at in changes)
+
+    async def reopen_by_mails(self, reopenings: Sequence[Reopening]) -> None:
+        """Open tickets again because of mails. Each closing is undone once: by one mail, or by hand."""
+        await self._collection.update_each(
+            (
+                {"_id": one.ticket_id, "state": _CLOSED, "closings": one.closing},
+                changed(
+                    {"state": TicketState.OPEN.value},
+                    push={"reopened_by": one.mail_id},
+                    max={"changed_ms": milliseconds(one.at)},
+                ),
+            )
+            for one in reopenings
+        )
+
+    async def close(self, ticket_id: str, at: datetime) -> bool:
+        """Close an open ticket; False if it is not open, or not there."""
+        update = changed({"state": _CLOSED}, inc={"closings": 1}, max={"changed_ms": milliseconds(at)})
+        return await self._collection.update({"_id": ticket_id, "state": {"$ne": _CLOSED}}, update)
+
+    async def reopen(self, ticket_id: str, at: datetime) -> bool:
+        """Open a closed ticket; False if it is not closed, or not there."""
+        update = changed({"state": TicketState.OPEN.value}, max={"changed_ms": milliseconds(at)})
+        return await self._collection.update({"_id": ticket_id, "state": _CLOSED}, update)
+
     async def mark_published(self, ticket_ids: Iterable[str]) -> None:
         """Say that the events of tickets have been published."""
         query = {"_id": {"$in": list(ticket_ids)}}
@@ -87,6 +153,11 @@ class Tickets:
             yield TicketOrigin(
                 one["_id"], one["origin_mail_id"], one["number"], one["mailbox"], tuple(one["duplicates"])
             )
+
+    async def since(self, instant: datetime) -> AsyncIterator[Ticket]:
+        """Every ticket that was opened at or after an instant, in no order, a hundred per round trip."""
+        async for one in self._collection.stream({"created_at": {"$gte": instant}}, batch=100):
+            yield _ticket(one)
 
     async def count(self) -> int:
         """How many there are."""
@@ -113,11 +184,21 @@ class Tickets:
         return tuple(map(_ticket, found))
 
 
+def _touched(at: datetime) -> Change:
+    return changed({}, max={"changed_ms": milliseconds(at)})
+
+
 def _document(ticket: Ticket) -> Document:
-    content = ticket.model_dump(exclude={"ticket_id"})
-    return {"_id": ticket.ticket_id, **content, "owed_ms": milliseconds(ticket.created_at) if ticket.outbox else None}
+    content = ticket.model_dump(exclude={"ticket_id", "changed_at"})
+    times = {
+        "owed_ms": milliseconds(ticket.created_at) if ticket.outbox else None,
+        "changed_ms": milliseconds(ticket.changed_at) if ticket.changed_at else 0,
+    }
+    return {"_id": ticket.ticket_id, **content, **times, "acknowledged": 0}
 
 
 def _ticket(document: Document) -> Ticket:
     fields = {key: value for key, value in document.items() if key not in _NOT_OF_TICKET}
-    return Ticket.model_validate({"ticket_id": document["_id"], **fields})
+    changed_ms = document.get("changed_ms")
+    changed_at = datetime.fromtimestamp(changed_ms / 1000, UTC) if changed_ms else None
+    return Ticket.model_validate({"ticket_id": document["_id"], "changed_at": changed_at, **fields})

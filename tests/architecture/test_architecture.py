@@ -33,7 +33,7 @@ def test_ruff_finds_nothing() -> None:
     assert (check.returncode, form.returncode) == (0, 0), check.stdout + form.stdout
 
 
-@pytest.mark.parametrize("stage", ["filter", "classifier", "ticket_writer", "fetcher", "bookkeeper"])
+@pytest.mark.parametrize("stage", ["filter", "classifier", "ticket_writer", "fetcher", "notifier", "bookkeeper"])
 def test_every_stage_answers_the_same_questions_in_the_same_files(stage: str) -> None:
     """`__main__` starts, `app` composes, `settings` reads, `handler` does, `ports` asks."""
     here = {path.name for path in (ROOT / "services" / stage).glob("*.py")}

@@ -80,7 +80,7 @@ async def run(count: int) -> dict[str, object]:
     depths: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="mail-automator-bench-") as folder:
         Path(folder).chmod(0o755)
-        async with pipeline(Path(folder), {"support": "secret"}, environ={}) as system:
+        async with pipeline(Path(folder), {"support": "for the bench"}, environ={}, tap=False) as system:
             for raw in raws:
                 system.dovecot.deliver("support", raw)
             before = look(system)

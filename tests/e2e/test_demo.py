@@ -11,6 +11,8 @@ import pytest
 
 from services.all_in_one.demo.dovecot import BINARY
 from services.all_in_one.demo.mails import LETTERS
+from services.all_in_one.demo.preparation import LOGINS
+from tests.support.canary import check, check_file, secret
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -20,6 +22,7 @@ async def test_every_mail_ends_as_it_must_and_a_second_run_makes_nothing_of_the_
 ) -> None:
     if not BINARY.exists():
         pytest.skip("Dovecot is not installed (apt-get install dovecot-imapd)")
+    _give_passwords(tmp_path / "demo" / "passwords")
     first = await asyncio.to_thread(_demo, tmp_path / "demo")
     assert first.returncode == 0, first.stdout
     mails = sum(len(letter.ends) for letter in LETTERS)
@@ -34,6 +37,7 @@ async def test_every_mail_ends_as_it_must_and_a_second_run_makes_nothing_of_the_
     assert second.returncode == 0, second.stdout
     assert time.monotonic() - began < 60
     assert f"the {mails} mails of earlier runs made nothing new" in second.stdout
+    check_file(tmp_path / "demo" / "services.log", "the log of the demo's services")
     assert _numbers(second.stdout) and not _numbers(first.stdout) & _numbers(second.stdout)
 
 
@@ -46,7 +50,16 @@ async def test_a_wrong_command_line_is_one_clear_line(tmp_path: Path) -> None:
 
 def _demo(data: Path, *more: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "services.all_in_one.demo", "--data", str(data), *more]
-    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=200, check=False)
+    ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=200, check=False)
+    check(ended.stdout + ended.stderr, "the output of the demo")
+    return ended
+
+
+def _give_passwords(folder: Path) -> None:
+    """The demo makes up passwords only where there are none: these are recognised."""
+    folder.mkdir(parents=True)
+    for name in LOGINS:
+        (folder / f"{name}.password").write_text(secret(name))
 
 
 def _numbers(output: str) -> set[str]:

@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from services.all_in_one.settings import PIPELINE
+from tests.support.canary import secret
 from tests.support.mails import mail
 from tests.support.pipeline import Pipeline, pipeline
 
@@ -18,7 +19,7 @@ MAILS = 40
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pipeline]:
-    async with pipeline(tmp_path_factory.mktemp("kill"), {"support": "secret"}) as system:
+    async with pipeline(tmp_path_factory.mktemp("kill"), {"support": secret()}) as system:
         await system.add_mailbox("support", "support", "domains: {blockedSenders: ['*@spam.example']}")
         yield system
 

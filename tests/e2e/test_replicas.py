@@ -6,13 +6,14 @@ from collections import Counter
 
 import pytest
 
+from tests.support.canary import secret
 from tests.support.mails import mail
 from tests.support.pipeline import pipeline
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 STAGES = ("fetcher", "filter", "classifier", "ticket_writer")
-USERS = dict.fromkeys(("a", "b", "c", "d"), "secret")
+USERS = dict.fromkeys(("a", "b", "c", "d"), secret())
 EACH = 100
 
 

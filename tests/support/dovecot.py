@@ -7,8 +7,9 @@ import pytest
 import pytest_asyncio
 
 from services.all_in_one.demo.dovecot import BINARY, Dovecot
+from tests.support.canary import secret
 
-USERS = {"support@desk.example": "correct horse", "requests@desk.example": 'with "quotes" and \\'}
+USERS = {"support@desk.example": secret("correct horse"), "requests@desk.example": secret('with "quotes" and \\')}
 """Two users; the second one's password needs quoting on the wire."""
 
 

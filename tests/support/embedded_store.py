@@ -17,9 +17,12 @@ from pydantic import SecretStr
 
 from services.all_in_one.embedded_store import EmbeddedStore
 from shared.store.client import Store
-from shared.store.encryption import create_key_file
 from shared.store.indexes import ensure_indexes
+from shared.store.keys import create_key_file
 from shared.store.settings import StoreSettings
+from tests.support.canary import secret
+
+FROM_THE_ENVIRONMENT = secret("from-the-environment")
 
 
 class FakeClock:
@@ -73,7 +76,7 @@ def clock() -> FakeClock:
 @pytest_asyncio.fixture
 async def store(store_settings: StoreSettings, clock: FakeClock) -> AsyncIterator[Store]:
     """The store, with its indexes. Its environment holds `SUPPORT_PASSWORD`."""
-    opened = await Store.open(store_settings, clock=clock, environ={"SUPPORT_PASSWORD": "from-the-environment"})
+    opened = await Store.open(store_settings, clock=clock, environ={"SUPPORT_PASSWORD": FROM_THE_ENVIRONMENT})
     await ensure_indexes(opened)
     yield opened
     await opened.close()

@@ -20,6 +20,7 @@ from shared.domain.errors import BrokerUnavailable
 from shared.domain.mailbox import Mailbox
 from shared.domain.mailbox_runtime import Lease
 from shared.oauth.authorities import Authorities
+from shared.oauth.delegated import DelegatedTokens
 from shared.oauth.tokens import MicrosoftTokens
 from shared.observability.metrics import Metrics
 from shared.runtime.clock import Clock
@@ -71,11 +72,12 @@ def tools(
     store: Store, published: Published, limits: Limits | None = None, authorities: Authorities | None = None
 ) -> Tools:
     """What watches need, with short patience. `authorities` are the identity servers that are allowed."""
-    metrics = Metrics("fetcher", "test")
-    opener, tokens = Opener(Patience(connect=10, command=10)), MicrosoftTokens(authorities or Authorities(), Clock(), 5)
+    metrics, allowed = Metrics("fetcher", "test"), authorities or Authorities()
+    opener, tokens = Opener(Patience(connect=10, command=10)), MicrosoftTokens(allowed, Clock(), 5)
+    people = DelegatedTokens(allowed, Clock(), store.sign_ins, 5)
     return Tools(
         books=store,
-        access=Access(opener, store.secrets, tokens, metrics),
+        access=Access(opener, store.secrets, tokens, people, metrics),
         intake=Intake(store, published, Clock()),
         clock=Clock(),
         metrics=metrics,

@@ -1,10 +1,12 @@
 """An OpenID provider of our own, for tests: speaks to msal over TLS, and to a mail server that checks tokens.
 
-Discovery, a token endpoint that checks client and secret, and introspection (RFC 7662). Its refusals carry Microsoft's
-codes. Loopback only.
+Discovery, an authorization endpoint (PKCE S256 only), a device authorization endpoint (RFC 8628), a token endpoint that
+checks client and secret and rotates refresh tokens (one that is used twice ends its sign-in), and introspection
+(RFC 7662). Its refusals carry Microsoft's codes. Loopback only.
 """
 
 import base64
+import hashlib
 import json
 import secrets
 import shutil
@@ -18,32 +20,57 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from services.all_in_one.demo.certificates import ensure_certificates
 from services.all_in_one.process import free_ports
 from shared.oauth.authorities import Authorities
+from tests.support.canary import WORD
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 SCOPE = "https://outlook.office365.com/.default"
+PERMISSIONS = frozenset(
+    {"https://outlook.office365.com/IMAP.AccessAsUser.All", "https://outlook.office365.com/SMTP.Send", "offline_access"}
+)
+DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
+PUBLIC = ""
+"""The secret of a public client."""
 
 
 @dataclass
 class Client:
-    """A registered application: its secret, and the mailboxes that its tokens open."""
+    """A registered application: its secret, the mailboxes that its own tokens open, and where people come back to."""
 
     secret: str
     mailbox: str
     expired: bool = False
     consented: bool = True
+    redirects: tuple[str, ...] = ()
+    public_flows: bool = True
 
 
 @dataclass
 class Issued:
-    """A token and until when it is good (Unix time)."""
+    """A token and until when it is good (Unix time). `mailbox` is what it opens, if not what its client's do."""
 
     client_id: str
     until: float
+    mailbox: str = ""
+
+
+@dataclass
+class Grant:
+    """A person's sign-in. Its one good refresh token is `refresh`; an older one that is used ends it."""
+
+    client_id: str
+    person: str
+    scope: str
+    nonce: str = ""
+    challenge: str = ""
+    redirect: str = ""
+    refresh: str = ""
+    refused: int = 0
+    approved: bool = True
 
 
 @dataclass
@@ -59,7 +86,18 @@ class Provider:
     busy: int = 0
     retry_after: str = ""
     requests: list[str] = field(default_factory=list)
+    grants: list[str] = field(default_factory=list)
     issued: dict[str, Issued] = field(default_factory=dict)
+    person: str = "support@desk.example"
+    opens: dict[str, str] = field(default_factory=dict)
+    declines: bool = False
+    stays: bool = True
+    interval: int = 1
+    device_seconds: int = 900
+    codes: dict[str, Grant] = field(default_factory=dict)
+    devices: dict[str, Grant] = field(default_factory=dict)
+    families: dict[str, Grant] = field(default_factory=dict)
+    user_codes: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.certificates = ensure_certificates(self.folder / "tls", datetime.now(UTC))
@@ -111,6 +149,21 @@ class Provider:
         for issued in self.issued.values():
             issued.until = 0
 
+    def end_sign_ins(self, number: int = 50173) -> None:
+        """No refresh token that was given so far is good any more; `number` is the reason."""
+        for grant in self.families.values():
+            grant.refused = number
+
+    def approve(self, user_code: str) -> None:
+        """`person` types the code in."""
+        grant = self.devices[self.user_codes[user_code]]
+        grant.person, grant.approved = self.person, True
+
+    @property
+    def refreshes(self) -> int:
+        """How often somebody asked for a token with a refresh token."""
+        return self.grants.count("refresh_token")
+
     def _serve(self, port: int, secure: ssl.SSLContext | None, first: bool = False) -> None:
         server = _Server(("127.0.0.1", port), _handler(self))
         if secure is not None:
@@ -128,36 +181,127 @@ class Provider:
             "issuer": f"{base}/v2.0",
             "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
             "token_endpoint": f"{base}/oauth2/v2.0/token",
+            "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
+        }
+
+    def authorize(self, asked: dict[str, str]) -> str | None:
+        """Where the browser is sent back to; None if it is shown an error instead (RFC 6749 section 4.1.2.1)."""
+        client, redirect = self.clients.get(asked.get("client_id", "")), asked.get("redirect_uri", "")
+        if client is None or redirect not in client.redirects:
+            return None
+        back = {"state": asked.get("state", "")}
+        if self.declines:
+            words = "AADSTS65004: User declined to consent to access the app. <b>Trace</b>"
+            return f"{redirect}?{urlencode({**back, 'error': 'access_denied', 'error_description': words})}"
+        wanted = set(asked.get("scope", "").split())
+        pkce = asked.get("code_challenge_method") == "S256" and len(asked.get("code_challenge", "")) == 43
+        if not pkce or asked.get("response_type") != "code" or not wanted >= PERMISSIONS:
+            return f"{redirect}?{urlencode({**back, 'error': 'invalid_request'})}"
+        code = secrets.token_urlsafe(24)
+        self.codes[code] = Grant(
+            client_id=asked["client_id"],
+            person=self.person,
+            scope=asked["scope"],
+            nonce=asked.get("nonce", ""),
+            challenge=asked["code_challenge"],
+            redirect=redirect,
+        )
+        return f"{redirect}?{urlencode({**back, 'code': code})}"
+
+    def device(self, form: dict[str, str]) -> tuple[int, dict[str, object]]:
+        if form.get("client_id") not in self.clients:
+            return 400, _refusal("unauthorized_client", 700016, "Application was not found.")
+        code, user_code = secrets.token_urlsafe(24), secrets.token_hex(4).upper()
+        self.devices[code] = Grant(form["client_id"], "", form.get("scope", ""), approved=False)
+        self.user_codes[user_code] = code
+        return 200, {
+            "device_code": code,
+            "user_code": user_code,
+            "verification_uri": f"{self.authority}/devicelogin",
+            "expires_in": self.device_seconds,
+            "interval": self.interval,
         }
 
     def token(self, form: dict[str, str]) -> tuple[int, dict[str, object]]:
-        client_id, secret = form.get("client_id", ""), form.get("client_secret", "")
+        self.grants.append(form.get("grant_type", ""))
+        client_id, secret = form.get("client_id", ""), form.get("client_secret", PUBLIC)
         client = self.clients.get(client_id)
         if client is None:
             return 400, _refusal("unauthorized_client", 700016, f"Application '{client_id}' was not found.")
-        if secret != client.secret:
+        public = secret == PUBLIC and form.get("grant_type") in (DEVICE, "refresh_token") and client.public_flows
+        if secret == PUBLIC and client.secret != PUBLIC and not public:
+            return 401, _refusal("invalid_client", 7000218, "The request body must contain: 'client_secret'.")
+        if secret != client.secret and not public:
             return 401, _refusal("invalid_client", 7000215, f"Invalid client secret provided: {secret}")
         if client.expired:
             return 401, _refusal("invalid_client", 7000222, "The provided client secret keys are expired.")
         if not client.consented:
             return 400, _refusal("invalid_grant", 65001, "The user or administrator has not consented.")
+        if form.get("grant_type") in ("authorization_code", "refresh_token", DEVICE):
+            return self._person_token(form)
         if form.get("grant_type") != "client_credentials" or form.get("scope") != SCOPE:
             return 400, _refusal("invalid_scope", 1002012, "The provided value for scope is not valid.")
         token = self._new_token()
         self.issued[token] = Issued(client_id, time.time() + self.lifetime)
         return 200, {"token_type": "Bearer", "expires_in": self.lifetime, "access_token": token}
 
+    def _person_token(self, form: dict[str, str]) -> tuple[int, dict[str, object]]:
+        match form["grant_type"]:
+            case "authorization_code":
+                grant = self.codes.pop(form.get("code", ""), None)
+                if grant is None or (grant.client_id, grant.redirect) != (form["client_id"], form["redirect_uri"]):
+                    return 400, _refusal("invalid_grant", 54005, "The code was already redeemed, or is another's.")
+                if _challenge(form.get("code_verifier", "")) != grant.challenge:
+                    return 400, _refusal("invalid_grant", 50148, "The code_verifier does not match.")
+            case "refresh_token":
+                grant = self.families.get(form.get("refresh_token", ""))
+                if grant is None or grant.client_id != form["client_id"]:
+                    return 400, _refusal("invalid_grant", 9002313, "Invalid request.")
+                if grant.refresh != form["refresh_token"]:
+                    grant.refused = grant.refused or 70000
+                if grant.refused:
+                    return 400, _refusal("invalid_grant", grant.refused, "The grant is not good any more.")
+            case _:
+                grant = self.devices.get(form.get("device_code", ""))
+                if grant is None:
+                    return 400, _refusal("expired_token", 70020, "The device code has expired.")
+                if self.declines:
+                    return 400, _refusal("authorization_declined", 70016, "Declined.")
+                if not grant.approved:
+                    return 400, _refusal("authorization_pending", 70016, "Nobody has typed the code in yet.")
+                del self.devices[form["device_code"]]
+        return 200, self._granted(grant)
+
+    def _granted(self, grant: Grant) -> dict[str, object]:
+        token = secrets.token_urlsafe(48)
+        opens = self.opens.get(grant.person, grant.person)
+        self.issued[token] = Issued(grant.client_id, time.time() + self.lifetime, opens)
+        claims: dict[str, object] = {"aud": grant.client_id, "sub": grant.person, "preferred_username": grant.person}
+        answer: dict[str, object] = {
+            "token_type": "Bearer",
+            "expires_in": self.lifetime,
+            "access_token": token,
+            "scope": " ".join(sorted(one for one in grant.scope.split() if one.startswith("https:"))),
+            "id_token": f"{_part({})}.{_part({**claims, 'oid': grant.person, 'nonce': grant.nonce})}.",
+            "client_info": _part({"uid": grant.person, "utid": TENANT}),
+        }
+        if self.stays:
+            grant.refresh = secrets.token_urlsafe(48)
+            self.families[grant.refresh] = grant
+            answer["refresh_token"] = grant.refresh
+        return answer
+
     def introspect(self, form: dict[str, str]) -> tuple[int, dict[str, object]]:
         issued = self.issued.get(form.get("token", ""))
         if issued is None or issued.until <= time.time():
             return 200, {"active": False}
-        return 200, {"active": True, "username": self.clients[issued.client_id].mailbox}
+        return 200, {"active": True, "username": issued.mailbox or self.clients[issued.client_id].mailbox}
 
     def _new_token(self) -> str:
         if not self.jwt:
-            return secrets.token_urlsafe(48)
+            return f"{WORD}{secrets.token_urlsafe(48)}"
         claims = {"aud": "https://outlook.office365.com", "roles": list(self.roles), "jti": secrets.token_hex(8)}
-        return ".".join((_part({"alg": "none"}), _part(claims), secrets.token_urlsafe(32)))
+        return ".".join((_part({"alg": "none"}), _part(claims), f"{WORD}{secrets.token_urlsafe(32)}"))
 
 
 class _Server(ThreadingHTTPServer):
@@ -171,8 +315,11 @@ class _Server(ThreadingHTTPServer):
 def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            tenant = self.path.split("/")[1]
-            if self.path == f"/{tenant}/v2.0/.well-known/openid-configuration":
+            tenant, asked = self.path.split("/")[1], urlsplit(self.path)
+            if asked.path == f"/{tenant}/oauth2/v2.0/authorize":
+                back = provider.authorize({name: values[0] for name, values in parse_qs(asked.query).items()})
+                self._say(302 if back else 400, {"error": "the person sees an error page"}, back or "")
+            elif self.path == f"/{tenant}/v2.0/.well-known/openid-configuration":
                 self._say(*provider.discovery(tenant))
             else:
                 self._say(404, {"error": "not_found"})
@@ -186,14 +333,18 @@ def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
                 return
             provider.requests.append(path)
             time.sleep(provider.delay)
-            if provider.busy:
+            if path.endswith("/devicecode"):
+                self._say(*provider.device(form))
+            elif provider.busy:
                 self._say(provider.busy, {"error": "temporarily_unavailable"})
             else:
                 self._say(*provider.token(form))
 
-        def _say(self, status: int, answer: dict[str, object]) -> None:
+        def _say(self, status: int, answer: dict[str, object], location: str = "") -> None:
             body = json.dumps(answer).encode()
             self.send_response(status)
+            if location:
+                self.send_header("Location", location)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             if status >= 429 and provider.retry_after:
@@ -209,6 +360,11 @@ def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
 
 def _refusal(error: str, code: int, words: str) -> dict[str, object]:
     return {"error": error, "error_description": f"AADSTS{code}: {words} Trace ID: 0", "error_codes": [code]}
+
+
+def _challenge(verifier: str) -> str:
+    """S256 (RFC 7636 section 4.2)."""
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
 
 
 def _part(value: dict[str, object]) -> str:

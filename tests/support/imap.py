@@ -8,9 +8,10 @@ from pydantic import SecretStr
 from services.all_in_one.demo.dovecot import Dovecot
 from services.fetcher.imap.session import Opener, Patience, Session
 from shared.domain.mailbox import Encryption, Imap
+from tests.support.dovecot import USERS
 
 USER = "support@desk.example"
-PASSWORD = "correct horse"
+PASSWORD = USERS[USER]
 
 
 def imap_of(server: Dovecot, encryption: Encryption = Encryption.IMPLICIT_TLS, **given: object) -> Imap:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from shared.domain.ledger import LedgerEntry, State
 from shared.runtime.clock import Clock
 from shared.store.client import Store
 from shared.store.settings import StoreSettings
+from tests.support.broker import tapped
+from tests.support.canary import check
 
 QUICK = {
     "MAIL_AUTOMATOR_BOOKKEEPER_LOOK_SECONDS": "1",
@@ -51,6 +53,7 @@ class Pipeline:
             stderr=asyncio.subprocess.PIPE,
         )
         out, err = await asyncio.wait_for(process.communicate(), 60)
+        check(out + err, "the output of a command")
         return process.returncode or 0, out.decode(), err.decode()
 
     async def add_mailbox(self, name: str, user: str, extra: str = "") -> None:
@@ -63,7 +66,7 @@ class Pipeline:
             port=self.dovecot.tls_port,
             ca=self.dovecot.ca_file,
             password=password,
-            extra="\n".join(f"  {line}" for line in extra.splitlines()),
+            extra="\n".join(f"  {line}" for line in (extra if SENDING in extra else SILENT + extra).splitlines()),
         )
         file = self.folder / f"{name}.yaml"
         file.write_text(yaml)
@@ -97,6 +100,8 @@ class Pipeline:
         return found
 
 
+SENDING, SILENT = "acknowledgements:", "acknowledgements: {enabled: false}\n"
+
 MAILBOX = """
 apiVersion: mail-automator/v1
 kind: Mailbox
@@ -106,7 +111,6 @@ spec:
   email: {user}@example.com
   imap: {{host: localhost, port: {port}, caFile: "{ca}", startFrom: all}}
   auth: {{type: basic, username: {user}, passwordFrom: {{file: "{password}"}}}}
-  acknowledgements: {{enabled: false}}
 {extra}
 """
 
@@ -117,18 +121,26 @@ async def pipeline(
     users: Mapping[str, str],
     services: Mapping[str, int] = ONE_EACH,
     environ: Mapping[str, str] = QUICK,
+    tap: bool = True,
 ) -> AsyncIterator[Pipeline]:
-    """Everything started, nothing configured yet; stopped without a process left."""
+    """Everything started, nothing configured yet; stopped without a process left.
+
+    What services write, and with `tap` every message that they send, is searched for secrets.
+    """
     log: list[str] = []
+
+    def written(line: str) -> None:
+        log.append(line)
+        check(line, "the stream of the services")
+
     base = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(folder)}
     async with Dovecot(folder / "dovecot", users) as dovecot:
-        system = System(
-            folder / "data", services, log.append, environ={**base, **environ}, launch=Launch(private=False)
-        )
+        system = System(folder / "data", services, written, environ={**base, **environ}, launch=Launch(private=False))
         async with system:
             settings = StoreSettings(url=SecretStr(system.store_url), key_file=system.key_file)
             store = await Store.open(settings, clock=Clock())
             try:
-                yield Pipeline(folder, dovecot, system, store, log)
+                async with tapped(system.broker_url) if tap else nullcontext():
+                    yield Pipeline(folder, dovecot, system, store, log)
             finally:
                 await store.close()

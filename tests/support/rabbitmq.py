@@ -15,10 +15,11 @@ import pytest
 import pytest_asyncio
 
 from services.all_in_one.rabbitmq import BINARY, RabbitMQ
+from tests.support.canary import secret
 from tests.support.engine import container_engine
 
 IMAGE = "rabbitmq:4"
-PASSWORD = "session-only"
+PASSWORD = secret("session-only")
 
 
 @pytest.fixture(scope="session")

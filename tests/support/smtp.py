@@ -10,6 +10,9 @@ from typing import Any
 
 from aiosmtpd.handlers import Sink
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
+from spnego.exceptions import SpnegoError
+
+from tests.support.ntlm import acceptor
 
 LOOPBACK = "127.0.0.1"
 
@@ -35,6 +38,33 @@ class TokenSink(Sink):
         await server.push("334 " + base64.b64encode(b'{"status":"401"}').decode())
         await server._reader.readline()
         return AuthResult(success=False, handled=False)
+
+
+class NtlmSink(Sink):
+    """Signs in by NTLM, as Exchange does: without an initial response it first answers in prose (MS-SMTPNTLM 2.2.1.2).
+
+    Its users are those of `tests.support.ntlm.ntlm_users`. `broken`: its challenges are none.
+    """
+
+    def __init__(self, *, broken: bool = False) -> None:
+        super().__init__()
+        self._broken = broken
+        self.let_in: list[str | None] = []
+
+    async def auth_NTLM(self, server: Any, arguments: list[str]) -> AuthResult:
+        """NEGOTIATE, CHALLENGE, AUTHENTICATE."""
+        context = acceptor()
+        first: Any = base64.b64decode(arguments[1]) if len(arguments) > 1 else None
+        first = first or await server.challenge_auth("NTLM supported", encode_to_b64=False)
+        proof = await server.challenge_auth(b"none" if self._broken else context.step(first))
+        if not isinstance(proof, bytes):
+            return AuthResult(success=False)
+        try:
+            context.step(proof)
+        except SpnegoError:
+            return AuthResult(success=False, handled=False)
+        self.let_in.append(context.client_principal)
+        return AuthResult(success=True)
 
 
 @asynccontextmanager

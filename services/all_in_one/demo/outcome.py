@@ -16,7 +16,7 @@ FINAL = frozenset({State.DONE, State.QUARANTINED})
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """One delivered mail and its ledger entry, if it has one yet; when its event (or decision) was there."""
+    """One delivered mail and its ledger entry, if it has one yet; when its event was there."""
 
     mail: Delivered
     entry: LedgerEntry | None
@@ -29,7 +29,7 @@ class Ended:
 
     @property
     def seconds(self) -> float | None:
-        """From delivery to its event; to its decision where its kind has no event (duplicates)."""
+        """From delivery to its event."""
         return None if self.at is None else max(0.0, (self.at - self.mail.at).total_seconds())
 
     @property
@@ -53,7 +53,7 @@ class Ended:
         match decision.kind:
             case Kind.REJECTED:
                 return f"{decision.reason.value}: {decision.sentence}"
-            case Kind.DUPLICATE:
+            case Kind.DUPLICATE | Kind.REPLY:
                 return f"of {decision.number}"
             case _:
                 return f"{decision.number} {_place(decision.classification)}".strip()
@@ -87,8 +87,7 @@ def complaint(one: Ended, all_ends: Sequence[Ended]) -> str:
 def _ended(mail: Delivered, entry: LedgerEntry | None, events: Mapping[str, datetime]) -> Ended:
     if entry is None or entry.decision is None:
         return Ended(mail, entry, None if entry is None or entry.state is not State.QUARANTINED else entry.progress_at)
-    without_event = entry.decision.kind is Kind.DUPLICATE
-    return Ended(mail, entry, entry.decision.decided_at if without_event else events.get(entry.mail_id))
+    return Ended(mail, entry, events.get(entry.mail_id))
 
 
 def _take(expected: Expected, candidates: list[LedgerEntry]) -> LedgerEntry | None:

@@ -3,19 +3,25 @@
 from typing import Annotated, Literal
 
 from fastapi import Query
+from pydantic import StringConstraints
 
 from services.console.api import paging
 from services.console.api.surroundings import Here
 from services.console.api.views import AuditList, AuditView
 from shared.domain.value import Slug
 
-Kind = Literal["Mailbox", "Catalogue", "Department", "Service", "Process", "ApiToken", "Mail"]
+Number = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2,5}-[0-9]{6,12}$")]
+Kind = Literal[
+    "Mailbox", "Catalogue", "Department", "Service", "Process", "ApiToken", "Mail", "Ticket", "Events", "Key"
+]
 
 
 async def list_(
     here: Here,
     kind: Annotated[Kind | None, Query(description="Only changes of that kind of thing.")] = None,
-    name: Annotated[Slug | None, Query(description="Only changes of the thing of that name.")] = None,
+    name: Annotated[
+        Slug | Number | None, Query(description="Only changes of the thing of that name or number.")
+    ] = None,
     limit: paging.Limit = 50,
     cursor: paging.Cursor = None,
 ) -> AuditList:

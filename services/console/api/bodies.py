@@ -11,6 +11,7 @@ from services.console.api.problems import Refused
 from services.console.configuration.documents import API_VERSION, Documents, Metadata, parse
 from services.console.configuration.problems import ConfigurationProblems, Position, problems_of
 from services.console.configuration.source import RawDocument
+from shared.domain.access import Role
 from shared.domain.catalogue import Department, Process, Service
 from shared.domain.mailbox import MailboxSpec
 from shared.domain.value import Document, Slug
@@ -40,6 +41,14 @@ class RollBackBody(Document):
     """The revision whose configuration is to be the newest again."""
 
     revision: int = Field(ge=1, le=2**31 - 1)
+
+
+class TokenBody(Document):
+    """Whose token is to be made, what it may do, and for how many days (for ever if none are given)."""
+
+    name: str = Field(pattern=r"^[^\x00-\x1f\x7f]{1,100}$")
+    role: Role = Role.VIEWER
+    days: int | None = Field(default=None, ge=1, le=3650)
 
 
 Sentence = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f]$", max_length=500)]
@@ -78,6 +87,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     MailboxBody,
     CatalogueBody,
     RollBackBody,
+    TokenBody,
     ReplayBody,
     ReplaysBody,
     DiscardBody,
@@ -122,6 +132,11 @@ def catalogue(data: bytes) -> Documents:
 def roll_back(data: bytes) -> int:
     """The revision to go back to. Raises ConfigurationProblems, Refused."""
     return _valid(RollBackBody, data).revision
+
+
+def token(data: bytes) -> TokenBody:
+    """The token that is to be made. Raises ConfigurationProblems, Refused."""
+    return _valid(TokenBody, data)
 
 
 def replay(data: bytes) -> ReplayBody:

@@ -16,7 +16,7 @@ from services.console.api.surroundings import Caller, Here, Surroundings, who
 from services.console.api.views import MailboxList, MailboxView
 from services.console.configuration import apply as applying
 from services.console.configuration.documents import Documents, MailboxDocument
-from services.console.configuration.plan import Plan
+from services.console.configuration.plan import Action, Plan
 from services.console.configuration.problems import Position, suggest
 from shared.domain.access import ApiToken
 from shared.domain.mailbox import Mailbox
@@ -35,7 +35,10 @@ async def list_(here: Here) -> JSONResponse:
     """List the mailboxes: configuration, state, and what became of their mails."""
     statuses, counts = await here.store.runtime.statuses(), await here.store.ledger.count_by_outcome()
     found = await here.store.mailboxes.all()
-    views = tuple(MailboxView.of(one, statuses.get(one.name), counts.get(one.name)) for one in found)
+    sign_ins = await here.store.sign_ins.states(found)
+    views = tuple(
+        MailboxView.of(one, statuses.get(one.name), counts.get(one.name), sign_ins.get(one.name)) for one in found
+    )
     return JSONResponse(MailboxList(items=views).dump())
 
 
@@ -49,12 +52,7 @@ async def create(here: Here, asking: Caller, request: Request, idempotency_key: 
     data = await bodies.read(request)
 
     async def work() -> JSONResponse:
-        documents = bodies.mailbox(data)
-        (given,) = documents.mailboxes
-        if await here.store.mailboxes.get(given.name) is not None:
-            remedy = "choose another name, or replace it with PUT"
-            raise Refused(409, f"there is a mailbox {given.name} already", remedy=remedy, code="exists")
-        stored = await _store(here, asking, documents, None)
+        stored = await _store(here, asking, bodies.mailbox(data), None)
         return await _answer(here, stored, 201, {"Location": f"/api/v1/mailboxes/{stored.name}"})
 
     return await once(here.store, asking.token_id, idempotency_key, data, work)
@@ -134,6 +132,8 @@ async def _store(here: Surroundings, asking: ApiToken, documents: Documents, old
     (given,) = documents.mailboxes
     check_sources(asking.role, given.name, given.spec, old)
     todo = _over(await applying.plan(here.store, documents), old)
+    if old is None and any(one.action is not Action.CREATE for one in todo.changes):
+        raise _exists(given.name)
     try:
         await changes.carry_out(here.store, who(asking), todo)
     except Conflict:
@@ -150,7 +150,8 @@ def _over(todo: Plan, old: Mailbox | None) -> Plan:
 
 
 def _exists(name: str) -> Refused:
-    return Refused(409, f"there is a mailbox {name} already", remedy="replace it with PUT", code="exists")
+    remedy = "choose another name, or replace it with PUT"
+    return Refused(409, f"there is a mailbox {name} already", remedy=remedy, code="exists")
 
 
 async def _set_paused(here: Surroundings, asking: ApiToken, name: str, paused: bool) -> JSONResponse:
@@ -163,6 +164,7 @@ async def _answer(
     here: Surroundings, mailbox: Mailbox, status: int = 200, also: dict[str, str] | None = None
 ) -> JSONResponse:
     statuses, counts = await here.store.runtime.statuses(), await here.store.ledger.count_by_outcome()
-    view = MailboxView.of(mailbox, statuses.get(mailbox.name), counts.get(mailbox.name))
+    sign_ins = await here.store.sign_ins.states([mailbox])
+    view = MailboxView.of(mailbox, statuses.get(mailbox.name), counts.get(mailbox.name), sign_ins.get(mailbox.name))
     headers = {"ETag": preconditions.etag(mailbox.revision), **(also or {})}
     return JSONResponse(view.dump(), status, headers)

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from services.console.configuration.problems import ConfigurationProblems
 from shared.domain.errors import AutomatorError, ConfigurationError, Permanent, Transient
 from shared.domain.value import Document
+from shared.store.rates import TooOften
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
@@ -59,9 +60,12 @@ STATUS: Mapping[str, int] = {
     "unknown_mail": 404,
     "not_replayable": 409,
     "secret_bound_elsewhere": 422,
+    "secret_missing": 422,
+    "secret_unreadable": 422,
     "key_file_missing": 503,
     "key_file_unreadable": 503,
     "key_file_invalid": 503,
+    "key_invalid": 503,
     "secret_key_missing": 503,
 }
 """The HTTP status of errors of the layers below, by their code; others by their fate."""
@@ -119,6 +123,9 @@ def _ours(error: AutomatorError) -> JSONResponse:
             return answer(
                 error.status, error.what, code=error.code, where=error.where, remedy=error.remedy, also=error.also
             )
+        case TooOften():
+            also = {"Retry-After": str(error.seconds)}
+            return answer(429, error.what, code=error.code, remedy=error.remedy, also=also)
         case ConfigurationProblems():
             causes = [Cause(what=one.what, where=one.where, remedy=one.remedy) for one in error.problems]
             return answer(422, "the configuration does not hold together", code="invalid", causes=causes)

@@ -1,6 +1,5 @@
 """The application, made from the table of routes; and the OpenAPI document it publishes at /api/v1/openapi.json."""
 
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -8,6 +7,7 @@ import structlog
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse, Response
 from pydantic.json_schema import models_json_schema
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -18,6 +18,7 @@ from services.console.api.bodies import BODIES
 from services.console.api.problems import MEDIA_TYPE, Problem, handle
 from services.console.api.routes import PREFIX, ROUTES, Route
 from services.console.api.surroundings import Surroundings, at_least
+from services.console.pages import PAGES
 from shared.domain.errors import AutomatorError
 
 ALWAYS = (401, 403, 422, 500, 503)
@@ -48,6 +49,8 @@ def build(surroundings: Surroundings) -> FastAPI:
     app.state.surroundings = surroundings
     for route in ROUTES:
         _add(app, route)
+    for method, path, endpoint in PAGES:
+        app.add_api_route(path, endpoint, methods=[method], include_in_schema=False)
     for kind in (AutomatorError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, handle)
     app.add_middleware(_Guard)
@@ -62,14 +65,20 @@ def _add(app: FastAPI, route: Route) -> None:
         methods=[route.method],
         status_code=route.status,
         response_model=route.answer,
-        dependencies=[Depends(at_least(route.role))],
+        response_class=JSONResponse if route.answer else Response,
+        dependencies=[Depends(at_least(route.role, route.role_with_body))],
         responses=_responses(route),
         operation_id=f"{route.endpoint.__module__.rpartition('.')[2]}_{route.endpoint.__name__.rstrip('_')}",
         summary=(route.endpoint.__doc__ or "").partition(".")[0],
-        description=f"{route.endpoint.__doc__}\n\nLeast role: {route.role.value}.",
+        description=f"{route.endpoint.__doc__}\n\nLeast role: {_least_role(route)}.",
         tags=[route.path.split("/")[1]],
         openapi_extra=_takes(route),
     )
+
+
+def _least_role(route: Route) -> str:
+    more = f"; with a body: {route.role_with_body.value}" if route.role_with_body else ""
+    return f"{route.role.value}{more}"
 
 
 def _responses(route: Route) -> dict[int | str, dict[str, Any]]:
@@ -78,9 +87,9 @@ def _responses(route: Route) -> dict[int | str, dict[str, Any]]:
         status: {"description": HTTPStatus(status).phrase, "content": problem}
         for status in sorted({*ALWAYS, *route.refusals})
     }
-    if route.answer is None and route.status == HTTPStatus.OK:
-        binary = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
-        found[200] = {"description": "The bytes", "content": binary}
+    if route.media:
+        schema = route.sent_as or {"type": "string", "format": "binary"}
+        found[200] = {"description": "Successful Response", "content": {route.media: {"schema": schema}}}
     return found
 
 
@@ -88,7 +97,9 @@ def _takes(route: Route) -> dict[str, Any]:
     if route.body is None:
         return {}
     schema = {"$ref": f"#/components/schemas/{route.body.__name__}Input"}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    return {
+        "requestBody": {"required": route.role_with_body is None, "content": {"application/json": {"schema": schema}}}
+    }
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
@@ -99,11 +110,17 @@ def _document(app: FastAPI) -> dict[str, Any]:
         for schema in found["components"]["schemas"].values():
             _without_write_only(schema)
         found["components"]["schemas"] |= _schemas()
-        for operations in found["paths"].values():
-            for operation in operations.values():
-                _only_octets(operation["responses"])
+        for operation in (one for operations in found["paths"].values() for one in operations.values()):
+            _needs_if_match(operation)
         app.openapi_schema = found
     return app.openapi_schema
+
+
+def _needs_if_match(operation: dict[str, Any]) -> None:
+    """A change needs If-Match: the endpoint itself says so (428), FastAPI takes it for optional."""
+    for one in operation.get("parameters", ()):
+        if one["name"] == "If-Match":
+            one |= {"required": True, "schema": {"type": "string"}}
 
 
 def _without_write_only(schema: dict[str, Any]) -> None:
@@ -113,12 +130,6 @@ def _without_write_only(schema: dict[str, Any]) -> None:
         if any(variant.get("writeOnly") for variant in (one, *one.get("anyOf", ()))):
             del properties[name]
             schema["required"] = [other for other in schema.get("required", ()) if other != name]
-
-
-def _only_octets(responses: Mapping[str, Any]) -> None:
-    content = responses.get("200", {}).get("content", {})
-    if "application/octet-stream" in content:
-        content.pop("application/json", None)
 
 
 def _schemas() -> dict[str, Any]:

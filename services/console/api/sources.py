@@ -5,7 +5,8 @@ Otherwise an editor could name any file or variable of ours and a mail server of
 
 from services.console.api.problems import Refused
 from shared.domain.access import Role
-from shared.domain.mailbox import SECRET_FIELDS, Mailbox, MailboxSpec, secret_binding
+from shared.domain.bindings import secret_binding
+from shared.domain.mailbox import SECRET_FIELDS, Mailbox, MailboxSpec
 from shared.store.mailboxes import source_of
 
 

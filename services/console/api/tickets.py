@@ -1,4 +1,4 @@
-"""Tickets: list, read with their messages, and their attachments, cut from the raw mail on demand."""
+"""Tickets: list, read with their messages, close, open again; attachments are cut from the raw mail on demand."""
 
 import asyncio
 from collections.abc import Iterator
@@ -8,13 +8,15 @@ from urllib.parse import quote
 from fastapi import Path, Query
 from fastapi.responses import StreamingResponse
 
+from services.console import changes
 from services.console.api import paging
 from services.console.api.problems import Refused
-from services.console.api.surroundings import Here, Surroundings
-from services.console.api.views import MessageView, TicketDetail, TicketList, TicketView, ticket_fields
+from services.console.api.surroundings import Caller, Here, Surroundings, who
+from services.console.api.views import TicketDetail, TicketList, TicketView, ticket_fields
+from shared.domain.access import ApiToken
 from shared.domain.email import Attachment
 from shared.domain.mailbox import Module
-from shared.domain.ticket import Ticket
+from shared.domain.ticket import Ticket, TicketState
 from shared.domain.value import Slug
 from shared.mail.attachments import content
 
@@ -35,19 +37,29 @@ async def list_(
     after = paging.read(cursor)
     found = await here.store.tickets.list(mailbox=mailbox, module=module, after=after, limit=limit + 1)
     page, more = paging.cut(found, limit, lambda one: (one.created_at, one.ticket_id))
-    return TicketList(items=tuple(TicketView(**ticket_fields(one)) for one in page), next_cursor=more)
+    counts = await here.store.articles.count_of([one.ticket_id for one in page])
+    views = tuple(TicketView(**ticket_fields(one, counts.get(one.ticket_id, 0))) for one in page)
+    return TicketList(items=views, next_cursor=more)
 
 
 async def show(here: Here, ticket: Key) -> TicketDetail:
-    """Show a ticket with its messages."""
-    found = await _find(here, ticket)
-    messages = tuple(MessageView.of(found.number, one) for one in found.articles)
-    return TicketDetail(**ticket_fields(found), conversation=messages)
+    """Show a ticket with its whole conversation."""
+    return await _detail(here, await _find(here, ticket))
+
+
+async def close(here: Here, asking: Caller, ticket: Key) -> TicketDetail:
+    """Close a ticket. What a reply to it then does is its mailbox's `replies.toClosed`."""
+    return await _set_state(here, asking, ticket, TicketState.CLOSED)
+
+
+async def reopen(here: Here, asking: Caller, ticket: Key) -> TicketDetail:
+    """Open a closed ticket again."""
+    return await _set_state(here, asking, ticket, TicketState.OPEN)
 
 
 async def attachment(here: Here, ticket: Key, mail_id: MailId, part: Part) -> StreamingResponse:
     """Download an attachment. Always as a download of unknown type: nothing of a mail runs in a browser."""
-    known = _attachment(await _find(here, ticket), mail_id, part)
+    known = await _attachment(here, await _find(here, ticket), mail_id, part)
     data = await asyncio.to_thread(content, await here.store.raw.get(mail_id), part)
     if data is None:
         raise _no_attachment(part)
@@ -67,11 +79,24 @@ async def _find(here: Surroundings, key: str) -> Ticket:
     return found
 
 
-def _attachment(ticket: Ticket, mail_id: str, part: str) -> Attachment:
-    for article in ticket.articles:
-        for one in article.attachments if article.mail_id == mail_id else ():
-            if one.part == part:
-                return one
+async def _set_state(here: Surroundings, asking: ApiToken, key: str, state: TicketState) -> TicketDetail:
+    found = await _find(here, key)
+    return await _detail(here, await changes.set_state(here.store, who(asking), found, state, here.clock.now()))
+
+
+async def _detail(here: Surroundings, ticket: Ticket) -> TicketDetail:
+    appended = await here.store.articles.of_ticket(ticket.ticket_id)
+    return TicketDetail.of(ticket, [one.article for one in appended])
+
+
+async def _attachment(here: Surroundings, ticket: Ticket, mail_id: str, part: str) -> Attachment:
+    articles = [one for one in ticket.articles if one.mail_id == mail_id]
+    if not articles:
+        appended = await here.store.articles.get(mail_id)
+        articles = [appended.article] if appended and appended.ticket_id == ticket.ticket_id else []
+    for one in (one for article in articles for one in article.attachments):
+        if one.part == part:
+            return one
     raise _no_attachment(part)
 
 

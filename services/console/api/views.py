@@ -1,6 +1,6 @@
 """What the API answers with: camelCase, without a secret. Made from domain values here and nowhere else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Self
@@ -9,15 +9,18 @@ from pydantic import Field
 from pydantic.alias_generators import to_camel
 
 from services.console.configuration.documents import Metadata
+from services.console.probe.steps import StepResult
 from services.console.timeline import Moment, summary
-from shared.domain.access import AuditRecord, SecretFate
+from shared.domain.access import ApiToken, AuditRecord, Role, SecretFate
 from shared.domain.catalogue import Catalogue, Department, Process, Service
 from shared.domain.decision import Classification
 from shared.domain.ledger import LedgerEntry
 from shared.domain.mailbox import SECRET_FIELDS, Mailbox, MailboxSpec, split_secrets
 from shared.domain.mailbox_runtime import MailboxStatus
+from shared.domain.sign_in import SignIn
 from shared.domain.ticket import Article, Ticket
 from shared.domain.value import Document
+from shared.mail.quoted import split
 
 
 class StatusView(Document):
@@ -40,6 +43,32 @@ class StatusView(Document):
         return cls(state=word or status.state.value, **told)
 
 
+class SignInView(Document):
+    """Who signed in to Microsoft for a mailbox, and whether somebody must (again): `code` and sentences say why."""
+
+    needed: bool
+    account: str | None
+    signed_in_at: datetime | None
+    by: str | None
+    code: str = ""
+    sentence: str = ""
+    remedy: str = ""
+
+    @classmethod
+    def of(cls, state: SignIn) -> Self:
+        """A sign-in, or that there is none."""
+        why = state.lack.model_dump() if state.lack else {}
+        who = {"account": state.account or None, "signed_in_at": state.signed_in_at, "by": state.by or None}
+        return cls(needed=state.needed, **who, **why)
+
+
+class SignInLink(Document):
+    """A one-time link to the page where a person signs in."""
+
+    link: str
+    expires_at: datetime
+
+
 class MailboxView(Document):
     """A mailbox at one revision. `metadata` and `spec` can be sent back as they are."""
 
@@ -50,10 +79,17 @@ class MailboxView(Document):
     paused: bool
     active: bool
     status: StatusView | None = None
+    sign_in: SignInView | None = Field(default=None, description="Only where a person signs in (flow: delegated).")
     counts: dict[str, int] = Field(default_factory=dict[str, int])
 
     @classmethod
-    def of(cls, mailbox: Mailbox, status: MailboxStatus | None = None, counts: Mapping[str, int] | None = None) -> Self:
+    def of(
+        cls,
+        mailbox: Mailbox,
+        status: MailboxStatus | None = None,
+        counts: Mapping[str, int] | None = None,
+        sign_in: SignIn | None = None,
+    ) -> Self:
         """A stored mailbox; should a secret ever be inline, it is taken out here too."""
         return cls(
             metadata=Metadata(name=mailbox.name, labels=mailbox.labels),
@@ -63,6 +99,7 @@ class MailboxView(Document):
             paused=mailbox.paused,
             active=mailbox.active,
             status=StatusView.of(mailbox, status),
+            sign_in=SignInView.of(sign_in) if sign_in else None,
             counts=dict(counts or {}),
         )
 
@@ -132,6 +169,8 @@ class TicketView(Document):
     origin_mail_id: str
     received_at: datetime
     created_at: datetime
+    state: str
+    changed_at: datetime | None
 
 
 class TicketList(Document):
@@ -154,13 +193,18 @@ class AttachmentView(Document):
 
 
 class MessageView(Document):
-    """One mail of a ticket. `html` is sanitised; still show it in a sandboxed frame."""
+    """One mail of a ticket. `kind` is `original`, `reply`, or `note` for what a machine wrote. `text` is all of it,
+    `new` what its author wrote, without quotes and signature. `html` is sanitised; still show it in a sandboxed
+    frame."""
 
     mail_id: str
+    kind: str
     message_id: str | None
     sender: str | None
     sender_name: str
+    subject: str
     text: str
+    new: str
     html: str | None
     received_at: datetime
     attachments: tuple[AttachmentView, ...]
@@ -172,10 +216,13 @@ class MessageView(Document):
         names = ("part", "filename", "content_type", "size", "sha256", "inline")
         return cls(
             mail_id=article.mail_id,
+            kind=article.kind.value,
             message_id=article.message_id,
             sender=article.sender.address if article.sender else None,
             sender_name=article.sender.display if article.sender else "",
+            subject=article.subject,
             text=article.text,
+            new=split(article.text).new,
             html=article.html,
             received_at=article.received_at,
             attachments=tuple(
@@ -185,21 +232,65 @@ class MessageView(Document):
         )
 
 
-class TicketDetail(TicketView):
-    """A ticket with its conversation."""
+class RelatedView(Document):
+    """Another ticket that this one has to do with: `possible_parent`, which its mail may belong to, or the closed one
+    that it is a `follow_up` of."""
 
+    ticket_id: str
+    number: str
+    relation: str
+
+
+class AcknowledgementView(Document):
+    """How far the answer to the requester is: a state and a code for programs, a sentence for people."""
+
+    state: str
+    code: str
+    sentence: str
+    at: datetime
+
+
+class TicketDetail(TicketView):
+    """A ticket with its conversation, in the order of arrival."""
+
+    related: RelatedView | None
+    acknowledgement: AcknowledgementView | None
     conversation: tuple[MessageView, ...]
 
+    @classmethod
+    def of(cls, ticket: Ticket, appended: Sequence[Article]) -> Self:
+        """A ticket and what was appended to it."""
+        answer = ticket.acknowledgement
+        return cls(
+            **ticket_fields(ticket, len(appended)),
+            related=RelatedView(**ticket.related.model_dump(mode="json")) if ticket.related else None,
+            acknowledgement=AcknowledgementView(**answer.model_dump()) if answer else None,
+            conversation=tuple(MessageView.of(ticket.number, one) for one in (*ticket.articles, *appended)),
+        )
 
-def ticket_fields(ticket: Ticket) -> dict[str, Any]:
-    """The fields that list and detail share."""
-    same = ("ticket_id", "number", "mailbox", "subject", "flags", "origin_mail_id", "received_at", "created_at")
+
+_SAME_OF_TICKET = (
+    "ticket_id",
+    "number",
+    "mailbox",
+    "subject",
+    "flags",
+    "origin_mail_id",
+    "received_at",
+    "created_at",
+    "changed_at",
+)
+
+
+def ticket_fields(ticket: Ticket, appended: int) -> dict[str, Any]:
+    """The fields that list and detail share; `appended` mails came after the first."""
     return {
-        **{name: getattr(ticket, name) for name in same},
+        **{name: getattr(ticket, name) for name in _SAME_OF_TICKET},
         "module": ticket.module.value,
+        "state": ticket.state.value,
         "requester": ticket.requester.address if ticket.requester else None,
         "classification": PlaceView.of(ticket.classification),
-        "messages": len(ticket.articles),
+        "messages": len(ticket.articles) + appended,
         "duplicates": len(ticket.duplicates),
     }
 
@@ -290,6 +381,48 @@ class AuditList(Document):
 
     items: tuple[AuditView, ...]
     next_cursor: str | None
+
+
+class TokenView(Document):
+    """What is known of an API token."""
+
+    token_id: str
+    name: str
+    role: Role
+    created_by: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+class NewTokenView(TokenView):
+    """A token that was just made, with its text: the only time anyone sees it."""
+
+    token: str
+
+
+class TokenList(Document):
+    """All tokens, oldest first."""
+
+    items: tuple[TokenView, ...]
+
+
+def token_fields(token: ApiToken) -> dict[str, Any]:
+    """The fields of a token's views."""
+    return {name: getattr(token, name) for name in TokenView.model_fields}
+
+
+class TestEnd(Document):
+    """How a test of a mailbox ended, after how many milliseconds."""
+
+    passed: bool
+    milliseconds: int
+
+
+class TestView(TestEnd):
+    """A whole test of a mailbox: each step in its order."""
+
+    steps: tuple[StepResult, ...]
 
 
 class HealthView(Document):

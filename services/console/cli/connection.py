@@ -2,12 +2,16 @@
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 from pydantic import SecretStr
 
+from services.console import testing
+from services.console.cli.actor import actor
 from services.console.cli.configuration import load
 from services.console.cli.environment import environment
 from services.console.cli.exits import Exit
@@ -18,8 +22,7 @@ from services.console.defaults.presets import AuthType, Server
 from services.console.defaults.presets import defaults as preset
 from services.console.probe.addresses import Rules
 from services.console.probe.checklist import probe
-from services.console.probe.credentials import Credentials, MailboxCredentials, Reveal, Stored
-from services.console.probe.microsoft import MicrosoftAccess
+from services.console.probe.credentials import Reveal
 from services.console.probe.settings import ProbeSettings
 from services.console.probe.steps import Outcome, StepResult
 from shared.domain.errors import ConfigurationError
@@ -50,15 +53,17 @@ def test(context: typer.Context, name: Name = None, file: File = None, allow_loo
 
     if file and not given:
         raise ConfigurationError("there is no Mailbox in these documents", where=file[0], remedy="name another file")
-    needs_store = not given or any(stored_fields(one.spec) for one in given)
+    needs_store = (
+        session.names_a_store() or not given or any(stored_fields(one.spec) or one.spec.delegated for one in given)
+    )
 
     async def with_store(store: Store) -> bool:
         mailboxes = given or (await find(store, name or ""),)
-        return await _test(session.printer, mailboxes, store.secrets.reveal, store.mailboxes.get, rules)
+        return await _test(session.printer, mailboxes, store.secrets.reveal, rules, _Books(store, name))
 
     if needs_store:
         return Exit.OK if session.run(with_store) else Exit.ERROR
-    passed = asyncio.run(_test(session.printer, given, _without_store, _nothing_stored, rules))
+    passed = asyncio.run(_test(session.printer, given, _without_store, rules, None))
     return Exit.OK if passed else Exit.ERROR
 
 
@@ -77,29 +82,39 @@ def defaults(
     return Exit.OK
 
 
-async def _test(printer: Printer, mailboxes: Sequence[Mailbox], reveal: Reveal, stored: Stored, rules: Rules) -> bool:
-    """Test one mailbox after the other; whether all of them passed."""
-    from shared.oauth.tokens import MicrosoftTokens  # only here: its driver takes long to import
+@dataclass(frozen=True, slots=True)
+class _Books:
+    """Where a test is counted and written down; `name` is that of the stored mailbox, None for unsaved values."""
 
-    tokens = MicrosoftTokens(Authorities.of(read(OAuthSettings, environment())), Clock())
-    credentials = MailboxCredentials(reveal, stored, MicrosoftAccess(tokens, reveal))
-    try:
-        passed = [await _walk(printer, one, credentials, rules) for one in mailboxes]
-    finally:
-        tokens.close()
+    store: Store
+    name: str | None
+
+
+async def _test(
+    printer: Printer, mailboxes: Sequence[Mailbox], reveal: Reveal, rules: Rules, books: _Books | None
+) -> bool:
+    """Test one mailbox after the other; whether all of them passed."""
+    authorities = Authorities.of(read(OAuthSettings, environment()))
+    async with testing.credentials(reveal, authorities, books.store.sign_ins if books else None) as credentials:
+        passed = [await _walk(printer, one, probe(one, credentials, rules, Clock()), books) for one in mailboxes]
     if printer.for_people:
         printer.line("The test passed." if all(passed) else "The test failed.")
     return all(passed)
 
 
-async def _walk(printer: Printer, mailbox: Mailbox, credentials: Credentials, rules: Rules) -> bool:
-    """Each step is said as soon as it ended."""
+async def _walk(printer: Printer, mailbox: Mailbox, results: AsyncGenerator[StepResult], books: _Books | None) -> bool:
+    """Each step is said as soon as it ended. Where there is a store the test is counted and written down."""
     passed = True
+    if books is not None:
+        await testing.admit(books.store, actor())
+        name = books.name or testing.UNSAVED
+        results = testing.recorded(books.store, actor(), name, mailbox, results)
     if printer.for_people:
         printer.line(f"Mailbox {mailbox.name} ({mailbox.spec.email})")
-    async for result in probe(mailbox, credentials, rules, Clock()):
-        _say(printer, mailbox.name, result)
-        passed = passed and result.outcome is not Outcome.FAILED
+    async with aclosing(results):
+        async for result in results:
+            _say(printer, mailbox.name, result)
+            passed = passed and result.outcome is not Outcome.FAILED
     return passed
 
 
@@ -125,10 +140,6 @@ async def _without_store(mailbox: Mailbox, field: str) -> SecretStr:
     if found is None:
         raise ConfigurationError("the secret is in the store", where=field, remedy="test the stored mailbox")
     return found
-
-
-async def _nothing_stored(name: str) -> None:
-    """Without a store there is no mailbox of that name."""
 
 
 def _server(server: Server) -> str:

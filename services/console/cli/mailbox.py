@@ -15,6 +15,7 @@ from services.console.configuration.problems import suggest
 from shared.domain.errors import ConfigurationError
 from shared.domain.mailbox import Mailbox
 from shared.domain.mailbox_runtime import MailboxStatus
+from shared.domain.sign_in import SignIn
 from shared.store.client import Store
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the mailbox.")]
@@ -28,10 +29,14 @@ def list_(context: typer.Context) -> int:
 
     async def work(store: Store) -> list[dict[str, Any]]:
         statuses, counts = await store.runtime.statuses(), await store.ledger.count_by_outcome()
-        return [record(one, statuses.get(one.name), counts.get(one.name, {})) for one in await store.mailboxes.all()]
+        found = await store.mailboxes.all()
+        sign_ins = await store.sign_ins.states(found)
+        return [record(one, statuses.get(one.name), counts.get(one.name, {}), sign_ins.get(one.name)) for one in found]
 
-    columns = ("name", "email", "module", "status", "last_success_at", *COUNTED, "managed_by")
-    session.printer.records("Mailboxes", columns, session.run(work), NONE)
+    found = session.run(work)
+    signs = ("sign_in",) if any(one["sign_in"] for one in found) else ()
+    columns = ("name", "email", "module", "status", *signs, "last_success_at", *COUNTED, "managed_by")
+    session.printer.records("Mailboxes", columns, found, NONE)
     return Exit.OK
 
 
@@ -44,11 +49,15 @@ def show(context: typer.Context, name: Name) -> int:
         statuses, counts = await store.runtime.statuses(), await store.ledger.count_by_outcome()
         cursor = await store.runtime.cursor(name, mailbox.spec.imap.folder)
         lease = (await store.runtime.leases()).get(name)
+        sending = (await store.sending.all()).get(name)
         more = {
             "cursor": cursor.model_dump(mode="json") if cursor else None,
             "fetched_by": lease.holder if lease else None,
+            "sending": None if sending is None or sending.up else sending.code,
+            "sending_sentence": None if sending is None or sending.up else sending.sentence,
         }
-        return mailbox, {**record(mailbox, statuses.get(name), counts.get(name, {})), **more}
+        sign_in = (await store.sign_ins.states([mailbox])).get(name)
+        return mailbox, {**record(mailbox, statuses.get(name), counts.get(name, {}), sign_in), **more}
 
     mailbox, found = session.run(work)
     document = mailbox_document(mailbox.name, mailbox.labels, mailbox.spec)
@@ -76,21 +85,36 @@ def resume(context: typer.Context, name: Name) -> int:
 
 
 def delete(
-    context: typer.Context, name: Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
+    context: typer.Context,
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also one that `apply` manages.")] = False,
 ) -> int:
     """Delete a mailbox and its secrets. Its tickets and its books stay."""
     session = session_of(context)
-    session.run(lambda store: find(store, name))
+    _deletable(session.run(lambda store: find(store, name)), force)
     if not yes and not _agreed(name):
         return Exit.ERROR
 
     async def work(store: Store) -> bool:
-        return await changes.delete_mailbox(store, actor(), await find(store, name))
+        return await changes.delete_mailbox(store, actor(), _deletable(await find(store, name), force))
 
     if not session.change(work):
         raise NotFound(f"there is no mailbox {name}", remedy="somebody deleted it meanwhile")
     _say(session, f"mailbox {name} deleted", {"name": name, "deleted": True})
     return Exit.OK
+
+
+def _deletable(mailbox: Mailbox, force: bool) -> Mailbox:
+    """The mailbox, if it may be deleted here. Raises ConfigurationError for one that documents describe."""
+    if mailbox.managed_by == "apply" and not force:
+        raise ConfigurationError(
+            f"mailbox {mailbox.name} is managed by `apply`",
+            where="mailbox delete",
+            remedy="take its document away and apply with --prune, or add --force",
+            code="managed_by_apply",
+        )
+    return mailbox
 
 
 async def find(store: Store, name: str) -> Mailbox:
@@ -104,13 +128,19 @@ async def find(store: Store, name: str) -> Mailbox:
     return mailbox
 
 
-def record(mailbox: Mailbox, status: MailboxStatus | None, counts: Mapping[str, int]) -> dict[str, Any]:
-    """A mailbox as a flat record with stable names."""
+def record(
+    mailbox: Mailbox, status: MailboxStatus | None, counts: Mapping[str, int], sign_in: SignIn | None = None
+) -> dict[str, Any]:
+    """A mailbox as a flat record with stable names. `sign_in` is for mailboxes that a person signs in for."""
     return {
         "name": mailbox.name,
         "email": mailbox.spec.email,
         "module": mailbox.spec.module.value,
         "auth": mailbox.spec.auth.type,
+        "sign_in": _sign_in_word(sign_in),
+        "sign_in_why": f"{sign_in.lack.sentence} -> {sign_in.lack.remedy}" if sign_in and sign_in.lack else None,
+        "signed_in_as": sign_in.account or None if sign_in else None,
+        "signed_in_at": sign_in.signed_in_at if sign_in else None,
         "enabled": mailbox.spec.enabled,
         "paused": mailbox.paused,
         "status": status_word(mailbox, status),
@@ -132,6 +162,14 @@ def status_word(mailbox: Mailbox, status: MailboxStatus | None) -> str:
     if mailbox.paused:
         return "paused"
     return status.state if status else "never_connected"
+
+
+def _sign_in_word(sign_in: SignIn | None) -> str | None:
+    if sign_in is None:
+        return None
+    if sign_in.needed:
+        return "sign in again" if sign_in.rev else "sign in"
+    return f"as {sign_in.account}"
 
 
 def _set_paused(session: Session, name: str, *, paused: bool) -> int:

@@ -1,6 +1,7 @@
 """`mail-automator`: the command line, every command in one visible table. A failure is one line, never a traceback."""
 
 import io
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version as installed_version
@@ -12,13 +13,17 @@ import typer
 from typer.exceptions import TyperException
 
 from services.console.cli import (
+    acknowledgements,
     audit,
     configuration,
     connection,
+    events,
     mailbox,
     quarantine,
     replay,
+    secrets,
     services,
+    sign_in,
     simulate,
     store,
     store_check,
@@ -32,6 +37,7 @@ from services.console.cli.output import Format, complain
 from services.console.cli.session import make_session, session_of
 from services.console.configuration.problems import ConfigurationProblems
 from shared.domain.errors import AutomatorError
+from shared.observability.logs import SILENT
 
 Command = Callable[..., int]
 NAME = "mail-automator"
@@ -64,18 +70,33 @@ COMMANDS: tuple[tuple[str, Command], ...] = (
 GROUPS: tuple[tuple[str, str, tuple[tuple[str, Command], ...]], ...] = (
     (
         "mailbox",
-        "Mailboxes: what they do, test, pause, resume, delete.",
+        "Mailboxes: what they do, test, sign in, pause, resume, delete.",
         (
             ("list", mailbox.list_),
             ("show", mailbox.show),
             ("test", connection.test),
             ("defaults", connection.defaults),
+            ("preview-acknowledgement", acknowledgements.preview),
+            ("sign-in", sign_in.sign_in),
             ("pause", mailbox.pause),
             ("resume", mailbox.resume),
             ("delete", mailbox.delete),
         ),
     ),
-    ("tickets", "Tickets and requests.", (("list", tickets.list_), ("show", tickets.show))),
+    (
+        "tickets",
+        "Tickets and requests: list, show, close, open again.",
+        (("list", tickets.list_), ("show", tickets.show), ("close", tickets.close), ("reopen", tickets.reopen)),
+    ),
+    (
+        "acknowledgements",
+        "Answers to requesters: how far they are, and why some are not sent; send one again.",
+        (
+            ("list", acknowledgements.list_),
+            ("show", acknowledgements.show),
+            ("retry", acknowledgements.retry),
+        ),
+    ),
     (
         "quarantine",
         "Mails whose attempts ran out: look at them, send them again, discard them.",
@@ -87,14 +108,24 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, Command], ...]], ...] = (
         ),
     ),
     (
+        "events",
+        "Events for other systems: watch them, send them again, their description.",
+        (("tail", events.tail), ("replay", events.replay), ("schema", events.schema)),
+    ),
+    (
         "token",
         "API tokens: make one (shown once), list them, revoke one.",
         (("create", token.create), ("list", token.list_), ("revoke", token.revoke)),
     ),
     (
         "store",
-        "The store's indexes, and the key of its secrets.",
-        (("init", store.init), ("check", store_check.check), ("key", store.key)),
+        "The store's indexes, and what its server guarantees.",
+        (("init", store.init), ("check", store_check.check)),
+    ),
+    (
+        "secrets",
+        "The keys of the secrets in the store.",
+        (("key", secrets.key), ("status", secrets.status), ("rotate-key", secrets.rotate_key)),
     ),
     (
         "config",
@@ -176,6 +207,8 @@ def run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    for name in SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr), wrapper_class=_quiet())
     sys.exit(main(sys.argv[1:]))
 

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -15,6 +16,7 @@ SERVICES = {
     "filter": ("services.filter", "Run the filter: email.fetched -> email.accepted, or a rejection."),
     "classifier": ("services.classifier", "Run the classifier: email.accepted -> email.classified."),
     "ticket-writer": ("services.ticket_writer", "Run the ticket writer: email.classified -> tickets and events."),
+    "notifier": ("services.notifier", "Run the notifier: ticket.created -> acknowledgements by SMTP."),
     "bookkeeper": ("services.bookkeeper", "Run the bookkeeper: re-publishes unfinished mail, relays events."),
     "console": ("services.console", "Run the console: the HTTP API for mailboxes, catalogue, tickets and mails."),
     "all-in-one": ("services.all_in_one", "Run everything on this machine; starts a broker and a store if need be."),
@@ -52,9 +54,14 @@ def _environment(session: Session, *, laptop: bool) -> dict[str, str]:
         if ends.store_database is not None:
             found["MAIL_AUTOMATOR_STORE_DATABASE"] = ends.store_database
         if ends.key_file is not None:
-            found["MAIL_AUTOMATOR_STORE_KEY_FILE"] = str(ends.key_file)
+            found |= _key_file(ends.key_file)
     if session.store_url is not None:
         found["MAIL_AUTOMATOR_STORE_URL"] = session.store_url.get_secret_value()
     if session.key_file is not None:
-        found["MAIL_AUTOMATOR_STORE_KEY_FILE"] = str(session.key_file)
+        found |= _key_file(session.key_file)
     return found
+
+
+def _key_file(file: Path) -> dict[str, str]:
+    """A key file takes the place of a key in the environment."""
+    return {"MAIL_AUTOMATOR_STORE_KEY_FILE": str(file), "MAIL_AUTOMATOR_STORE_KEY": ""}

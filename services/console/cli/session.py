@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from services.console.cli.environment import LAPTOP_DATA, environment, place_settings, store_settings
 from services.console.cli.output import Format, Printer
+from shared.broker.settings import BrokerSettings
 from shared.domain.errors import ConfigurationError
 from shared.runtime.clock import Clock
 from shared.runtime.settings import EventSettings, read
@@ -59,7 +60,13 @@ class Session:
             given["url"] = self.store_url
         if self.key_file is not None:
             given["key_file"] = self.key_file
+        if given.get("key_file") is not None:
+            given["key"] = None
         return found.model_copy(update=given)
+
+    def names_a_store(self) -> bool:
+        """Whether an option, the environment or an all-in-one of this user says where the store is."""
+        return self._folder() is not None or self.store_url is not None or place_settings().store_url is not None
 
     def on_this_machine(self) -> bool:
         """Whether the system is an all-in-one of this machine."""
@@ -89,6 +96,13 @@ class Session:
 
             asyncio.run(configuration_changed(url))
         return done
+
+    def broker_settings(self) -> BrokerSettings:
+        """Where the broker is, for a command that needs it: it looks once, and declares nothing."""
+        found = read(BrokerSettings, environment())
+        given: dict[str, object] = {"topology": "verify", "connect_deadline_seconds": 0.1}
+        url = self._broker_url()
+        return found.model_copy(update=given if url is None else {**given, "url": url})
 
     def event_source(self) -> str:
         """The `source` of the events of that system."""

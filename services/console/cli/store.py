@@ -1,14 +1,10 @@
-"""`store init|key`: what the store needs before services start, and the key of its secrets."""
-
-from pathlib import Path
-from typing import Annotated
+"""`store init`: what the store needs before services start."""
 
 import typer
 
 from services.console.cli.exits import Exit
 from services.console.cli.session import Session, session_of
 from shared.store.client import Store
-from shared.store.encryption import create_key_file
 from shared.store.indexes import ensure_indexes, verify_indexes
 
 
@@ -22,16 +18,6 @@ def init(context: typer.Context) -> int:
 
     session.run(work)
     return _ok(session, "the store is ready: all indexes are there and kept")
-
-
-def key(
-    context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where; must not exist.")],
-) -> int:
-    """Make a new key file for the secrets in the store, readable by its owner only. Keep a copy in a safe place."""
-    session = session_of(context)
-    create_key_file(file)
-    return _ok(session, f"key written to {file}: set MAIL_AUTOMATOR_STORE_KEY_FILE to it for every service")
 
 
 def _ok(session: Session, sentence: str) -> int:

@@ -27,9 +27,7 @@ def create(
     expires_at = None if days is None else Clock().now() + timedelta(days=days)
 
     async def work(store: Store) -> tuple[ApiToken, str]:
-        new = {"role": role.value, "expires_at": expires_at.isoformat() if expires_at else None}
-        async with changes.audited(store, actor(), "create", "ApiToken", name, new=new, secrets={"token": "changed"}):
-            made, text = await store.api_tokens.create(name, role, created_by=actor(), expires_at=expires_at)
+        made, text = await changes.create_token(store, actor(), name, role, expires_at)
         return made, text.get_secret_value()
 
     made, text = session.run(work)
@@ -56,14 +54,7 @@ def revoke(context: typer.Context, token_id: Annotated[str, typer.Argument(metav
     session = session_of(context)
 
     async def work(store: Store) -> bool:
-        known = {one.token_id: one for one in await store.api_tokens.all()}
-        found = known.get(token_id)
-        if found is None or found.revoked_at is not None:
-            return False
-        old = {"token_id": token_id, "role": found.role.value}
-        fates: dict[str, Any] = {"token": "removed"}
-        async with changes.audited(store, actor(), "revoke", "ApiToken", found.name, old=old, secrets=fates):
-            return await store.api_tokens.revoke(token_id)
+        return await changes.revoke_token(store, actor(), token_id)
 
     if not session.run(work):
         raise NotFound(f"no open token has the id {token_id}", remedy="mail-automator token list shows all")

@@ -11,10 +11,10 @@ from services.console.cli.exits import Exit, NotFound
 from services.console.cli.mailbox import status_word
 from services.console.cli.output import Printer
 from services.console.cli.session import session_of
-from services.console.timeline import Moment, summary, timeline
+from services.console.history import history
+from services.console.timeline import Moment, summary
 from shared.domain.ledger import LedgerEntry
 from shared.domain.patterns import normalise_address
-from shared.domain.ticket import Ticket
 from shared.store.client import Store
 
 Found = tuple[LedgerEntry, tuple[Moment, ...]]
@@ -39,7 +39,7 @@ def trace(
                 remedy="check the spelling; --subject searches subjects",
                 reasons=await why_not(store),
             )
-        return [await _timeline(store, entry) for entry in entries]
+        return [(entry, await history(store, entry)) for entry in entries]
 
     found = session.run(work)
     if session.printer.for_people:
@@ -92,13 +92,6 @@ async def why_not(store: Store) -> tuple[str, ...]:
             sentence = f": {status.sentence}" if status and status.sentence else ""
             reasons.append(f"mailbox {one.name} ({one.spec.email}) is not being fetched now ({word}){sentence}")
     return tuple(reasons)
-
-
-async def _timeline(store: Store, entry: LedgerEntry) -> Found:
-    ticket_id = entry.decision.ticket_id if entry.decision else None
-    ticket: Ticket | None = await store.tickets.get(ticket_id) if ticket_id else None
-    owed = ticket is not None and ticket.origin_mail_id == entry.mail_id and bool(ticket.outbox)
-    return entry, timeline(entry, ticket, event_owed=owed)
 
 
 def _for_people(printer: Printer, entry: LedgerEntry, moments: Sequence[Moment]) -> None:

@@ -8,29 +8,30 @@ import hmac
 from pydantic import SecretStr
 
 from services.console.configuration.documents import Documents
-from services.console.configuration.plan import Current, Plan, decide, is_stored
+from services.console.configuration.plan import EVERYTHING, Current, Plan, decide, is_stored
+from services.console.configuration.selector import Selector
 from shared.domain.errors import ConfigurationError
 from shared.domain.mailbox import Mailbox, split_secrets
 from shared.store.client import Store
 
 
-async def plan(store: Store, documents: Documents, *, prune: bool = False) -> Plan:
+async def plan(store: Store, documents: Documents, *, prune: bool = False, selector: Selector = EVERYTHING) -> Plan:
     """What would change. Raises ConfigurationProblems if the documents and the store do not fit together."""
     mailboxes = {one.name: one for one in await store.mailboxes.all()}
     catalogue = await store.catalogue.load()
     same = await _same_secrets(store, mailboxes, documents)
-    return decide(Current(mailboxes, catalogue, same), documents, prune=prune)
+    return decide(Current(mailboxes, catalogue, same), documents, prune=prune, selector=selector)
 
 
 async def apply(store: Store, todo: Plan) -> None:
     """Carry a plan out: first the catalogue that mailboxes refer to, then mailboxes, then deletions.
 
-    Raises store Conflict if somebody changed the same thing since the plan was made.
+    Raises store Conflict if somebody changed or created the same thing since the plan was made.
     """
     if todo.catalogue is not None:
         await store.catalogue.save(todo.catalogue)
     for write in todo.writes:
-        await store.mailboxes.put(write.mailbox, write.secrets)
+        await store.mailboxes.put(write.mailbox, write.secrets, create=write.create)
     for name in todo.deletes:
         await store.mailboxes.delete(name)
 

@@ -3,7 +3,7 @@
 Each error is one line: file, document, path of the field, what is wrong, what to do.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal, TypeVar, cast
 
@@ -65,6 +65,7 @@ class CatalogueDocument:
 
     item: CatalogueItem
     position: Position
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,8 @@ def _document(raw: RawDocument) -> MailboxDocument | CatalogueDocument:
             [position.problem('unknown field "name"', "it stands in metadata.name", ("spec", "name"))]
         )
     model = cast("type[CatalogueItem]", KINDS[envelope.kind])
-    return CatalogueDocument(_checked(model, {"name": metadata.name, **envelope.spec}, position), position)
+    item = _checked(model, {"name": metadata.name, **envelope.spec}, position)
+    return CatalogueDocument(item, position, metadata.labels)
 
 
 def _envelope(raw: RawDocument) -> tuple[Envelope, Position]:

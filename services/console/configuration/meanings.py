@@ -74,22 +74,24 @@ MAILBOX: Final[dict[str, str]] = {
     "auth.basic.password": _IN_CLEAR,
     "auth.basic.passwordFrom": _READ_FROM + " Mandatory unless `password` is given.",
     "auth.oauth2_microsoft": "Microsoft 365 by OAuth 2.0.",
-    "auth.oauth2_microsoft.flow": "`application` is the client credentials flow, `delegated` a signed-in person.",
+    "auth.oauth2_microsoft.flow": "`application` signs in by itself (client credentials), `delegated` on behalf of a "
+    "person who signs in: `mailbox sign-in`.",
     "auth.oauth2_microsoft.clientId": "The application (client) id of the app registration.",
     "auth.oauth2_microsoft.tenantId": "The directory (tenant) id.",
     "auth.oauth2_microsoft.authority": "The sign-in server; another one for national clouds.",
     "auth.oauth2_microsoft.clientSecret": "The client secret in clear. Works, with a warning: use clientSecretFrom.",
-    "auth.oauth2_microsoft.clientSecretFrom": "Where it is read from. Mandatory with the application flow.",
+    "auth.oauth2_microsoft.clientSecretFrom": "Where it is read from. Mandatory with the application flow; with "
+    "`delegated` only if the application has a secret.",
     "auth.oauth2_microsoft.password": "Optional, for hybrid set-ups, in clear.",
     "auth.oauth2_microsoft.passwordFrom": "Optional, for hybrid set-ups.",
     "auth.exchange": "On-premises Exchange over IMAP.",
-    "auth.exchange.domainUser": "`DOMAIN\\user`, where it differs from the email.",
+    "auth.exchange.domainUser": "`DOMAIN\\user` or `user@domain` (UPN), where it differs from the email.",
     "auth.exchange.password": _IN_CLEAR,
     "auth.exchange.passwordFrom": _READ_FROM + " Mandatory unless `password` is given.",
     "acknowledgements": "The answer to the requester with the ticket number.",
     "acknowledgements.enabled": "Whether it is sent. On (the default) it needs `smtp`.",
-    "acknowledgements.subject": "Its subject. Words: {number}, {tag} (the number with the code by which an answer finds"
-    " its ticket), {module}, {mailbox}, {service}, {department}, {subject}.",
+    "acknowledgements.subject": "Its subject. Words: {number}, {tag} (the number with the code by which an answer "
+    "finds its ticket), {module}, {mailbox}, {service}, {department}, {subject}.",
     "acknowledgements.text": "Its text, with the same words.",
     "acknowledgements.requireAuthenticated": "Answer only where the server named in authservId vouches for the sender "
     "(DMARC, or DKIM of the sender's domain). Without authservId nobody can vouch: then only the budgets protect "

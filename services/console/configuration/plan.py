@@ -14,9 +14,13 @@ from pydantic import SecretStr
 from services.console.configuration.documents import CatalogueItem, Documents, MailboxDocument
 from services.console.configuration.export import as_yaml, item_document, items, mailbox_document
 from services.console.configuration.problems import ConfigurationProblems, Position, suggest
+from services.console.configuration.selector import Selector
+from shared.domain.bindings import again, moved
 from shared.domain.catalogue import Catalogue, Department, Process, Service
 from shared.domain.errors import ConfigurationError
-from shared.domain.mailbox import SECRET_FIELDS, Mailbox, MailboxSpec, secret_binding, split_secrets
+from shared.domain.mailbox import SECRET_FIELDS, Mailbox, MailboxSpec, split_secrets
+
+EVERYTHING = Selector()
 
 
 class Action(StrEnum):
@@ -47,10 +51,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class MailboxWrite:
-    """A mailbox to be stored, with the secrets to seal (by `part.field`)."""
+    """A mailbox to be stored, with the secrets to seal (by `part.field`); `create` if there must be none yet."""
 
     mailbox: Mailbox
     secrets: Mapping[str, SecretStr]
+    create: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +83,17 @@ class Current:
     same: frozenset[tuple[str, str]] = frozenset()
 
 
-def decide(current: Current, documents: Documents, *, prune: bool = False) -> Plan:
-    """The plan. With `prune`, what is stored but not in the documents goes: only of kinds that the documents contain,
-    and of mailboxes only those that `apply` made.
+def decide(current: Current, given: Documents, *, prune: bool = False, selector: Selector = EVERYTHING) -> Plan:
+    """The plan for the documents that carry the labels of `selector`. With `prune`, what is stored but not in the
+    documents goes: only of kinds that the documents contain, and of mailboxes only those that `apply` made and that
+    carry these labels. The catalogue has no labels once it is stored: with a selector nothing of it goes.
 
     Raises ConfigurationProblems: a name nobody has, a stored secret that does not exist or belongs to another server.
     """
-    catalogue = _merged(current.catalogue, documents, prune)
+    documents = selector.of(given)
+    catalogue = _merged(current.catalogue, documents, prune and not selector)
     pairs = [_mailbox(current, one) for one in documents.mailboxes]
-    doomed = _doomed(current, documents) if prune else ()
+    doomed = _doomed(current, given, selector) if prune else ()
     problems = [*_stored_secret_problems(current, documents), *_dangling(current, documents, catalogue, doomed)]
     if problems:
         raise ConfigurationProblems(problems)
@@ -178,14 +185,16 @@ def _mailbox(current: Current, document: MailboxDocument) -> tuple[Change, Mailb
     )
     fresh = tuple(name for name in secrets if (document.name, name) not in current.same)
     change = _change("Mailbox", document.name, _mailbox_yaml(old) if old else "", _mailbox_yaml(new), fresh)
-    return change, MailboxWrite(new, secrets)
+    return change, MailboxWrite(new, secrets, create=old is None)
 
 
-def _doomed(current: Current, documents: Documents) -> tuple[str, ...]:
-    if not documents.mailboxes:
+def _doomed(current: Current, given: Documents, selector: Selector) -> tuple[str, ...]:
+    """A mailbox that stands in any of the documents stays, whatever its labels are there."""
+    if not given.mailboxes:
         return ()
-    kept = {one.name for one in documents.mailboxes}
-    return tuple(name for name, one in current.mailboxes.items() if name not in kept and one.managed_by == "apply")
+    kept = {one.name for one in given.mailboxes}
+    ours = {name: one for name, one in current.mailboxes.items() if one.managed_by == "apply" and name not in kept}
+    return tuple(name for name, one in ours.items() if selector.takes(one.labels))
 
 
 def _stored_secret_problems(current: Current, documents: Documents) -> Iterator[ConfigurationError]:
@@ -199,9 +208,8 @@ def _stored_secret_problems(current: Current, documents: Documents) -> Iterator[
             remedy = "give the secret again: by file, env, or inline"
             if old is None or not is_stored(old.spec, part, key):
                 yield document.position.problem(f"no {name} is stored for this mailbox", remedy, where)
-            elif secret_binding(old.spec, old.name, name) != secret_binding(document.spec, document.name, name):
-                what = f"the stored {name} belongs to another host, port, encryption or user"
-                yield document.position.problem(what, remedy, where)
+            elif what := moved(old.spec, document.spec, name):
+                yield document.position.problem(what, again(name), where)
 
 
 def is_stored(spec: MailboxSpec, part: str, key: str) -> bool:

@@ -4,7 +4,7 @@ The first failing step ends its chain; SMTP is tested also if IMAP failed. Says 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -20,11 +20,6 @@ from shared.domain.mailbox import Encryption, Mailbox, OAuth2MicrosoftAuth
 
 TOTAL_SECONDS: Final = 30.0
 STEP_SECONDS: Final = 8.0
-
-_REMEDIES: Final = {
-    "secret_bound_elsewhere": "Give the password again: a stored one is used only for the server and user it was "
-    "given for."
-}
 
 
 class Clock(Protocol):
@@ -119,7 +114,7 @@ def steps_of(mailbox: Mailbox, chain: Chain) -> tuple[Step, ...]:
 
 async def probe(
     mailbox: Mailbox, credentials: Credentials, rules: Rules, clock: Clock, *, total_seconds: float = TOTAL_SECONDS
-) -> AsyncIterator[StepResult]:
+) -> AsyncGenerator[StepResult]:
     """Walk the checklist; each result comes as soon as its step has ended. Never raises for what a server does."""
     deadline = clock.monotonic() + total_seconds
     for chain in Chain:
@@ -153,7 +148,7 @@ async def _take(talk: Conversation, step: Step, clock: Clock, deadline: float) -
     except StepFailed as error:
         failure = error
     except AutomatorError as error:
-        remedy = error.remedy or _REMEDIES.get(error.code, "Correct the mailbox's configuration.")
+        remedy = error.remedy or "Correct the mailbox's configuration."
         failure = StepFailed(error.code.upper(), f"{_capital(error.what)}.", _capital(remedy))
     except TimeoutError:
         failure = _silent(step, talk)

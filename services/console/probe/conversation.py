@@ -3,13 +3,17 @@
 import socket
 from dataclasses import dataclass, field
 
+from pydantic import SecretStr
+
 from services.console.probe.addresses import Address, Rules
-from services.console.probe.credentials import Credentials
+from services.console.probe.credentials import Credentials, user_of
 from services.console.probe.imap_dialogue import Dialogue
 from services.console.probe.network import Server
 from services.console.probe.steps import Chain, StepFailed
 from services.console.probe.wire import Wire
 from shared.domain.mailbox import Mailbox
+from shared.sasl import values as sasl
+from shared.sasl.remedies import odd_password
 
 
 @dataclass(slots=True)
@@ -26,14 +30,22 @@ class Conversation:
     capabilities: frozenset[str] = frozenset()
     dialogue: Dialogue | None = None
     signed_in: bool = False
+    remark: str = ""
 
-    async def password(self, chain: Chain) -> str:
-        """The password, which is from now on hidden in everything shown. Raises AutomatorError, StepFailed."""
-        word = (await self.credentials.password(self.mailbox, chain)).get_secret_value()
-        self.wire.hide(word)
-        if "\0" in word:
-            raise StepFailed("PASSWORD_HAS_NUL", "The password contains a NUL character.", "Give another password.")
-        return word
+    @property
+    def kind(self) -> sasl.Kind:
+        """What this chain signs in with."""
+        return sasl.kind_of(self.mailbox.spec, self.chain.value)
+
+    async def login(self) -> sasl.Credentials:
+        """User and secret, which is from now on hidden in everything shown. Raises AutomatorError."""
+        user = user_of(self.mailbox, self.chain)
+        if self.kind is sasl.Kind.TOKEN:
+            return sasl.Credentials(user, SecretStr(await self.token()))
+        found = sasl.Credentials(user, await self.credentials.password(self.mailbox, self.chain))
+        self.wire.hide(found.secret.get_secret_value())
+        self.remark = odd_password(found)
+        return found
 
     async def token(self) -> str:
         """An access token, hidden like a password. Raises AutomatorError."""
@@ -41,10 +53,12 @@ class Conversation:
         self.wire.hide(word)
         return word
 
-    def require_tls(self) -> None:
-        """The last lock: no secret goes out without TLS. Raises StepFailed."""
+    def peer(self) -> sasl.Peer:
+        """The server as it was verified. The last lock: no secret goes out without TLS. Raises StepFailed."""
         if self.wire.tls is None:
             raise StepFailed("NO_TLS", "The connection is not protected.", "Use SSL or TLS.")
+        certificate = self.wire.tls.getpeercert(binary_form=True)
+        return sasl.Peer(self.chain.value, server_of(self).host, certificate)
 
     def close(self) -> None:
         """Hang up, wherever the chain stands."""

@@ -1,27 +1,20 @@
 """The IMAP steps of a test, from greeting to folder. Read-only: EXAMINE, never SELECT; nothing is fetched."""
 
-import base64
 import difflib
 import re
 from typing import Final
 
 from services.console.probe.conversation import Conversation, server_of
-from services.console.probe.credentials import user_of, uses_token
-from services.console.probe.folder_names import encode
-from services.console.probe.imap_dialogue import (
-    Answer,
-    Dialogue,
-    capabilities,
-    folders,
-    login,
-    plain,
-    quoted,
-    turned_away,
-    xoauth2,
-)
+from services.console.probe.imap_dialogue import Answer, Dialogue, capabilities, folders, turned_away
 from services.console.probe.network import protect
-from services.console.probe.steps import Chain, StepFailed
+from services.console.probe.signin import denied, hiding, sign_in
+from services.console.probe.steps import StepFailed
 from shared.domain.mailbox import Encryption
+from shared.mail.folder_names import encode
+from shared.sasl.choose import PREFERENCE
+from shared.sasl.handshake import Handshake
+from shared.sasl.imap_login import login_command, quoted
+from shared.sasl.values import Credentials, Kind
 
 FOLDERS_SHOWN: Final = 20
 _BUSY: Final = re.compile(
@@ -88,72 +81,45 @@ async def capability(talk: Conversation) -> str:
 
 async def authenticate(talk: Conversation) -> str:
     """Sign in, the strongest way that the server offers and the mailbox has."""
-    user = user_of(talk.mailbox, Chain.IMAP)
     if talk.signed_in:
         return "The server signed us in by itself."
-    talk.require_tls()
-    if uses_token(talk.mailbox, Chain.IMAP):
-        answer = await _by_token(talk, user)
-    else:
-        answer = await _by_password(talk, user)
-    if not answer.ok:
-        raise _denied(talk, answer, user)
-    return f"Signed in as {talk.wire.shown(user.encode())}."
+
+    async def attempt(handshake: Handshake) -> StepFailed | None:
+        arguments = handshake.imap_arguments(sasl_ir="SASL-IR" in talk.capabilities)
+        talk.wire.hide(*arguments[1:])
+        return _refusal(talk, await _imap(talk).run(" ".join(("AUTHENTICATE", *arguments)), hiding(talk, handshake)))
+
+    async def by_command(credentials: Credentials) -> StepFailed | None:
+        arguments, reply = login_command(credentials)
+        return _refusal(talk, await _imap(talk).run(f"LOGIN {arguments}", reply))
+
+    ways = frozenset(one.removeprefix("AUTH=") for one in talk.capabilities if one.startswith("AUTH="))
+    allowed = talk.kind is not Kind.TOKEN and "LOGINDISABLED" not in talk.capabilities
+    return await sign_in(talk, ways, attempt, by_command if allowed else _no_way(talk.kind))
 
 
-async def _by_token(talk: Conversation, user: str) -> Answer:
-    if "AUTH=XOAUTH2" not in talk.capabilities:
-        raise _no_way("XOAUTH2")
-    message = xoauth2(user, await talk.token())
-    talk.wire.hide(message)
-    return await _sasl(talk, "XOAUTH2", message)
-
-
-async def _by_password(talk: Conversation, user: str) -> Answer:
-    password = await talk.password(Chain.IMAP)
-    if "AUTH=PLAIN" in talk.capabilities:
-        message = plain(user, password)
-        talk.wire.hide(message)
-        return await _sasl(talk, "PLAIN", message)
-    if "AUTH=LOGIN" in talk.capabilities:
-        words = (base64.b64encode(word.encode()) for word in (user, password))
-        return await _imap(talk).run("AUTHENTICATE LOGIN", *words)
-    if "LOGINDISABLED" in talk.capabilities:
-        raise _no_way("PLAIN nor LOGIN")
-    command, replies = login(user, password)
-    return await _imap(talk).run(command, *replies)
-
-
-async def _sasl(talk: Conversation, mechanism: str, message: str) -> Answer:
-    """A refused XOAUTH2 is first a challenge, which Dialogue answers with an empty line; then comes the NO."""
-    if "SASL-IR" in talk.capabilities:
-        return await _imap(talk).run(f"AUTHENTICATE {mechanism} {message}")
-    return await _imap(talk).run(f"AUTHENTICATE {mechanism}", message.encode("ascii"))
-
-
-def _no_way(wanted: str) -> StepFailed:
+def _no_way(kind: Kind) -> StepFailed:
     return StepFailed(
         "NO_COMMON_MECHANISM",
-        f"The server does not offer {wanted}: it wants another way to sign in.",
+        f"The server offers none of {', '.join(PREFERENCE[kind])}: it wants another way to sign in.",
         "Choose another authentication type: many providers want OAuth 2.0, or IMAP must be switched on first.",
     )
 
 
-def _denied(talk: Conversation, answer: Answer, user: str) -> StepFailed:
-    words, who = talk.wire.shown(answer.text), talk.wire.shown(user.encode())
+def _refusal(talk: Conversation, answer: Answer) -> StepFailed | None:
+    """What an answer to AUTHENTICATE or LOGIN means. Raises StepFailed if it is not about us."""
+    if answer.ok:
+        return None
+    words = talk.wire.shown(answer.text)
     if _BUSY.search(words):
-        return StepFailed(
+        raise StepFailed(
             "AUTH_UNAVAILABLE", f'The server cannot sign us in now: "{words}".', "Wait some minutes and test again."
         )
-    if uses_token(talk.mailbox, Chain.IMAP):
-        return StepFailed(
-            "TOKEN_REFUSED",
-            f'The server refuses a valid token for {who}: "{words}".',
-            "The application has no permission on this mailbox (Add-MailboxPermission), or its IMAP is switched off.",
-        )
-    return StepFailed(
-        "AUTH_DENIED",
-        f'The server refuses user name or password of {who}: "{words}".',
+    holder = "application" if talk.mailbox.spec.delegated is None else "account that signed in"
+    return denied(
+        talk,
+        words,
+        f"The {holder} has no permission on this mailbox (Add-MailboxPermission), or its IMAP is switched off.",
         "Correct user name and password. Some providers want an app password, or IMAP switched on in their settings.",
     )
 

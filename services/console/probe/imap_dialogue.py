@@ -3,14 +3,15 @@
 The fetcher has the real client; this one tells each way to fail from the others.
 """
 
-import base64
 import re
 from dataclasses import dataclass
 from typing import Final
 
-from services.console.probe.folder_names import decode
 from services.console.probe.steps import StepFailed
 from services.console.probe.wire import Wire
+from shared.mail.folder_names import decode
+from shared.sasl.handshake import Reply, silent
+from shared.sasl.imap_login import quoted
 
 _LITERAL: Final = re.compile(rb"\{(\d{1,9})\+?\}$")
 _LIST: Final = re.compile(rb'^\* LIST \(([^)]*)\) (?:NIL|"(?:\\.|[^"\\])*") (.+)$', re.IGNORECASE | re.DOTALL)
@@ -32,25 +33,25 @@ class Answer:
 
 
 class Dialogue:
-    """Commands over a wire. Where the server asks for more (`+`), the given replies are sent one by one."""
+    """Commands over a wire. Where the server asks for more (`+`), the given reply says what."""
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
         self._number = 0
 
-    async def run(self, command: str, *replies: bytes) -> Answer:
-        """One command and its answer. When replies run out, an empty line is sent: it ends any exchange.
+    async def run(self, command: str, reply: Reply = silent) -> Answer:
+        """One command and its answer.
 
         Raises StepFailed if the server hangs up, says BYE or too much.
         """
         self._number += 1
         tag = f"t{self._number}".encode()
         self.wire.send(tag + b" " + command.encode() + b"\r\n")
-        waiting, untagged = list(replies), list[bytes]()
+        untagged: list[bytes] = []
         while True:
             line = await self._response()
             if line.startswith(b"+"):
-                self.wire.send((waiting.pop(0) if waiting else b"") + b"\r\n")
+                self.wire.send(reply(line[1:].strip()) + b"\r\n")
             elif line.startswith(tag + b" "):
                 status, _, text = line[len(tag) + 1 :].partition(b" ")
                 return Answer(status.decode("ascii", "replace").upper(), text, tuple(untagged))
@@ -74,30 +75,6 @@ def turned_away(words: str) -> StepFailed:
         f'The server turns us away: "{words}".',
         "Too many connections or a block of our address: wait some minutes, or close other mail programs.",
     )
-
-
-def quoted(text: bytes) -> bytes:
-    """A quoted string (RFC 3501 section 4.3)."""
-    return b'"' + re.sub(rb'(["\\])', rb"\\\1", text) + b'"'
-
-
-def login(user: str, password: str) -> tuple[str, tuple[bytes, ...]]:
-    """LOGIN as command and replies: quoted where that can hold the words, else by literals, which hold anything."""
-    words = [user.encode(), password.encode()]
-    if all(word.isascii() and not any(byte < 0x20 or byte == 0x7F for byte in word) for word in words):
-        return "LOGIN " + " ".join(quoted(word).decode("ascii") for word in words), ()
-    first, second = words
-    return f"LOGIN {{{len(first)}}}", (first + b" {%d}" % len(second), second)
-
-
-def plain(user: str, password: str) -> str:
-    """The SASL PLAIN message (RFC 4616), in base64."""
-    return base64.b64encode(f"\0{user}\0{password}".encode()).decode("ascii")
-
-
-def xoauth2(user: str, token: str) -> str:
-    """Microsoft's and Google's SASL XOAUTH2 message, in base64."""
-    return base64.b64encode(f"user={user}\x01auth=Bearer {token}\x01\x01".encode()).decode("ascii")
 
 
 def capabilities(answer: Answer) -> frozenset[str]:

@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import stat
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Final, cast
 
 from services.console.probe.addresses import Address, Rules, address_allowed, port_allowed
@@ -16,6 +18,7 @@ from shared.domain.mailbox import Encryption, Imap, Smtp
 CONNECT_SECONDS: Final = 5.0
 """How long a connection may take, over all addresses of a name."""
 ADDRESSES_MAX: Final = 4
+CA_FILE_MAX: Final = 1024 * 1024
 
 Server = Imap | Smtp
 
@@ -81,7 +84,7 @@ async def _connected(address: Address, port: int) -> socket.socket:
 def context(server: Server) -> ssl.SSLContext:
     """TLS 1.2 or newer, trusting the system's authorities, or only those in `ca_file`. Raises StepFailed."""
     try:
-        made = ssl.create_default_context(cafile=server.ca_file)
+        made = ssl.create_default_context(cafile=_ordinary(server.ca_file))
     except (OSError, ssl.SSLError):
         raise StepFailed(
             "CA_FILE_UNREADABLE",
@@ -90,6 +93,15 @@ def context(server: Server) -> ssl.SSLContext:
         ) from None
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     return made
+
+
+def _ordinary(path: str | None) -> str | None:
+    """The path of a file that can be read to its end. Raises OSError: a device or a pipe might never end."""
+    if path is not None:
+        found = Path(path).stat()
+        if not stat.S_ISREG(found.st_mode) or found.st_size > CA_FILE_MAX:
+            raise OSError(path)
+    return path
 
 
 async def protect(wire: Wire, server: Server, connected: socket.socket | None) -> str:

@@ -1,17 +1,18 @@
 """The SMTP steps of a test, from greeting to sign-in (RFC 5321, 3207, 4954). No mail is sent."""
 
-import base64
 import contextlib
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 
 from services.console.probe.conversation import Conversation, server_of
-from services.console.probe.credentials import user_of, uses_token
-from services.console.probe.imap_dialogue import plain, xoauth2
 from services.console.probe.network import protect
-from services.console.probe.steps import Chain, StepFailed
+from services.console.probe.signin import denied, hiding, sign_in
+from services.console.probe.steps import StepFailed
+from shared.sasl.handshake import Handshake
 
+GO_ON: Final = 334
+"""The reply that asks for the next line of a sign-in (RFC 4954 section 4)."""
 LINES_MAX: Final = 100
 
 
@@ -70,41 +71,20 @@ async def starttls(talk: Conversation) -> str:
 
 async def authenticate(talk: Conversation) -> str:
     """Sign in: with the same identity as IMAP, unless SMTP has its own."""
-    talk.require_tls()
-    user, offered = user_of(talk.mailbox, Chain.SMTP), _mechanisms(talk)
-    if uses_token(talk.mailbox, Chain.SMTP):
-        reply = await _by_token(talk, user, offered)
-    else:
-        reply = await _by_password(talk, user, offered)
-    if not reply.ok:
-        raise _denied(talk, reply, user)
+
+    async def attempt(handshake: Handshake) -> StepFailed | None:
+        command, answer = handshake.smtp_command(), hiding(talk, handshake)
+        talk.wire.hide(*command.decode("ascii").split()[2:])
+        reply = await _run(talk, command)
+        while reply.code == GO_ON:
+            reply = await _run(talk, answer(reply.text))
+        return _refusal(talk, reply)
+
+    offered = _mechanisms(talk)
+    sentence = await sign_in(talk, offered, attempt, _no_way(offered))
     with contextlib.suppress(StepFailed):
         await _run(talk, b"QUIT")
-    return f"Signed in as {talk.wire.shown(user.encode())}."
-
-
-async def _by_token(talk: Conversation, user: str, offered: frozenset[str]) -> Reply:
-    if "XOAUTH2" not in offered:
-        raise _no_way(offered)
-    message = xoauth2(user, await talk.token())
-    talk.wire.hide(message)
-    reply = await _run(talk, b"AUTH XOAUTH2 " + message.encode("ascii"))
-    return await _run(talk, b"") if reply.code == 334 else reply  # the challenge says why; the refusal follows
-
-
-async def _by_password(talk: Conversation, user: str, offered: frozenset[str]) -> Reply:
-    if not offered & {"PLAIN", "LOGIN"}:
-        raise _no_way(offered)
-    password = await talk.password(Chain.SMTP)
-    if "PLAIN" in offered:
-        message = plain(user, password)
-        talk.wire.hide(message)
-        return await _run(talk, b"AUTH PLAIN " + message.encode("ascii"))
-    reply = await _run(talk, b"AUTH LOGIN")
-    for word in (user, password):
-        if reply.code == 334:
-            reply = await _run(talk, base64.b64encode(word.encode()))
-    return reply
+    return sentence
 
 
 def _no_way(offered: frozenset[str]) -> StepFailed:
@@ -121,23 +101,21 @@ def _no_way(offered: frozenset[str]) -> StepFailed:
     )
 
 
-def _denied(talk: Conversation, reply: Reply, user: str) -> StepFailed:
-    words, who = f"{reply.code} {talk.wire.shown(reply.text)}", talk.wire.shown(user.encode())
+def _refusal(talk: Conversation, reply: Reply) -> StepFailed | None:
+    """What a reply to AUTH means. Raises StepFailed if it is not about us."""
+    if reply.ok:
+        return None
+    words = f"{reply.code} {talk.wire.shown(reply.text)}"
     if 400 <= reply.code < 500:
-        return StepFailed(
+        raise StepFailed(
             "AUTH_UNAVAILABLE", f'The server cannot sign us in now: "{words}".', "Wait some minutes and test again."
         )
-    if uses_token(talk.mailbox, Chain.SMTP):
-        return StepFailed(
-            "TOKEN_REFUSED",
-            f'The server refuses a valid token for {who}: "{words}".',
-            "Switch authenticated SMTP on for this mailbox, and give the application the right to send as it.",
-        )
-    return StepFailed(
-        "AUTH_DENIED",
-        f'The server refuses user name or password of {who}: "{words}".',
-        "Correct user name and password, or give SMTP credentials of its own; some providers want an app password, "
-        "or authenticated SMTP switched on.",
+    return denied(
+        talk,
+        words,
+        "Switch authenticated SMTP on for this mailbox, and give the application the right to send as it.",
+        "Correct user name and password, or give SMTP credentials of its own; some providers want an app "
+        "password, or authenticated SMTP switched on.",
     )
 
 

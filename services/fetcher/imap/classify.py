@@ -17,6 +17,7 @@ _BUSY_WORDS = re.compile(r"temporar|try again|later|unavailable|internal|timed? 
 _NOT_CONNECTED = re.compile(r"authenticated but not connected", re.IGNORECASE)
 
 LIMIT_SECONDS = 15 * 60.0
+USUAL_REMEDY = "correct user name and password; some providers want an app password, or IMAP switched on"
 
 
 def throttled(text: bytes, where: str) -> Throttled | None:
@@ -30,7 +31,7 @@ def throttled(text: bytes, where: str) -> Throttled | None:
     return None
 
 
-def login_refused(text: bytes, where: str) -> AutomatorError:
+def login_refused(text: bytes, where: str, remedy: str = USUAL_REMEDY) -> AutomatorError:
     """What a NO to LOGIN or AUTHENTICATE means. Without a hint that it is temporary, the password is refused."""
     words, name = shown(text), code(text)[0]
     if name not in _AUTH_CODES:
@@ -38,11 +39,7 @@ def login_refused(text: bytes, where: str) -> AutomatorError:
             return wait
         if name in _BUSY_CODES or _BUSY_WORDS.search(words):
             return ServerTrouble(f"the server cannot log us in now: {words}", where=where, code="login_unavailable")
-    return AuthenticationRejected(
-        f"the server refuses user name or password: {words}",
-        where=where,
-        remedy="correct user name and password; some providers want an app password, or IMAP switched on",
-    )
+    return AuthenticationRejected(f"the server refuses user name or password: {words}", where=where, remedy=remedy)
 
 
 def refused(command: str, text: bytes, where: str) -> AutomatorError:

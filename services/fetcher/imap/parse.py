@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
-from services.fetcher.imap import utf7
 from services.fetcher.imap.framing import Response
+from shared.mail import folder_names
 
 _UID = re.compile(rb"[ (]UID (\d+)")
 _DATE = re.compile(rb'INTERNALDATE "([ \d]\d)-([A-Za-z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)"')
@@ -90,7 +90,7 @@ def _folder(response: Response) -> str | None:
     if match is None or b"\\noselect" in match.group(1).lower():
         return None
     wire = response[1] if len(response) > 1 else unquote(match.group(2))
-    return utf7.decode(wire.decode("utf-8", "replace"))
+    return folder_names.decode(wire.decode("utf-8", "replace"))
 
 
 def unquote(text: bytes) -> bytes:

@@ -13,16 +13,17 @@ from aioimaplib import quoted
 from pydantic import SecretStr
 
 from services.fetcher.errors import FolderMissing, MessageTrouble, NetworkTrouble, ServerTrouble, Throttled
-from services.fetcher.imap import parse, utf7
+from services.fetcher.imap import parse
 from services.fetcher.imap.classify import refused
 from services.fetcher.imap.signin import sign_in
 from services.fetcher.imap.tls import open_wire
 from services.fetcher.imap.wire import Answer, Wire, shown
-from services.fetcher.imap.xoauth2 import sign_in_with_token
-from services.fetcher.ports import FetchedMail, Marked, Mechanism, Outline, Selected
+from services.fetcher.ports import FetchedMail, Marked, Outline, Selected
 from shared.domain.errors import AutomatorError
 from shared.domain.mailbox import Imap
+from shared.mail import folder_names
 from shared.mail.headline import headline
+from shared.sasl.values import Credentials, Kind
 
 SLOWEST = 64 * 1024
 """Bytes per second below which a download counts as stuck."""
@@ -47,17 +48,18 @@ class Opener:
     def __init__(self, patience: Patience) -> None:
         self._patience = patience
 
-    async def __call__(
-        self, imap: Imap, login: str, secret: SecretStr, *, mechanism: Mechanism = "password"
-    ) -> "Session":
-        """Connect, TLS, greeting, login, capabilities within one deadline. See `open_wire` and `sign_in` for errors."""
-        enter = sign_in_with_token if mechanism == "xoauth2" else sign_in
+    async def __call__(self, imap: Imap, login: str, secret: SecretStr, *, kind: Kind = Kind.BASIC) -> "Session":
+        """Connect, TLS, greeting, login, capabilities within one deadline. See `open_wire` and `sign_in` for errors.
+
+        Words that no mechanism carries are a ConfigurationError before anything is connected.
+        """
+        credentials = Credentials(login, secret)
         where = f"{imap.host}:{imap.port}"
         wire: Wire | None = None
         try:
             async with _deadline(self._patience.connect, "connecting", where):
                 wire = await open_wire(imap, self._patience.max_literal)
-                offered = await enter(wire, login, secret)
+                offered = await sign_in(wire, imap.host, kind, credentials)
         except BaseException:
             if wire is not None:
                 wire.abort()
@@ -275,7 +277,7 @@ async def _deadline(seconds: float, what: str, where: str) -> AsyncGenerator[Non
 
 
 def _folder(name: str) -> str:
-    return quoted(utf7.encode(name))
+    return quoted(folder_names.encode(name))
 
 
 def _number(text: str | None) -> int:

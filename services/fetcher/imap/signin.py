@@ -1,28 +1,47 @@
-"""Signing in with user name and password, the strongest way the server offers. Never without TLS."""
+"""Signing in, the strongest way that the server offers and the mailbox has. Never without TLS.
 
-import base64
-from collections.abc import Sequence
+Which way that is, `shared.sasl.choose` decides. The AUTHENTICATE is our own: aioimaplib never answers a refused
+challenge and runs into a time-out (library-notes, 7), and it logs tokens and passwords (8). IMAP's own LOGIN command
+is the last resort.
+"""
 
-from aioimaplib import quoted
-from pydantic import SecretStr
+import structlog
 
-from services.fetcher.errors import AuthenticationRejected, ServerTrouble
-from services.fetcher.imap.classify import login_refused
+from services.fetcher.errors import AuthenticationRejected, EncryptionMissing, ServerTrouble
+from services.fetcher.imap.classify import USUAL_REMEDY, login_refused
 from services.fetcher.imap.parse import capabilities
 from services.fetcher.imap.wire import Answer, Wire
+from services.fetcher.imap.xoauth2 import token_refused
+from shared.domain.errors import AutomatorError
+from shared.sasl.choose import mechanisms
+from shared.sasl.handshake import Handshake
+from shared.sasl.imap_login import login_command
+from shared.sasl.remedies import odd_password, other_form
+from shared.sasl.values import Credentials, Kind, Peer
+
+log = structlog.get_logger(__name__)
 
 
-async def sign_in(wire: Wire, login: str, password: SecretStr) -> frozenset[str]:
-    """AUTHENTICATE PLAIN (RFC 4616) if offered, else LOGIN; the capabilities afterwards.
+async def sign_in(wire: Wire, host: str, kind: Kind, credentials: Credentials) -> frozenset[str]:
+    """Sign in to the server that was verified as `host`; the capabilities afterwards.
 
-    The wire must be protected already. Raises AuthenticationRejected, Throttled, ServerTrouble, NetworkTrouble.
+    A mechanism that the server offers but cannot do is passed over, with a warning; a refusal of user and password is
+    final. Raises AuthenticationRejected, Throttled, ServerTrouble, NetworkTrouble, EncryptionMissing,
+    ConfigurationError.
     """
+    certificate = wire.certificate
+    if certificate is None:
+        raise EncryptionMissing("no TLS: nobody signs in without it", where=wire.where)
     offered = await read_capabilities(wire)
-    answer = await _plain(wire, offered, login, password) if "AUTH=PLAIN" in offered else None
-    if answer is None:
-        answer = await login_command(wire, offered, login, password)
-    if not answer.ok:
-        raise login_refused(answer.text, wire.where)
+    peer = Peer("imap", host, certificate)
+    ways = frozenset(one.removeprefix("AUTH=") for one in offered if one.startswith("AUTH="))
+    refusal: AutomatorError | None = None
+    for mechanism in mechanisms(kind, ways, credentials, peer):
+        refusal = await _authenticate(wire, Handshake(mechanism), "SASL-IR" in offered, kind, credentials)
+        if refusal is None:
+            break
+    else:
+        await _by_command(wire, offered, kind, credentials, refusal)
     wire.authenticated()
     return await read_capabilities(wire)
 
@@ -36,29 +55,50 @@ async def read_capabilities(wire: Wire) -> frozenset[str]:
     return found
 
 
-async def _plain(wire: Wire, offered: frozenset[str], login: str, password: SecretStr) -> Answer:
-    packed = base64.b64encode(f"\0{login}\0{password.get_secret_value()}".encode())
-    if "SASL-IR" in offered:
-        return await wire.run("AUTHENTICATE", "PLAIN", packed.decode("ascii"))
-    return await wire.run("AUTHENTICATE", "PLAIN", replies=[packed])
+async def _authenticate(
+    wire: Wire, handshake: Handshake, sasl_ir: bool, kind: Kind, credentials: Credentials
+) -> AuthenticationRejected | None:
+    """None if this mechanism signs us in; its refusal, returned if another may be tried and raised if it is final."""
+    arguments = handshake.imap_arguments(sasl_ir=sasl_ir)
+    answer = await wire.run("AUTHENTICATE", *arguments, reply=handshake.answer)
+    if answer.ok:
+        return None
+    refusal = _refusal(wire, kind, credentials, answer)
+    if handshake.judged or not isinstance(refusal, AuthenticationRejected):
+        raise refusal
+    log.warning("mechanism_failed", server=wire.where, mechanism=handshake.name, remedy="switch it off at the server")
+    return refusal
 
 
-async def login_command(wire: Wire, offered: frozenset[str], login: str, password: SecretStr) -> Answer:
-    """LOGIN, unless the server forbids it: then AuthenticationRejected, and nothing is sent."""
-    if "LOGINDISABLED" in offered:
-        raise AuthenticationRejected(
-            "the server offers neither AUTH=PLAIN nor LOGIN",
-            where=wire.where,
-            remedy="it wants another way to sign in, such as OAuth 2.0: see the mailbox's authentication type",
-            code="no_common_mechanism",
+async def _by_command(
+    wire: Wire, offered: frozenset[str], kind: Kind, credentials: Credentials, refusal: AutomatorError | None
+) -> None:
+    """LOGIN with a password, unless the server forbids it: then nothing is sent, and an earlier refusal stands."""
+    if kind is Kind.TOKEN or "LOGINDISABLED" in offered:
+        raise refusal or _no_way(wire.where, kind)
+    arguments, reply = login_command(credentials)
+    answer = await wire.run("LOGIN", arguments, reply=reply)
+    if not answer.ok:
+        raise _refusal(wire, kind, credentials, answer)
+
+
+def _refusal(wire: Wire, kind: Kind, credentials: Credentials, answer: Answer) -> AutomatorError:
+    if kind is Kind.TOKEN:
+        return token_refused(answer, wire.where)
+    remedy = USUAL_REMEDY
+    if kind is Kind.EXCHANGE:
+        remedy = (
+            f"correct the password, {other_form(credentials.user)} (auth.domainUser); IMAP must be switched on for "
+            "this mailbox; where Extended Protection is required, no proxy before the server may end TLS"
         )
-    words = (login, password.get_secret_value())
-    if all(word.isascii() for word in words):
-        return await wire.run("LOGIN", *(quoted(word) for word in words))
-    return await _login_by_literals(wire, [word.encode() for word in words])
+    return login_refused(answer.text, wire.where, "; ".join(filter(None, (remedy, odd_password(credentials)))))
 
 
-async def _login_by_literals(wire: Wire, words: Sequence[bytes]) -> Answer:
-    """A quoted string holds ASCII only; a literal holds anything (RFC 3501 section 4.3)."""
-    first, second = words
-    return await wire.run("LOGIN", f"{{{len(first)}}}", replies=[first + b" {%d}" % len(second), second])
+def _no_way(where: str, kind: Kind) -> AuthenticationRejected:
+    if kind is Kind.TOKEN:
+        what = "the server does not offer XOAUTH2"
+        remedy = "check imap.host (outlook.office365.com), or choose another authentication type"
+    else:
+        what = "the server offers no way to sign in with a password"
+        remedy = "it wants another way to sign in, such as OAuth 2.0: see the mailbox's authentication type"
+    return AuthenticationRejected(what, where=where, remedy=remedy, code="no_common_mechanism")

@@ -7,7 +7,8 @@ never answered (7). One command runs at a time; whoever is cancelled or late mus
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+import ssl
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import cast
 
@@ -15,6 +16,7 @@ from aioimaplib.aioimaplib import AUTH, CONNECTED, LOGOUT, NONAUTH, SELECTED, Co
 
 from services.fetcher.errors import NetworkTrouble, ServerTrouble
 from services.fetcher.imap.framing import Framer, Response, TooLarge
+from shared.sasl.handshake import Reply, silent
 
 STATES = {"OK": NONAUTH, "PREAUTH": AUTH}
 
@@ -40,10 +42,10 @@ class Answer:
 class _Step(Command):
     """A command that can be told that its connection is gone, and that knows what to say when the server asks."""
 
-    def __init__(self, name: str, tag: str, *args: str, uid: bool = False, replies: Sequence[bytes] = ()) -> None:
+    def __init__(self, name: str, tag: str, *args: str, uid: bool = False, reply: Reply = silent) -> None:
         prefix = "UID" if uid else ""
         super().__init__(name, tag, *args, prefix=prefix)  # pyright: ignore[reportUnknownMemberType]  # *args untyped
-        self.replies = list(replies)
+        self.reply = reply
         self.challenges: list[bytes] = []
         self.asked = asyncio.Event()
 
@@ -76,13 +78,13 @@ class Wire(IMAP4ClientProtocol):
         self._answered = False
         self._unasked = False
 
-    async def run(self, name: str, *args: str, uid: bool = False, replies: Sequence[bytes] = ()) -> Answer:
+    async def run(self, name: str, *args: str, uid: bool = False, reply: Reply = silent) -> Answer:
         """Send one command and wait for its answer, without a deadline of its own.
 
-        `replies` are sent one by one when the server asks to go on; after the last one an empty line.
+        `reply` says what is sent when the server asks to go on; without it, an empty line.
         Raises NetworkTrouble if the connection is or gets lost.
         """
-        step = _Step(name, self.new_tag(), *args, uid=uid, replies=replies)
+        step = _Step(name, self.new_tag(), *args, uid=uid, reply=reply)
         return await self._run(step)
 
     async def await_push(self, seconds: float, patience: float) -> bool:
@@ -129,6 +131,12 @@ class Wire(IMAP4ClientProtocol):
         if self.pipe is not None:
             self.pipe.abort()
         self._fail(self._gone())
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The server's certificate (DER), verified; None without TLS."""
+        session = self.pipe.get_extra_info("ssl_object") if self.pipe is not None else None
+        return cast("ssl.SSLObject", session).getpeercert(binary_form=True) if session is not None else None
 
     def clean(self) -> bool:
         """Whether nothing has arrived beyond the last answer (injected text before TLS would stand there)."""
@@ -202,10 +210,11 @@ class Wire(IMAP4ClientProtocol):
         step = self._step
         if step is None or self.pipe is None:
             return
-        step.challenges.append(line[1:].strip())
+        challenge = line[1:].strip()
+        step.challenges.append(challenge)
         step.asked.set()
         if step.name != "IDLE":
-            self.pipe.write((step.replies.pop(0) if step.replies else b"") + b"\r\n")
+            self.pipe.write(step.reply(challenge) + b"\r\n")
 
     def _break(self, error: Exception) -> None:
         self._fail(error)

@@ -11,8 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+import httpx
+
 from services.all_in_one.process import free_ports, wait_until
 from services.all_in_one.settings import PIPELINE
+from tests.support.canary import WORD, check_file
 from tests.support.processes import alive, descendants, session_of
 
 READY_SECONDS = 60
@@ -33,6 +36,7 @@ def _all_in_one(data: Path, log: IO[bytes], **environ: str) -> Iterator[subproce
     finally:
         process.kill()
         process.wait()
+        check_file(data.parent / "log", "the log of the services")
 
 
 async def _ready(process: subprocess.Popen[bytes], log: Path) -> None:
@@ -47,9 +51,11 @@ async def test_it_restarts_what_dies_refuses_a_second_and_nothing_outlives_it(tm
         await _ready(process, log)
         endpoints = json.loads((data / "endpoints.json").read_text())
         assert list(endpoints["services"]) == list(PIPELINE)
+        assert endpoints["event_source"] == "/mail-automator"
         for name in ("endpoints.json", "store.key", "lock"):
             assert (data / name).stat().st_mode & 0o077 == 0, name
         key = (data / "store.key").read_bytes()
+        assert await _api_answers(data, endpoints["api"][0]) == 200
 
         second = await asyncio.to_thread(_run, data)
         assert second.returncode == 78
@@ -82,19 +88,19 @@ async def test_a_wrong_setting_is_one_clear_line_and_nothing_is_left(tmp_path: P
     [line] = [line for line in done.stdout.decode().splitlines() if line.startswith("error:")]
     assert line == (
         "error: all_in_one: flter is not a service -> "
-        "name some of fetcher, filter, classifier, ticket_writer, bookkeeper"
+        "name some of fetcher, filter, classifier, ticket_writer, notifier, bookkeeper, console"
     )
     assert b"Traceback" not in done.stdout
 
 
 async def test_a_broker_that_does_not_answer_is_one_clear_line_without_its_password(tmp_path: Path) -> None:
-    url = f"amqp://user:hush@127.0.0.1:{free_ports(1)[0]}/"
+    url = f"amqp://user:{WORD}@127.0.0.1:{free_ports(1)[0]}/"
     done = await asyncio.to_thread(_run, tmp_path / "data", MAIL_AUTOMATOR_BROKER_URL=url)
     assert done.returncode == 69
     last = done.stdout.decode().splitlines()[-1]
     assert last.startswith("error: all_in_one: RabbitMQ does not answer")
     assert last.endswith("-> start it, or correct MAIL_AUTOMATOR_BROKER_URL")
-    assert b"hush" not in done.stdout and b"Traceback" not in done.stdout
+    assert WORD.encode() not in done.stdout and b"Traceback" not in done.stdout
 
 
 def _run(data: Path, **environ: str) -> subprocess.CompletedProcess[bytes]:
@@ -107,6 +113,15 @@ def _run(data: Path, **environ: str) -> subprocess.CompletedProcess[bytes]:
         timeout=60,
         check=False,
     )
+
+
+async def _api_answers(data: Path, url: str) -> int:
+    """What the HTTP API says to a token that was made for it."""
+    command = [Path(sys.executable).with_name("mail-automator"), "--data", data, "token", "create", "laptop"]
+    made = await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, text=True, timeout=60)
+    async with httpx.AsyncClient() as client:
+        headers = {"Authorization": f"Bearer {made.stdout.strip()}"}
+        return (await client.get(f"{url}/api/v1/health", headers=headers)).status_code
 
 
 def _pid_of(module: str, parent: int) -> int:

@@ -6,17 +6,20 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import httpx
+import pytest
 import pytest_asyncio
 import uvicorn
 
 from services.console.api.server import build
 from services.console.api.surroundings import Surroundings
+from services.console.probe.addresses import Rules
 from shared.domain.access import Role
 from shared.runtime import admin
 from shared.store.client import Store
+from tests.support.canary import check, secret
 from tests.support.embedded_store import FakeClock
 
-CANARY = "canary-S3cret-7f31"
+CANARY = secret("api")
 
 
 @dataclass
@@ -36,11 +39,18 @@ class Api:
         async with httpx.AsyncClient(base_url=self.url, timeout=20) as client:
             answer = await client.request(method, f"/api/v1{path}", headers=headers, **more)
         self.seen.append(f"{answer.headers}{answer.text}")
+        check(self.seen[-1], "an answer of the API")
         return answer
 
 
+@pytest.fixture
+def rules() -> Rules:
+    """Where a test of a mailbox may connect: as on a server of ours."""
+    return Rules()
+
+
 @pytest_asyncio.fixture
-async def api(store: Store, clock: FakeClock) -> AsyncIterator[Api]:
+async def api(store: Store, clock: FakeClock, rules: Rules) -> AsyncIterator[Api]:
     """The API, running."""
     told: list[None] = []
 
@@ -52,7 +62,7 @@ async def api(store: Store, clock: FakeClock) -> AsyncIterator[Api]:
         _, secret = await store.api_tokens.create(role.value, role, created_by="a test")
         tokens[role] = secret.get_secret_value()
     listener = admin.bind("127.0.0.1", 0)
-    app = build(Surroundings(store, clock, "0.0.0", tell))
+    app = build(Surroundings(store, clock, "0.0.0", tell, rules))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
     server.capture_signals = ExitStack  # type: ignore[method-assign]  # signals belong to pytest
     serving = asyncio.create_task(server.serve(sockets=[listener]))

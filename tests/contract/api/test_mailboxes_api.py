@@ -1,11 +1,14 @@
 """Mailboxes and catalogue through the API: conditions, repeats, secrets, audit, versions."""
 
+import asyncio
+
 import pytest
 
 from services.console.configuration.documents import parse
 from services.console.configuration.source import parse as read_yaml
 from shared.domain.access import Role
 from tests.contract.api.conftest import CANARY
+from tests.support.canary import secret
 
 
 async def create(api, body, **spec):
@@ -35,6 +38,15 @@ async def test_a_second_mailbox_of_the_same_name_is_refused(api, body) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "exists")
 
 
+async def test_of_many_who_create_a_mailbox_at_once_one_does_and_nobody_overwrites_it(api, body) -> None:
+    sent = [body(email=f"{n}@example.com") for n in range(6)]
+    answers = await asyncio.gather(*(api("POST", "/mailboxes", json=one) for one in sent))
+    (made,) = [one for one in answers if one.status_code == 201]
+    assert [(one.status_code, one.json()["code"]) for one in answers if one is not made] == [(409, "exists")] * 5
+    stored = await api.store.mailboxes.get("support")
+    assert (stored.spec.email, stored.revision) == (made.json()["spec"]["email"], 1)
+
+
 async def test_what_was_read_can_be_sent_back_and_keeps_its_secret(api, body) -> None:
     await create(api, body)
     view = (await api("GET", "/mailboxes/support")).json()
@@ -53,7 +65,28 @@ async def test_a_stored_secret_never_goes_to_another_host(api, body) -> None:
     sent["spec"]["imap"]["host"] = "imap.attacker.example"
     answer = await api("PUT", "/mailboxes/support", json=sent, headers={"If-Match": '"1"'})
     assert answer.status_code == 422
-    assert "belongs to another host" in answer.json()["problems"][0]["what"]
+    told = "the IMAP server (host) changed since the stored password was given"
+    assert answer.json()["problems"][0]["what"] == told
+
+
+async def test_a_stored_secret_never_goes_to_another_smtp_server_neither_by_a_change_nor_by_a_roll_back(
+    api, body
+) -> None:
+    await create(api, body, smtp={"host": "smtp.old.example"})
+    changed = body(smtp={"host": "smtp.example.com"})
+    await api("PUT", "/mailboxes/support", json=changed, headers={"If-Match": '"1"'})
+    sent = as_sent((await api("GET", "/mailboxes/support")).json())
+    sent["spec"]["smtp"]["host"] = "smtp.attacker.example"
+    answers = [
+        await api("PUT", "/mailboxes/support", json=sent, headers={"If-Match": '"2"'}),
+        await api("POST", "/mailboxes/support/roll-back", json={"revision": 1}, headers={"If-Match": '"2"'}),
+    ]
+    for answer in answers:
+        assert answer.status_code == 422
+        (problem,) = answer.json()["problems"]
+        assert problem["what"] == "the SMTP server (host) changed since the stored password was given"
+        assert problem["remedy"] == "give the password again"
+    assert (await api.store.mailboxes.get("support")).spec.smtp.host == "smtp.example.com"
 
 
 @pytest.mark.parametrize(("method", "path"), [("PUT", ""), ("DELETE", ""), ("POST", "/roll-back")])
@@ -125,7 +158,11 @@ async def test_what_git_manages_is_not_changed_by_accident(api, body) -> None:
     refused = await api("PUT", "/mailboxes/support", json=sent, headers=headers)
     assert (refused.status_code, refused.json()["code"]) == (409, "managed_by_apply")
     assert (await api("DELETE", "/mailboxes/support", headers=headers)).status_code == 409
-    sent["spec"]["auth"]["password"] = "typed again"
+    back = await api("POST", "/mailboxes/support/roll-back", json={"revision": 1}, headers=headers)
+    assert (back.status_code, back.json()["code"]) == (409, "managed_by_apply")
+    for move in ("pause", "resume"):
+        assert (await api("POST", f"/mailboxes/support/{move}", Role.OPERATOR)).status_code == 200
+    sent["spec"]["auth"]["password"] = secret("typed again")
     taken = await api("PUT", "/mailboxes/support?force=true", json=sent, headers=headers)
     assert (taken.status_code, taken.json()["managedBy"]) == (200, "console")
 

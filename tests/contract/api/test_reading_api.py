@@ -10,10 +10,11 @@ import httpx
 import pytest
 
 from shared.domain.access import Role
-from shared.domain.decision import Classification
+from shared.domain.decision import Classification, Kind, Reason, Related, Relation, Step, Verdict
+from shared.domain.ledger import DecisionWrite
 from shared.domain.mailbox import Module
-from shared.domain.ticket import Article, Ticket
-from tests.support.builders import AT, attachment, entry
+from shared.domain.ticket import Acknowledgement, AcknowledgementState, Appended, Article, ArticleKind, Ticket
+from tests.support.builders import AT, article, attachment, decision, entry
 from tests.support.processes import is_alive
 
 RAW = (
@@ -25,7 +26,7 @@ RAW = (
 
 
 def ticket(number: int, **changes) -> Ticket:
-    article = Article(
+    first = Article(
         mail_id=f"m{number}",
         message_id=None,
         sender=None,
@@ -43,7 +44,7 @@ def ticket(number: int, **changes) -> Ticket:
         "subject": f"Subject {number}",
         "requester": None,
         "classification": Classification(),
-        "articles": (article,),
+        "articles": (first,),
         "created_at": AT + timedelta(seconds=number // 3),
         "received_at": AT,
     }
@@ -101,6 +102,85 @@ async def test_an_attachment_is_a_harmless_download_of_its_decoded_bytes(api) ->
     )
     for wrong in (href.replace("/2", "/9"), href.replace("m1", "m2"), href.replace("000001", "000009")):
         assert (await api("GET", wrong)).status_code == 404
+
+
+def reply(mail_id: str = "m2", **changes) -> Appended:
+    text = "It is out.\n\nOn Monday, support wrote:\n> We received your mail.\n"
+    fields = {"kind": ArticleKind.REPLY, "text": text, "attachments": (attachment(filename="b.html"),), **changes}
+    return Appended(ticket_id="t001", article=article(mail_id, **fields), at=AT)
+
+
+async def test_a_ticket_is_shown_with_its_whole_conversation(api) -> None:
+    related = Related(ticket_id="t000", number="INC-000000", relation=Relation.FOLLOW_UP)
+    answer = Acknowledgement(state=AcknowledgementState.SUPPRESSED, code="list", sentence="From a list.", at=AT)
+    await api.store.tickets.insert_many([ticket(1, related=related, acknowledgement=answer), ticket(2)])
+    note = reply("m3", kind=ArticleKind.NOTE, received_at=AT + timedelta(seconds=5))
+    await api.store.articles.insert_many([note, reply()])
+    shown = (await api("GET", "/tickets/INC-000001", Role.VIEWER)).json()
+    told = [(one["mailId"], one["kind"]) for one in shown["conversation"]]
+    assert told == [("m1", "original"), ("m2", "reply"), ("m3", "note")]
+    second = shown["conversation"][1]
+    assert (second["subject"], second["new"].strip()) == ("Re: Printer on fire", "It is out.")
+    assert second["text"].endswith("> We received your mail.\n"), "all of it"
+    assert shown["related"] == {"ticketId": "t000", "number": "INC-000000", "relation": "follow_up"}
+    assert (shown["acknowledgement"]["state"], shown["acknowledgement"]["code"]) == ("suppressed", "list")
+    assert (shown["state"], shown["messages"], shown["changedAt"]) == ("open", 3, None)
+    listed = (await api("GET", "/tickets")).json()["items"]
+    assert {one["number"]: one["messages"] for one in listed} == {"INC-000001": 3, "INC-000002": 1}
+
+
+async def test_an_attachment_of_a_reply_is_got_from_its_own_mail_and_only_through_its_ticket(api) -> None:
+    await api.store.tickets.insert_many([ticket(1), ticket(2)])
+    await api.store.articles.insert_many([reply("m7")])
+    await api.store.raw.put_many({"m7": RAW})
+    answer = await api("GET", "/tickets/INC-000001/messages/m7/attachments/2", Role.VIEWER)
+    assert answer.content == b"<script>"
+    assert "b.html" in answer.headers["content-disposition"]
+    for wrong in ("INC-000002/messages/m7/attachments/2", "INC-000001/messages/m7/attachments/1"):
+        assert (await api("GET", f"/tickets/{wrong}")).json()["code"] == "unknown_attachment"
+
+
+async def test_an_operator_closes_a_ticket_and_opens_it_again_and_the_audit_log_has_both(api) -> None:
+    await api.store.tickets.insert_many([ticket(1)])
+    for action, state in (("close", "closed"), ("close", "closed"), ("reopen", "open"), ("reopen", "open")):
+        answer = await api("POST", f"/tickets/inc-000001/{action}", Role.OPERATOR)
+        assert (answer.status_code, answer.json()["state"]) == (200, state)
+    assert answer.json()["changedAt"] is not None
+    log = (await api("GET", "/audit?kind=Ticket&name=INC-000001")).json()["items"]
+    assert [(one["action"], one["name"], one["new"]) for one in log] == [
+        ("reopen", "INC-000001", {"state": "open"}),
+        ("close", "INC-000001", {"state": "closed"}),
+    ]
+    assert "operator" in log[0]["who"]
+    assert (await api("POST", "/tickets/INC-000009/close")).json()["code"] == "unknown_ticket"
+
+
+async def test_the_timeline_of_a_reply_says_what_matched_and_where_it_is(api) -> None:
+    step = Step(
+        stage="ticket_writer",
+        rule="conversation",
+        verdict=Verdict.CHOSE,
+        sentence="It answers INC-000001.",
+        looked_at={"matched_by": "in_reply_to"},
+    )
+    made = decision(kind=Kind.REPLY, reason=Reason.REPLY_APPENDED, ticket_id="t001", number="INC-000001")
+    await api.store.ledger.insert_many([entry("m2")])
+    await api.store.ledger.decide_many([DecisionWrite(mail_id="m2", decision=made, trace=(step,))])
+    await api.store.tickets.insert_many([ticket(1)])
+
+    async def told() -> list[tuple[str, str]]:
+        found = (await api("GET", "/mails/m2", Role.VIEWER)).json()["timeline"]
+        return [(one["step"], one["verdict"]) for one in found][2:]
+
+    assert ("article", "missing") in await told()
+    await api.store.articles.insert_many([reply()])
+    await api.store.ledger.mark_done(["m2"])
+    assert await told() == [
+        ("conversation", "chose"),
+        ("reply_appended", "reply"),
+        ("article", "written"),
+        ("ticket.replied", "published"),
+    ]
 
 
 async def test_a_mail_is_found_and_its_timeline_told(api) -> None:

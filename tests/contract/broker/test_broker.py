@@ -16,6 +16,8 @@ from shared.contracts.codec import Envelope
 from shared.domain.errors import BrokerUnavailable, ConfigurationError
 from shared.domain.ticket import OutboxEvent
 from shared.observability.metrics import Metrics
+from tests.support.broker import tapped
+from tests.support.canary import WORD, secret, taken
 
 
 def envelope(body: bytes = b"hello", mail_id: str = "m1") -> Envelope:
@@ -90,22 +92,33 @@ async def test_what_a_stopping_subscription_holds_goes_back_to_the_queue(broker:
 
 async def test_an_unreachable_broker_is_one_clear_line_without_its_password(metrics: Metrics) -> None:
     """What, where, what to do."""
-    settings = BrokerSettings(url=SecretStr("amqp://someone:hunter2@127.0.0.1:1/"), connect_deadline_seconds=0.1)
+    settings = BrokerSettings(url=SecretStr(f"amqp://someone:{WORD}@127.0.0.1:1/"), connect_deadline_seconds=0.1)
     with pytest.raises(BrokerUnavailable) as caught:
         await Broker.connect(settings, metrics)
     assert "127.0.0.1:1" in caught.value.line()
     assert "MAIL_AUTOMATOR_BROKER_URL" in caught.value.line()
-    assert "hunter2" not in caught.value.line()
+    assert WORD not in caught.value.line()
 
 
 async def test_a_wrong_password_is_a_configuration_error_at_once(rabbitmq_url: str, metrics: Metrics) -> None:
     """Trying again would not help."""
     host = rabbitmq_url.rpartition("@")[2]
-    settings = BrokerSettings(url=SecretStr(f"amqp://nobody:hunter2@{host}"), connect_deadline_seconds=20)
+    settings = BrokerSettings(url=SecretStr(f"amqp://nobody:{WORD}@{host}"), connect_deadline_seconds=20)
     with pytest.raises(ConfigurationError) as caught:
         await Broker.connect(settings, metrics)
     assert caught.value.code == "broker_credentials"
-    assert "hunter2" not in caught.value.line()
+    assert WORD not in caught.value.line()
+
+
+async def test_the_watch_over_the_exchanges_sees_a_secret_in_a_message(
+    broker_settings: BrokerSettings, metrics: Metrics
+) -> None:
+    """What `tests.support.broker.tapped` is there for."""
+    door = await Broker.connect(broker_settings, metrics)
+    async with tapped(broker_settings.url.get_secret_value()):
+        await door.publish(topology.MAIL, "email.accepted", [envelope(secret().encode())])
+    await door.close()
+    assert taken() == ["the body of a message"]
 
 
 async def test_verify_refuses_a_broker_without_the_topology(broker_settings: BrokerSettings, metrics: Metrics) -> None:

@@ -19,8 +19,9 @@ from pydantic import SecretStr
 from services.console.cli.main import main
 from shared.runtime.clock import Clock
 from shared.store.client import Store
-from shared.store.encryption import create_key_file
+from shared.store.keys import create_key_file
 from shared.store.settings import StoreSettings
+from tests.support.canary import check
 
 T = TypeVar("T")
 COMMAND = Path(sys.executable).with_name("mail-automator")
@@ -44,24 +45,33 @@ class Line:
 
     def __call__(self, *arguments: str, stdin: str = "", **environ: str) -> Answer:
         """Run the installed command as a process of its own."""
-        env, command = self._environment(environ), [COMMAND, *arguments]
+        env, command = self.environment(environ), [COMMAND, *arguments]
         ran = subprocess.run(command, check=False, input=stdin, env=env, capture_output=True, text=True, timeout=60)
         assert "Traceback" not in ran.stdout + ran.stderr
+        check(ran.stdout + ran.stderr, "the output of a command")
         return Answer(ran.returncode, ran.stdout, ran.stderr.splitlines())
+
+    def start(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
+        """Start the installed command; whoever starts it ends it."""
+        command = [COMMAND, *arguments]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(command, env=self.environment(environ), text=True, start_new_session=True, **pipes)
 
     def here(self, *arguments: str, stdin: str = "", **environ: str) -> Answer:
         """The same without the process, which takes most of the time: for what another test ran as a process."""
         out, err, given = io.StringIO(), io.StringIO(), io.TextIOWrapper(io.BytesIO(stdin.encode()))
         with (
-            patch.dict(os.environ, self._environment(environ), clear=True),
+            patch.dict(os.environ, self.environment(environ), clear=True),
             patch.object(sys, "stdin", given),
             redirect_stdout(out),
             redirect_stderr(err),
         ):
             code = main(arguments)
+        check(out.getvalue() + err.getvalue(), "the output of a command")
         return Answer(code, out.getvalue(), err.getvalue().splitlines())
 
-    def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
+    def environment(self, more: Mapping[str, str]) -> dict[str, str]:
+        """What a command finds in its environment."""
         return {
             "PATH": os.defpath,
             "LANG": "C.UTF-8",

@@ -5,6 +5,9 @@ import json
 import pytest
 import yaml
 
+from tests.support.canary import secret
+
+PASSWORD, OTHER = secret("one"), secret("two")
 CATALOGUE = """\
 apiVersion: mail-automator/v1
 kind: Department
@@ -26,7 +29,7 @@ spec:
   acknowledgements: {enabled: false}
   auth: {type: basic, password: hunter2}
   domains: {defaultService: hr}
-"""
+""".replace("hunter2", PASSWORD)
 ALL = f"{CATALOGUE}---\n{MAILBOX}"
 
 
@@ -38,17 +41,17 @@ def test_apply_creates_then_finds_nothing_to_do_and_never_shows_the_secret(cli):
     assert "3 to create" in first.out
     assert "3 unchanged" in second.out
     assert first.errors[0].startswith("warning: a secret stands in the file")
-    assert "hunter2" not in first.out + second.out + "".join(first.errors)
+    assert PASSWORD not in first.out + second.out + "".join(first.errors)
     mailbox = cli.store(lambda store: store.mailboxes.get("support"))
     assert (mailbox.revision, mailbox.managed_by) == (1, "apply")
     secret = cli.store(lambda store: store.secrets.reveal(mailbox, "auth.password"))
-    assert secret.get_secret_value() == "hunter2"
+    assert secret.get_secret_value() == PASSWORD
 
 
 def test_export_applied_again_changes_nothing(cli):
     assert cli.here("apply", "-f", "-", stdin=ALL).code == 0
     exported = cli("export")
-    assert "hunter2" not in exported.out
+    assert PASSWORD not in exported.out
     assert [one["kind"] for one in yaml.safe_load_all(exported.out)] == ["Department", "Service", "Mailbox"]
     again = cli.here("apply", "-f", "-", "--prune", "--detailed-exitcode", stdin=exported.out)
     assert (again.code, again.errors) == (0, [])
@@ -72,10 +75,10 @@ def test_diff_and_dry_run_show_a_change_and_write_nothing(cli):
 
 def test_a_changed_password_alone_is_applied(cli):
     cli.here("apply", "-f", "-", stdin=ALL)
-    assert cli.here("apply", "-f", "-", "--detailed-exitcode", stdin=ALL.replace("hunter2", "hunter3")).code == 2
+    assert cli.here("apply", "-f", "-", "--detailed-exitcode", stdin=ALL.replace(PASSWORD, OTHER)).code == 2
     mailbox = cli.store(lambda store: store.mailboxes.get("support"))
     secret = cli.store(lambda store: store.secrets.reveal(mailbox, "auth.password"))
-    assert (mailbox.revision, secret.get_secret_value()) == (2, "hunter3")
+    assert (mailbox.revision, secret.get_secret_value()) == (2, OTHER)
 
 
 def test_prune_deletes_what_is_no_longer_written(cli):
@@ -85,13 +88,60 @@ def test_prune_deletes_what_is_no_longer_written(cli):
     assert [one.name for one in cli.store(lambda store: store.mailboxes.all())] == ["support"]
 
 
+def labelled(name: str, team: str) -> str:
+    return MAILBOX.replace("{name: support}", f"{{name: {name}, labels: {{team: {team}, site: berlin}}}}")
+
+
+def names(cli) -> list[str]:
+    return [one.name for one in cli.store(lambda store: store.mailboxes.all())]
+
+
+def test_with_a_selector_only_what_carries_the_labels_is_applied_and_pruned(cli):
+    both = "---\n".join([labelled("help", "helpdesk"), labelled("help-old", "helpdesk"), labelled("wages", "hr")])
+    assert cli.here("apply", "-f", "-", stdin=f"{CATALOGUE}---\n{both}").code == 0
+    mine = "---\n".join([labelled("help", "helpdesk").replace("ticket", "request"), labelled("pay", "hr")])
+    dry = cli.here("diff", "-f", "-", "--prune", "--selector", "team=helpdesk", "-o", "json", stdin=mine)
+    assert [(one["action"], one["name"]) for one in json.loads(dry.out)["changes"]] == [
+        ("update", "help"),
+        ("delete", "help-old"),
+    ]
+    done = cli("apply", "-f", "-", "--prune", "--selector", "team=helpdesk,site=berlin", stdin=mine)
+    assert "1 to update, 1 to delete" in done.out
+    assert names(cli) == ["help", "wages"], "the other team's are neither made nor deleted"
+    assert cli.store(lambda store: store.catalogue.load()).services[0].name == "hr", "nothing of the catalogue goes"
+
+
+def test_a_selector_that_selects_nothing_is_said_and_deletes_nothing(cli):
+    cli.here("apply", "-f", "-", stdin=f"{CATALOGUE}---\n{labelled('help', 'helpdesk')}")
+    answer = cli.here("apply", "-f", "-", "--prune", "-l", "team=helpdeks", stdin=labelled("help", "helpdesk"))
+    assert "warning: no document carries the labels of --selector -> check its spelling" in answer.errors
+    assert (answer.code, names(cli)) == (0, ["help"])
+    wrong = cli.here("apply", "-f", "-", "--selector", "helpdesk", stdin=ALL)
+    assert wrong.errors[-1] == 'error: "helpdesk" selects nothing (--selector) -> write key=value, each key once'
+    assert (wrong.code, names(cli)) == (1, ["help"])
+
+
+@pytest.mark.parametrize("gone", ["Service", "Department"])
+def test_what_a_stored_mailbox_names_cannot_be_pruned_from_the_catalogue(cli, gone: str):
+    """The other direction: the document is fine by itself, the store is what it would break."""
+    cli.here("apply", "-f", "-", stdin=ALL)
+    other = f"apiVersion: mail-automator/v1\nkind: {gone}\nmetadata: {{name: other}}\n"
+    answer = cli.here("apply", "-f", "-", "--prune", stdin=other)
+    told = {"Service": 'no Service is named "hr"', "Department": 'no Department is named "it"'}[gone]
+    assert (answer.code, answer.errors[0].startswith(f"error: {told} (the store, ")) == (1, True)
+    assert len(cli.store(lambda store: store.catalogue.load()).services) == 1
+
+
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
         ("{host: imap.example.com}", "{host: h.example, prot: 1}", 'unknown field "prot"'),
         ("{host: imap.example.com}", "{host: h.example, port: x}", '"port" must be a whole number'),
-        (", password: hunter2", "", "secret password is missing"),
+        (f", password: {PASSWORD}", "", "secret password is missing"),
         ("defaultService: hr", "defaultService: hrr", 'no Service is named "hrr"'),
+        ("defaultService: hr", "impactServices: [hr, hrr]", 'no Service is named "hrr"'),
+        ("defaultService: hr", "department: itt", 'no Department is named "itt"'),
+        ("department: it}", "department: itt}", 'no Department is named "itt"'),
     ],
 )
 def test_a_wrong_document_is_one_line_and_nothing_is_written(cli, old: str, new: str, told: str):
@@ -119,9 +169,24 @@ def test_a_mailbox_is_paused_resumed_shown_and_deleted(cli):
     assert cli.here("mailbox", "resume", "support").code == 0
     shown = json.loads(cli.here("mailbox", "show", "support", "-o", "json").out)
     assert (shown["status"], shown["document"]["spec"]["imap"]) == ("never_connected", {"host": "imap.example.com"})
-    refused = cli.here("mailbox", "delete", "support")
+    refused = cli.here("mailbox", "delete", "support", "--force")
     assert (refused.code, refused.errors[0].endswith("-> add --yes")) == (1, True)
-    assert cli.here("mailbox", "delete", "support", "--yes").code == 0
+    assert cli.store(lambda store: store.mailboxes.get("support")) is not None
+
+
+def test_what_git_manages_is_paused_freely_and_deleted_only_by_force(cli):
+    cli.here("apply", "-f", "-", stdin=ALL)
+    assert cli.here("mailbox", "pause", "support").code == 0
+    refused = cli("mailbox", "delete", "support", "--yes")
+    assert (refused.code, refused.errors) == (
+        1,
+        [
+            "error: mailbox support is managed by `apply` (mailbox delete) -> "
+            "take its document away and apply with --prune, or add --force"
+        ],
+    )
+    assert cli.store(lambda store: store.mailboxes.get("support")).paused
+    assert cli.here("mailbox", "delete", "support", "--yes", "--force").code == 0
     assert cli.here("mailbox", "show", "support").code == 3
 
 

@@ -11,7 +11,7 @@ from shared.domain.decision import Decision, Kind, Reason, Step, Verdict
 from shared.domain.email import Address, Headline
 from shared.domain.ledger import DecisionWrite, Failure, State
 from shared.domain.sighting import Sighting
-from shared.domain.ticket import Article, Ticket
+from shared.domain.ticket import Appended, Article, ArticleKind, Ticket
 from shared.store.client import Store
 from tests.support import builders
 
@@ -199,6 +199,37 @@ def test_an_event_that_is_owed_is_reported_and_does_not_unbalance(books):
     assert "1 event(s) are written and not published yet" in answer.out
     (found,) = json.loads(books.here("trace", late, "-o", "json").out)
     assert found["timeline"][-1]["verdict"] == "owed"
+
+
+def test_a_ticket_is_shown_with_its_whole_conversation_and_quotes_below_a_line(books):
+    async def answer(store: Store) -> None:
+        text = "It is out.\n\nOn Monday, support wrote:\n> We received your mail.\n"
+        article = builders.article("r" * 52, kind=ArticleKind.REPLY, text=text)
+        await store.articles.insert_many([Appended(ticket_id=TICKET_ID, article=article, at=builders.AT)])
+
+    books.store(answer)
+    shown = books("tickets", "show", NUMBER).out
+    assert "original from alice@example.org" in shown and "reply from alice@example.org" in shown
+    new, line, quoted = shown[shown.index("It is out.") :].partition("--- quoted, or signature ---")
+    assert line and "wrote:" not in new and "> We received your mail." in quoted
+    found = json.loads(books("tickets", "show", NUMBER, "-o", "json").out)
+    assert [one["kind"] for one in found["articles"]] == ["original", "reply"]
+    assert found["articles"][1]["text"].endswith("mail.\n") and found["articles"][1]["new"].strip() == "It is out."
+    (listed,) = json.loads(books("tickets", "list", "-o", "json").out)
+    assert listed["messages"] == 2
+
+
+def test_a_ticket_is_closed_and_opened_again_on_record(books):
+    for command, state in (("close", "closed"), ("close", "closed"), ("reopen", "open")):
+        answer = books("tickets", command, NUMBER.lower())
+        assert (answer.code, answer.out.strip()) == (0, f"{NUMBER} is {state}.")
+    assert json.loads(books("tickets", "close", NUMBER, "-o", "json").out)["state"] == "closed"
+    assert books("tickets", "close", "INC-999999").code == 3
+
+    async def recorded(store: Store) -> list[tuple[str, str]]:
+        return [(one.action, one.name) for one in await store.audit.page(kind="Ticket")]
+
+    assert books.store(recorded) == [("close", NUMBER), ("reopen", NUMBER), ("close", NUMBER)]
 
 
 def test_tickets_are_listed_and_shown_by_number(books):

@@ -10,6 +10,7 @@ from shared.domain.decision import Decision, Kind, Reason, Revisions
 from shared.domain.ledger import DecisionWrite
 from shared.domain.mailbox_runtime import Phase
 from shared.store.client import Store
+from tests.support.canary import secret
 from tests.support.dovecot import USERS
 from tests.support.fetching import NAME, Published, eventually, following, support_mailbox, tools
 from tests.support.imap import USER, logged_in, mail
@@ -53,7 +54,7 @@ async def test_mail_is_taken_as_it_arrives(dovecot: Dovecot, store: Store) -> No
 
 async def test_a_wrong_password_needs_attention_and_stops_no_other_mailbox(dovecot: Dovecot, store: Store) -> None:
     published = Published()
-    await store.mailboxes.put(support_mailbox(dovecot, "wrong", password="wrong-secret"), {})
+    await store.mailboxes.put(support_mailbox(dovecot, "wrong", password=secret("wrong")), {})
     await store.mailboxes.put(support_mailbox(dovecot, "right", OTHER, USERS[OTHER]), {})
     dovecot.deliver(OTHER, mail(1))
     async with following(store, tools(store, published)) as follower:
@@ -61,7 +62,7 @@ async def test_a_wrong_password_needs_attention_and_stops_no_other_mailbox(dovec
         await eventually(is_in(store, Phase.IDLE, "right"))
         status = (await store.runtime.statuses())["wrong"]
         assert status.code == "authentication_rejected"
-        assert "wrong-secret" not in status.sentence
+        assert secret("wrong") not in status.sentence
         assert follower.mailboxes == ("right", "wrong")
         mended = await store.mailboxes.get("wrong")
         assert mended is not None

@@ -7,15 +7,18 @@ import pytest
 import pytest_asyncio
 
 from services.all_in_one.demo.dovecot import BINARY, Dovecot
+from tests.support.canary import secret
 from tests.support.dovecot import USERS
 from tests.support.identity import Client, Provider, token_check
 from tests.support.imap import USER
+
+SECRET = secret("the right~value")
 
 
 @pytest.fixture
 def provider(tmp_path: Path) -> Iterator[Provider]:
     """Running, with one application that may read USER's mailbox."""
-    made = Provider(tmp_path / "identity", {"app-1": Client("the right secret~value", USER)})
+    made = Provider(tmp_path / "identity", {"app-1": Client(SECRET, USER)})
     made.start()
     yield made
     made.stop()

@@ -15,13 +15,16 @@ from shared.domain.mailbox import Mailbox, split_secrets
 from shared.domain.mailbox_runtime import MailboxStatus, Phase
 from shared.oauth.authorities import Authorities
 from shared.store.client import Store
+from tests.contract.oauth.conftest import SECRET
+from tests.support.canary import secret as canary
 from tests.support.dovecot import USERS
 from tests.support.fetching import NAME, Published, eventually, following, support_mailbox, tools
 from tests.support.identity import TENANT, Provider
 from tests.support.imap import USER, imap_of, mail
 
+WRONG = canary("wrong")
+
 OTHER = "requests@desk.example"
-SECRET = "the right secret~value"
 
 
 def token_mailbox(
@@ -148,14 +151,14 @@ async def test_a_wrong_secret_stops_no_other_mailbox_and_the_right_one_mends_it(
 ) -> None:
     published = Published()
     mail_server.deliver(OTHER, mail(1))
-    await store.mailboxes.put(token_mailbox(mail_server, provider, "wrong", secret="canary-secret"), {})
+    await store.mailboxes.put(token_mailbox(mail_server, provider, "wrong", secret=WRONG), {})
     await store.mailboxes.put(support_mailbox(mail_server, "right", OTHER, USERS[OTHER]), {})
     async with following(store, kit_of(store, published, provider)):
         said = await reaches(store, Phase.NEEDS_ATTENTION, "wrong")
         await reaches(store, Phase.IDLE, "right")
         await arrived(published, 1)
         assert said.code == "oauth_secret_wrong"
-        assert "canary-secret" not in said.sentence
+        assert WRONG not in said.sentence
         mended = await store.mailboxes.get("wrong")
         assert mended is not None
         token_mailbox(mail_server, provider, "wrong")

@@ -14,10 +14,12 @@ from shared.oauth.authorities import Authorities
 from shared.oauth.errors import AuthorityRefused, ProviderUnavailable, ProviderUntrusted, SignInRefused
 from shared.oauth.tokens import MicrosoftTokens
 from shared.oauth.values import Application, Token
+from tests.contract.oauth.conftest import SECRET
+from tests.support.canary import secret as canary
 from tests.support.embedded_store import FakeClock
 from tests.support.identity import TENANT, Client, Provider
 
-SECRET = "the right secret~value"
+WRONG = canary("wrong")
 
 
 @pytest.fixture
@@ -105,11 +107,11 @@ async def test_a_wrong_secret_says_so_and_shows_it_nowhere(
     provider: Provider, tokens: MicrosoftTokens, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    error = await refused(tokens, application(provider, secret="canary-secret"))
+    error = await refused(tokens, application(provider, secret=WRONG))
     assert isinstance(error, SignInRefused)
     assert (error.code, "value" in error.remedy) == ("oauth_secret_wrong", True)
     said = capfd.readouterr()
-    assert "canary-secret" not in f"{error.line()} {error!r} {error.__cause__!r} {caplog.text} {said.out} {said.err}"
+    assert WRONG not in f"{error.line()} {error!r} {error.__cause__!r} {caplog.text} {said.out} {said.err}"
 
 
 async def test_a_secret_id_in_place_of_its_value_is_recognised(provider: Provider, tokens: MicrosoftTokens) -> None:

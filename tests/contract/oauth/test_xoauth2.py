@@ -12,6 +12,8 @@ from services.all_in_one.demo.dovecot import Dovecot
 from services.fetcher.errors import AuthenticationRejected, ServerTrouble
 from services.fetcher.imap.session import Opener, Patience, Session
 from shared.domain.mailbox import Encryption
+from shared.sasl.values import Kind
+from tests.support.canary import secret
 from tests.support.dovecot import USERS
 from tests.support.identity import Issued, Provider, token_check
 from tests.support.imap import USER, imap_of
@@ -26,7 +28,7 @@ def token(provider: Provider) -> None:
 
 
 async def enter(server: Dovecot, token: str, encryption: Encryption = Encryption.IMPLICIT_TLS) -> Session:
-    return await opener(imap_of(server, encryption), USER, SecretStr(token), mechanism="xoauth2")
+    return await opener(imap_of(server, encryption), USER, SecretStr(token), kind=Kind.TOKEN)
 
 
 @pytest.mark.parametrize("encryption", list(Encryption))
@@ -66,7 +68,7 @@ async def test_a_server_that_cannot_check_tokens_now_is_no_rejection(mail_server
 
 async def test_no_token_is_in_an_error_or_a_log(mail_server: Dovecot, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    canary = "canary-token-0123456789"
+    canary = secret("token-0123456789")
     with pytest.raises(AuthenticationRejected) as caught:
         await enter(mail_server, canary)
     packed = base64.b64encode(f"user={USER}\x01auth=Bearer {canary}\x01\x01".encode()).decode()

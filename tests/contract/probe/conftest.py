@@ -15,8 +15,10 @@ from services.console.probe.steps import Chain, Outcome, StepResult
 from shared.domain.mailbox import Mailbox
 from shared.runtime.clock import Clock
 from shared.store.secrets import referred
+from tests.support.dovecot import USERS
 
-USER, PASSWORD = "support@desk.example", "correct horse"
+USER = "support@desk.example"
+PASSWORD = USERS[USER]
 
 
 class Checklist(tuple[StepResult, ...]):
@@ -64,17 +66,13 @@ async def _reveal(mailbox: Mailbox, field: str) -> SecretStr:
     return found
 
 
-async def _not_stored(name: str) -> None:
-    return None
-
-
 @pytest.fixture
 def check() -> Callable[..., Awaitable[Checklist]]:
     """Test a mailbox on this machine; no result may hold the password."""
 
     async def run(mailbox: Mailbox, rules: Rules | None = None, credentials: Any = None, **given: Any) -> Checklist:
         rules = rules or Rules(allow_loopback=True, hide_refusals=False)
-        credentials = credentials or MailboxCredentials(_reveal, _not_stored)
+        credentials = credentials or MailboxCredentials(_reveal)
         results = Checklist([one async for one in probe(mailbox, credentials, rules, Clock(), **given)])
         text = json.dumps([one.model_dump(mode="json") for one in results])
         secret = getattr(mailbox.spec.auth, "password", None)

@@ -8,12 +8,10 @@ import pytest
 
 from services.all_in_one.demo.dovecot import Dovecot
 from services.console.probe.addresses import Rules
-from services.console.probe.imap_dialogue import Dialogue, login
-from services.console.probe.network import protect
-from services.console.probe.wire import Wire
-from shared.domain.mailbox import Imap
 from tests.contract.probe.conftest import imap_at, mailbox_at
 from tests.support.bad_certificates import make
+from tests.support.canary import secret
+from tests.support.dovecot import USERS
 from tests.support.smtp import scripted_server, server_context
 
 
@@ -36,19 +34,6 @@ async def test_any_password_signs_in_with_a_separate_user_name(tmp_path, check, 
     async with Dovecot(tmp_path / "d", {'corp\\ann "x"': password}, extra=extra) as server:
         results = await check(mailbox_at(imap_at(server), password=password, user='corp\\ann "x"'))
     assert "folder" in results.names("imap")
-
-
-async def test_the_login_command_carries_any_password(tmp_path):
-    users = {"ann": 'with "quotes" and \\', "björn": "wörd {3}"}
-    async with Dovecot(tmp_path / "d", users) as server:
-        for user, password in users.items():
-            wire = Wire()
-            with socket.create_connection(("127.0.0.1", server.tls_port)) as made:
-                await protect(wire, Imap.model_validate(imap_at(server)), made)
-                await wire.line()
-                command, replies = login(user, password)
-                assert (await Dialogue(wire).run(command, *replies)).ok
-                wire.close()
 
 
 async def test_an_unknown_host(check):
@@ -117,14 +102,14 @@ async def test_a_tls_port_taken_for_starttls(dovecot, check):
 
 async def test_starttls_that_is_not_offered(tmp_path, check):
     extra = "ssl = no\nservice imap-login {\n inet_listener imaps {\n ssl = no\n }\n}"
-    async with Dovecot(tmp_path / "d", {"support@desk.example": "correct horse"}, extra=extra) as server:
+    async with Dovecot(tmp_path / "d", USERS, extra=extra) as server:
         results = await check(mailbox_at({**imap_at(server), "port": server.starttls_port, "encryption": "starttls"}))
         assert results.why() == ("tls", "IMAP_STARTTLS_NOT_OFFERED")
         assert "Login" not in server.log_file.read_text(), "the password did not go out in clear text"
 
 
 async def test_a_wrong_password(dovecot, check):
-    results = await check(mailbox_at(imap_at(dovecot), password="canary-1b7f"))
+    results = await check(mailbox_at(imap_at(dovecot), password=secret("1b7f")))
     assert results.why() == ("authenticate", "IMAP_AUTH_DENIED")
     assert "app password" in results.failed().remedy
 
@@ -178,7 +163,7 @@ async def test_a_server_that_repeats_the_password_does_not_get_it_shown(tmp_path
     files = make(tmp_path)
     answers = (b"* CAPABILITY IMAP4rev1\r\n%TAG% OK done\r\n", b"%TAG% NO you said %LINE%\r\n")
     async with scripted_server(b"* OK hi\r\n", *answers, tls=server_context(files.certificate, files.key)) as port:
-        mailbox = mailbox_at({"host": "localhost", "port": port, "ca_file": str(files.ca_file)}, password="canary-77")
+        mailbox = mailbox_at({"host": "localhost", "port": port, "ca_file": str(files.ca_file)}, password=secret("77"))
         results = await check(mailbox)
     assert results.why() == ("authenticate", "IMAP_AUTH_DENIED")
     assert "you said" in results.failed().sentence and "***" in results.failed().sentence

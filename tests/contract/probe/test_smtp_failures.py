@@ -7,6 +7,7 @@ import pytest
 
 from tests.contract.probe.conftest import PASSWORD, USER, imap_at, mailbox_at
 from tests.support.bad_certificates import make
+from tests.support.canary import secret
 from tests.support.smtp import scripted_server, server_context, smtp_server
 
 
@@ -31,15 +32,17 @@ async def test_a_mailbox_that_works_passes_both_chains(dovecot, tmp_path, check,
 
 
 async def test_credentials_of_its_own_are_used_for_smtp(tmp_path, check):
-    async with smtp_at(tmp_path, user="relay", password="other") as smtp:
-        results = await check(mailbox_at({"host": "no.invalid"}, {**smtp, "username": "relay", "password": "other"}))
+    async with smtp_at(tmp_path, user="relay", password=secret("other")) as smtp:
+        results = await check(
+            mailbox_at({"host": "no.invalid"}, {**smtp, "username": "relay", "password": secret("other")})
+        )
     assert results.names("smtp")[-1] == "authenticate", "SMTP is tested although IMAP failed"
     assert results.why("imap") == ("resolve", "IMAP_HOST_UNKNOWN")
 
 
 async def test_a_wrong_smtp_password(tmp_path, check):
     async with smtp_at(tmp_path, starttls=True) as smtp:
-        results = await check(mailbox_at({"host": "no.invalid"}, smtp, password="canary-3c9"))
+        results = await check(mailbox_at({"host": "no.invalid"}, smtp, password=secret("3c9")))
     assert results.why("smtp") == ("authenticate", "SMTP_AUTH_DENIED")
 
 

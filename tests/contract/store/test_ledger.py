@@ -182,7 +182,7 @@ async def test_events_are_owed_until_the_mail_is_done(store: Store, clock: FakeC
 
 async def test_the_event_of_a_quarantined_mail_is_owed_until_it_is_published(store: Store, clock: FakeClock) -> None:
     await store.ledger.insert_many([entry("m1")])
-    await store.ledger.quarantine("m1", FAILURE, (EVENT,))
+    await store.ledger.quarantine("m1", FAILURE, EVENT)
     assert await store.ledger.pending_outbox(clock.now(), 10) == (("m1", EVENT),)
     await store.ledger.mark_done(["m1"])
     found = await store.ledger.get("m1")
@@ -250,3 +250,33 @@ async def test_the_audit_sees_every_mail_once(store: Store) -> None:
     (seventh,) = [row for row in rows if row.mail_id == "m7"]
     assert (seventh.state, seventh.kind, seventh.ticket_id) == (State.DECIDED, Kind.TICKET, "t-INC-000007")
     assert len([row async for row in store.ledger.iter_all()]) == 2501
+
+
+async def test_mails_are_found_by_the_message_ids_that_others_refer_to(store: Store) -> None:
+    entries = [
+        entry(f"m{n}", headline=Headline(message_id=f"<{n // 2}@x>"), stored_at=AT + timedelta(seconds=n))
+        for n in range(6)
+    ]
+    await store.ledger.insert_many(entries)
+    await store.ledger.decide_many([DecisionWrite(mail_id="m1", decision=decision(), trace=())])
+    found = await store.ledger.of_message_ids(["<0@x>", "<2@x>", "<9@x>"])
+    assert [one.mail_id for one in found] == ["m5", "m4", "m1", "m0"]
+    assert (found[2].state, found[2].decision) == (State.DECIDED, decision())
+    assert (found[3].mailbox, found[3].message_id, found[3].decision) == ("support", "<0@x>", None)
+    assert await store.ledger.of_message_ids([]) == ()
+
+
+async def test_an_id_that_thousands_of_mails_share_hides_no_other(store: Store) -> None:
+    """Of such an id only the newest few are looked at."""
+    for start in range(0, 2200, 550):
+        await store.ledger.insert_many(
+            [
+                entry(f"m{n}", headline=Headline(message_id="<same@x>"), stored_at=AT + timedelta(seconds=n))
+                for n in range(start, start + 550)
+            ]
+        )
+    await store.ledger.insert_many([entry("other", headline=Headline(message_id="<other@x>"))])
+    found = await store.ledger.of_message_ids(["<a@x>", "<same@x>", "<b@x>", "<other@x>"])
+    assert "other" in {one.mail_id for one in found}
+    assert {"m2199", "m2190"} <= {one.mail_id for one in found}
+    assert len(found) < 100

@@ -11,13 +11,14 @@ from pydantic import SecretStr
 from shared.domain.errors import ConfigurationError, Permanent
 from shared.domain.mailbox import Mailbox
 from shared.store.client import Store
-from shared.store.encryption import create_key_file
 from shared.store.failures import Conflict
+from shared.store.keys import create_key_file
 from shared.store.settings import StoreSettings
 from tests.support.builders import mailbox
-from tests.support.embedded_store import FakeClock
+from tests.support.canary import WORD, secret
+from tests.support.embedded_store import FROM_THE_ENVIRONMENT, FakeClock
 
-SECRET = "hunter2-ünïcode \u2713"
+SECRET = secret("ünïcode \u2713")
 PASSWORD = {"auth.password": SecretStr(SECRET)}
 
 
@@ -67,6 +68,18 @@ async def test_of_many_who_create_the_same_mailbox_one_succeeds(store: Store) ->
     assert found is not None and found.revision == sum(isinstance(one, Mailbox) for one in results)
 
 
+async def test_who_wants_to_create_never_changes_what_is_there(store: Store) -> None:
+    boxes = [mailbox(email=f"{n}@example.com") for n in range(5)]
+    results = await asyncio.gather(
+        *(store.mailboxes.put(one, {}, create=True) for one in boxes), return_exceptions=True
+    )
+    (winner,) = [one for one in results if isinstance(one, Mailbox)]
+    assert sum(isinstance(one, Conflict) for one in results) == 4
+    with pytest.raises(Conflict):
+        await store.mailboxes.put(mailbox(), {}, create=True)
+    assert await store.mailboxes.get("support") == winner
+
+
 async def test_a_mailbox_that_is_made_again_goes_on_counting_its_revisions(store: Store) -> None:
     first = await store.mailboxes.put(mailbox(), {})
     await store.mailboxes.put(first, {})
@@ -112,13 +125,13 @@ async def test_a_stored_secret_is_revealed_and_is_nowhere_in_the_store_in_the_cl
     revealed = await store.secrets.reveal(put, "auth.password")
     assert revealed.get_secret_value() == SECRET
     kept = [await store.collection(name).find({}) for name in ("mailboxes", "mailbox_versions")]
-    assert "hunter2" not in repr(kept)
-    assert "hunter2" not in repr(await store.mailboxes.all())
+    assert WORD not in repr(kept)
+    assert WORD not in repr(await store.mailboxes.all())
 
 
 async def test_an_inline_password_is_sealed_and_never_written(store: Store) -> None:
     put = await store.mailboxes.put(mailbox(auth={"type": "basic", "password": SECRET}), {})
-    assert "hunter2" not in repr(await store.collection("mailboxes").find({}))
+    assert WORD not in repr(await store.collection("mailboxes").find({}))
     assert put.spec.auth.password is None
     assert (await store.secrets.reveal(put, "auth.password")).get_secret_value() == SECRET
 
@@ -136,22 +149,44 @@ async def test_a_stored_secret_stays_through_a_change_that_leaves_host_and_user_
         {"imap": {"host": "imap.example.com", "port": 1993}},
         {"imap": {"host": "imap.example.com", "encryption": "starttls"}},
         {"auth": {"type": "basic", "username": "root", "password_from": {"stored": True}}},
+        {"smtp": {"host": "evil.example"}},
     ],
 )
 async def test_a_stored_secret_does_not_follow_to_another_host_or_user(store: Store, changes: dict[str, Any]) -> None:
     first = await store.mailboxes.put(stored(), PASSWORD)
     moved = first.model_copy(update={"spec": stored(**changes).spec})
-    with pytest.raises(ConfigurationError, match="another host/user: give it again"):
+    told = "changed since the stored password was given"
+    with pytest.raises(ConfigurationError, match=told) as caught:
         await store.mailboxes.put(moved, {})
-    with pytest.raises(ConfigurationError, match="another host/user: give it again"):
+    assert "mailbox support, auth.password" in caught.value.line()
+    assert caught.value.line().endswith("-> give the password again")
+    with pytest.raises(ConfigurationError, match=told):
         await store.secrets.reveal(moved, "auth.password")
     assert await store.mailboxes.get("support") == first
 
 
 async def test_a_stored_secret_that_was_never_given_is_refused(store: Store) -> None:
-    with pytest.raises(ConfigurationError, match="give it again"):
+    with pytest.raises(ConfigurationError, match="no secret is stored") as caught:
         await store.mailboxes.put(stored(), {})
+    assert caught.value.remedy == "give the password again"
     assert await store.mailboxes.all() == ()
+
+
+async def test_a_stored_mailbox_of_an_older_form_is_made_again_and_the_error_says_so(store: Store) -> None:
+    """As versions before envelope encryption wrote it."""
+    first = await store.mailboxes.put(stored(), PASSWORD)
+    former = [{"field": "auth.password", "key_id": "k", "binding": "b", "nonce": "AAAA", "sealed": "AAAA"}]
+    await store.collection("mailboxes").update(
+        {"_id": "support"}, {"$set": {"secrets": former}, "$unset": {"secrets_rev": 1}}
+    )
+    with pytest.raises(ConfigurationError, match="given for another server or user"):
+        await store.secrets.reveal(first, "auth.password")
+    with pytest.raises(ConfigurationError, match="older form") as caught:
+        await store.mailboxes.put(first, PASSWORD)
+    assert caught.value.remedy.startswith("delete it and make it again")
+    assert await store.mailboxes.delete("support")
+    again = await store.mailboxes.put(stored(), PASSWORD)
+    assert (await store.secrets.reveal(again, "auth.password")).get_secret_value() == SECRET
 
 
 async def test_a_secret_that_is_not_referred_to_any_more_is_gone(store: Store) -> None:
@@ -162,15 +197,16 @@ async def test_a_secret_that_is_not_referred_to_any_more_is_gone(store: Store) -
         ),
         {},
     )
-    assert await store.mailboxes.sealed_secret("support", "auth.password") is None
-    assert (await store.secrets.reveal(second, "auth.password")).get_secret_value() == "from-the-environment"
+    (kept,) = await store.collection("mailboxes").find({})
+    assert kept["secrets"] == []
+    assert (await store.secrets.reveal(second, "auth.password")).get_secret_value() == FROM_THE_ENVIRONMENT
 
 
 async def test_imap_and_smtp_passwords_are_kept_apart(store: Store) -> None:
     smtp = {"host": "smtp.example.com", "username": "out", "password_from": {"stored": True}}
-    given = PASSWORD | {"smtp.password": SecretStr("other")}
+    given = PASSWORD | {"smtp.password": SecretStr(secret("other"))}
     put = await store.mailboxes.put(stored(smtp=smtp), given)
-    assert (await store.secrets.reveal(put, "smtp.password")).get_secret_value() == "other"
+    assert (await store.secrets.reveal(put, "smtp.password")).get_secret_value() == secret("other")
     assert (await store.secrets.reveal(put, "auth.password")).get_secret_value() == SECRET
 
 
@@ -205,10 +241,10 @@ async def test_after_the_key_was_replaced_a_secret_does_not_open_and_the_error_n
     create_key_file(tmp_path / "other.key")
     other = store_settings.model_copy(update={"key_file": tmp_path / "other.key"})
     reader = await Store.open(other, clock=clock)
-    with pytest.raises(ConfigurationError, match="sealed with key") as caught:
+    with pytest.raises(ConfigurationError, match="is under key") as caught:
         await reader.secrets.reveal(put, "auth.password")
     assert caught.value.code == "secret_key_missing"
-    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+    assert WORD not in "".join(traceback.format_exception(caught.value))
     await reader.close()
 
 

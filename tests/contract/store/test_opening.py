@@ -15,6 +15,7 @@ from shared.store.client import Store
 from shared.store.collection import Collection
 from shared.store.indexes import INDEXES, PROBE, ensure_indexes, verify_indexes
 from shared.store.settings import StoreSettings
+from tests.support.canary import WORD
 from tests.support.embedded_store import FakeClock
 
 
@@ -36,7 +37,7 @@ def closed_port() -> int:
 
 
 def settings_for(port: int) -> StoreSettings:
-    url = SecretStr(f"mongodb://admin:s3cret-canary@127.0.0.1:{port}/?authSource=admin")
+    url = SecretStr(f"mongodb://admin:{WORD}@127.0.0.1:{port}/?authSource=admin")
     return StoreSettings(url=url, timeout_seconds=0.5)
 
 
@@ -52,17 +53,15 @@ async def test_a_store_that_does_not_answer_is_one_clear_line_without_credential
         f"the store did not answer within 0.5 s (127.0.0.1:{port})"
         " -> start it, or set MAIL_AUTOMATOR_STORE_URL to where it is"
     )
-    assert "canary" not in "".join(traceback.format_exception(caught.value))
+    assert WORD not in "".join(traceback.format_exception(caught.value))
 
 
-@pytest.mark.parametrize(
-    "url", ["nonsense", "mongodb://u:s3cret-canary@ho st:1:2/", "mongodb://u:s3cret@canary@h/", ""]
-)
+@pytest.mark.parametrize("url", ["nonsense", f"mongodb://u:{WORD}@ho st:1:2/", f"mongodb://u:s3cret@{WORD}@h/", ""])
 async def test_a_url_that_is_none_is_a_configuration_error_without_credentials(url: str, clock: FakeClock) -> None:
     with pytest.raises(ConfigurationError) as caught:
         await Store.open(StoreSettings(url=SecretStr(url), timeout_seconds=0.5), clock=clock)
     assert "MAIL_AUTOMATOR_STORE_URL" in caught.value.line()
-    assert "canary" not in "".join(traceback.format_exception(caught.value))
+    assert WORD not in "".join(traceback.format_exception(caught.value))
 
 
 async def test_a_store_that_dies_is_transient_and_answers_again_after_its_restart(

@@ -11,9 +11,11 @@ from shared.domain.decision import Classification, Priority
 from shared.domain.email import Address
 from shared.domain.errors import Permanent
 from shared.domain.mailbox import Module
-from shared.domain.ticket import Article, Ticket
+from shared.domain.ticket import Article, Ticket, TicketState
 from shared.store.client import Store
 from shared.store.failures import Conflict
+from shared.store.tickets import Reopening
+from tests.contract.store.test_outbound import State, owed
 from tests.support.builders import AT, attachment
 
 
@@ -119,3 +121,56 @@ async def test_a_ticket_that_the_store_cannot_hold_is_a_permanent_error_without_
     with pytest.raises(Permanent) as caught:
         await store.tickets.insert_many([ticket(2, subject="confidential \ud800")])
     assert caught.value.code == "not_storable" and "confidential" not in caught.value.line()
+
+
+async def test_a_ticket_shows_the_last_state_of_its_acknowledgement_whatever_comes_late(store: Store) -> None:
+    await store.tickets.insert_many([ticket(1)])
+    earlier, later = owed(1, moves=3), owed(1, State.SENT, moves=4)
+    await store.tickets.show_acknowledgements([later])
+    await store.tickets.show_acknowledgements([earlier, owed(9)])
+    found = await store.tickets.get("t1")
+    assert found == ticket(1).model_copy(update={"acknowledgement": later.status})
+    assert await store.tickets.get("t9") is None
+
+
+async def test_heads_are_tickets_without_their_texts_by_id_and_number(store: Store) -> None:
+    await store.tickets.insert_many([ticket(n, owing=True, participants=(f"a{n}@b.example",)) for n in (1, 2, 3)])
+    found = await store.tickets.heads(["t1", "gone"], ["INC-000001", "INC-000002", "INC-000009"])
+    assert {one.ticket_id: one.participants for one in found} == {"t1": ("a1@b.example",), "t2": ("a2@b.example",)}
+    assert all(one.articles == () and one.outbox == () for one in found)
+    assert await store.tickets.heads([]) == ()
+
+
+async def test_a_ticket_is_closed_and_opened_again_by_hand(store: Store) -> None:
+    await store.tickets.insert_many([ticket(1)])
+    assert await store.tickets.close("t1", AT) and not await store.tickets.close("t1", AT)
+    closed = await store.tickets.get("t1")
+    assert closed is not None and (closed.state, closed.closings) == (TicketState.CLOSED, 1)
+    assert closed.changed_at == AT
+    assert await store.tickets.reopen("t1", AT) and not await store.tickets.reopen("t1", AT)
+    assert not await store.tickets.close("gone", AT) and not await store.tickets.reopen("gone", AT)
+
+
+async def test_a_closing_is_undone_by_one_mail_and_never_again(store: Store) -> None:
+    """Not by the mails beside it, not by executing it again after somebody closed the ticket once more."""
+    await store.tickets.insert_many([ticket(1)])
+    await store.tickets.close("t1", AT)
+    replies = [Reopening("t1", f"m{n}", 1, AT) for n in (7, 8, 9)]
+    await asyncio.gather(*(store.tickets.reopen_by_mails([one]) for one in replies))
+    opened = await store.tickets.get("t1")
+    assert opened is not None and opened.state is TicketState.OPEN and len(opened.reopened_by) == 1
+    await store.tickets.close("t1", AT)
+    await store.tickets.reopen_by_mails(replies)
+    closed = await store.tickets.get("t1")
+    assert closed is not None and closed.state is TicketState.CLOSED
+    assert (closed.closings, closed.reopened_by) == (2, opened.reopened_by)
+
+
+async def test_the_last_change_of_a_ticket_never_goes_back(store: Store) -> None:
+    await store.tickets.insert_many([ticket(1), ticket(2)])
+    untouched = await store.tickets.get("t2")
+    assert untouched is not None and untouched.changed_at is None
+    for seconds in (10, 30, 20):
+        await store.tickets.touch([("t1", AT + timedelta(seconds=seconds)), ("gone", AT)])
+    found = await store.tickets.get("t1")
+    assert found is not None and found.changed_at == AT + timedelta(seconds=30)

@@ -10,7 +10,14 @@ from services.ticket_writer import decide
 from shared.broker import topology
 from shared.broker.client import Broker
 from shared.contracts.codec import Envelope, decode, encode
-from shared.contracts.events import MAIL_REJECTED, TICKET_CREATED, mail_rejected
+from shared.contracts.events import (
+    MAIL_REJECTED,
+    TICKET_CREATED,
+    TICKET_DUPLICATE_COUNTED,
+    TICKET_REPLIED,
+    mail_rejected,
+    ticket_duplicate_counted,
+)
 from shared.contracts.messages import EmailFetched
 from shared.domain.decision import Overruling
 from shared.domain.ledger import DecisionWrite, Failure, Replay, State
@@ -25,7 +32,9 @@ PATIENCE = Patience(stalled=timedelta(seconds=60), lost=timedelta(minutes=30), o
 
 @pytest.fixture
 def books(store: Store, broker: Broker, clock: FakeClock, metrics: Metrics) -> Bookkeeper:
-    return Bookkeeper(store.ledger, store.tickets, store.dead_messages, broker, clock, metrics, PATIENCE)
+    return Bookkeeper(
+        store.ledger, store.tickets, store.articles, store.dead_messages, broker, clock, metrics, PATIENCE, "/test"
+    )
 
 
 async def enter(store: Store, clock: FakeClock, *mail_ids: str) -> None:
@@ -97,7 +106,9 @@ async def test_two_bookkeepers_put_a_mail_back_once(
     books: Bookkeeper, store: Store, broker: Broker, clock: FakeClock, metrics: Metrics
 ) -> None:
     """Claimed by compare-and-set."""
-    twin = Bookkeeper(store.ledger, store.tickets, store.dead_messages, broker, clock, metrics, PATIENCE)
+    twin = Bookkeeper(
+        store.ledger, store.tickets, store.articles, store.dead_messages, broker, clock, metrics, PATIENCE, "/test"
+    )
     await enter(store, clock, *(f"m{count}" for count in range(20)))
     clock.advance(seconds=61)
     await asyncio.gather(books.republish(), twin.republish())
@@ -108,11 +119,17 @@ async def test_two_bookkeepers_put_a_mail_back_once(
 async def test_events_that_were_never_published_are_relayed_and_then_owed_no_more(
     books: Bookkeeper, store: Store, broker: Broker, clock: FakeClock
 ) -> None:
-    """Of tickets and of rejected mails."""
-    await enter(store, clock, "m1", "m2")
+    """Of tickets, of what was appended to them and counted on them, and of rejected mails."""
+    await enter(store, clock, "m1", "m2", "m3", "m4")
     mail = builders.classified("m1")
     ticket = decide.ticket(mail, decide.opens(mail, "INC-000001", clock.now()), "/test")
     await store.tickets.insert_many([ticket])
+    reply = builders.classified("m3")
+    appended = decide.appended(reply, decide.appends(reply, ticket, note=False, now=clock.now()), ticket, "/test")
+    await store.articles.insert_many([appended])
+    repeat = decide.repeats(builders.classified("m4"), ticket, clock.now())
+    counted = ticket_duplicate_counted(ticket, "m4", builders.AT, clock.now())
+    await store.ledger.decide_many([DecisionWrite(mail_id="m4", decision=repeat, trace=(), outbox=(counted,))])
     verdict = builders.decision(decided_at=clock.now())
     event = mail_rejected("m2", "support", None, builders.AT, verdict)
     await store.ledger.decide_many([DecisionWrite(mail_id="m2", decision=verdict, trace=(), outbox=(event,))])
@@ -120,9 +137,9 @@ async def test_events_that_were_never_published_are_relayed_and_then_owed_no_mor
     clock.advance(seconds=16)
     await books.relay()
     types = sorted([one.envelope.type for one in await subscription.batch(10, wait_seconds=5)])
-    assert types == sorted([TICKET_CREATED, MAIL_REJECTED])
-    rejected = await store.ledger.get("m2")
-    assert rejected is not None and rejected.state is State.DONE
+    assert types == sorted([TICKET_CREATED, TICKET_REPLIED, TICKET_DUPLICATE_COUNTED, MAIL_REJECTED])
+    states = {key: entry.state for key, entry in (await store.ledger.get_many(["m2", "m4"])).items()}
+    assert states == {"m2": State.DONE, "m4": State.DECIDED}, "a duplicate is done once it is counted"
     await books.relay()
     assert await subscription.batch(10, wait_seconds=0.5) == []
 

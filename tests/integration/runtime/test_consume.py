@@ -12,6 +12,7 @@ from shared.contracts.codec import Envelope, encode
 from shared.contracts.messages import EmailAccepted
 from shared.domain.errors import AutomatorError, Permanent, StoreUnavailable, Transient
 from shared.domain.ledger import Alone, Failure, LedgerEntry, State
+from shared.domain.ticket import OutboxEvent
 from shared.runtime.consume import MAX_ATTEMPTS, Consumer, Lane, Outcome
 from shared.runtime.process import Process
 from tests.support.builders import accepted, entry
@@ -27,6 +28,7 @@ class Books:
         self.deferred: dict[str, datetime] = {}
         self.quarantined: dict[str, str] = {}
         self.alone: dict[str, Alone] = {}
+        self.outbox: dict[str, OutboxEvent] = {}
 
     async def get(self, mail_id: str) -> LedgerEntry | None:
         return (await self.get_many([mail_id])).get(mail_id)
@@ -45,9 +47,17 @@ class Books:
         self.deferred[mail_id] = next_attempt_at
         return self.attempts + 1
 
-    async def quarantine(self, mail_id: str, failure: Failure) -> bool:
+    async def quarantine(self, mail_id: str, failure: Failure, event: OutboxEvent) -> bool:
         self.quarantined[mail_id] = failure.code
+        self.outbox[mail_id] = event
         return True
+
+    async def owed_by(self, mail_ids: Sequence[str]) -> tuple[tuple[str, OutboxEvent], ...]:
+        return tuple((one, self.outbox[one]) for one in mail_ids if one in self.outbox)
+
+    async def mark_published(self, mail_ids: Sequence[str]) -> None:
+        for one in mail_ids:
+            del self.outbox[one]
 
 
 class Stage:
@@ -71,7 +81,7 @@ class Stage:
 async def consuming(broker: Broker, stage: Stage, books: Books):  # type: ignore[no-untyped-def]  # a test's own helper
     process = Process("test", {})
     lane = Lane("classifier", topology.CLASSIFIER, window=20, batch=10, workers=1)
-    task = asyncio.create_task(Consumer(process, broker, lane, EmailAccepted, stage, books).run())
+    task = asyncio.create_task(Consumer(process, broker, lane, EmailAccepted, stage, books, "/test").run())
     try:
         yield process
     finally:

@@ -36,7 +36,7 @@ class Parser:
 
 
 def writer(store: Store, clock: FakeClock, metrics: Metrics) -> TicketWriter:
-    return TicketWriter(store.ledger, store.tickets, store.counters, clock, metrics, "/test")
+    return TicketWriter(store, Configuration(store, metrics), Marks([b"k" * 32]), clock, metrics, "/test")
 
 
 async def filtering(store: Store, clock: FakeClock, metrics: Metrics, **domains: object) -> Filter:

@@ -57,7 +57,7 @@ async def test_its_neighbours_in_the_batch_are_passed_on_without_an_attempt_on_t
     ]
     await broker.publish(topology.MAIL, EmailFetched.TYPE, [encode(one) for one in letters])
     lane = Lane("filter", topology.FILTER, window=50, batch=50)
-    running = asyncio.create_task(Consumer(process, broker, lane, EmailFetched, handler, store.ledger).run())
+    running = asyncio.create_task(Consumer(process, broker, lane, EmailFetched, handler, store.ledger, "/test").run())
     async with asyncio.timeout(60):
         while (entry := await store.ledger.get("killer")) is None or entry.state is not State.QUARANTINED:
             await asyncio.sleep(0.1)

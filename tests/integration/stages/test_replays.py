@@ -64,10 +64,11 @@ async def test_a_message_from_before_the_replay_decides_nothing_and_harms_nothin
     assert await store.ledger.reopen(await entry_of(store), ORDER)
     stage = await filtering(store, clock, metrics, blockedSenders=["*@spam.example"])
     assert labels(await stage.handle([fetched("m1", SPAM)])) == ["superseded"]
-    assert labels(await writer(store, clock, metrics).handle([builders.classified("m1")])) == ["quarantined"]
+    assert labels(await writer(store, clock, metrics).handle([builders.classified("m1")])) == ["superseded"]
     entry = await entry_of(store)
     assert (entry.state, entry.decision, entry.attempts) == (State.STORED, None, 0)
     assert await store.tickets.count() == 0
+    assert await store.counters.take("ticket") == 1, "it took no number"
 
 
 async def test_an_old_consumer_that_settles_late_does_not_swallow_the_new_event(

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from services.console.books import Facts, LedgerFact, TicketFact, balance
+from services.console.books import ArticleFact, Facts, LedgerFact, TicketFact, balance
 from shared.domain.decision import Kind
 from shared.domain.ledger import State
 
@@ -28,12 +28,14 @@ def test_every_kind_of_end_stands_in_its_own_column_and_the_books_balance():
         LedgerFact("c", "support", State.DONE, Kind.REJECTED),
         LedgerFact("d", "support", State.QUARANTINED),
         LedgerFact("e", "support", State.STORED),
+        LedgerFact("f", "support", State.DONE, Kind.REPLY, "t-a"),
     )
-    result = balance(facts_of(*ledger, tickets=(replace(ticket, duplicates=frozenset({"b"})),)))
+    facts = facts_of(*ledger, tickets=(replace(ticket, duplicates=frozenset({"b"})),))
+    result = balance(replace(facts, articles=(ArticleFact("f", "t-a"),)))
     total = result.total
     assert result.balanced
     assert (total.ticketed, total.duplicates, total.rejected, total.quarantined, total.in_flight) == (1, 1, 1, 1, 1)
-    assert (total.sightings, total.ledger, total.unaccounted) == (5, 5, 0)
+    assert (total.appended, total.sightings, total.ledger, total.unaccounted) == (1, 6, 6, 0)
 
 
 def test_a_mailbox_without_mail_has_a_row_of_zeros():
@@ -85,6 +87,34 @@ def test_a_ticket_that_no_decision_opened_is_found():
     assert codes(facts_of(tickets=(ticket,))) == ["ticket_without_decision"]
 
 
+REPLY = LedgerFact("b", "support", State.DONE, Kind.REPLY, "t-a")
+
+
+def test_a_done_reply_that_its_ticket_does_not_have_is_unaccounted():
+    entry, ticket = ticketed("a")
+    facts = facts_of(entry, REPLY, tickets=(ticket,))
+    assert codes(facts) == ["article_missing"]
+    elsewhere = replace(facts, articles=(ArticleFact("b", "t-other"),))
+    assert codes(elsewhere) == ["article_missing", "article_without_decision"]
+    assert balance(facts).total.unaccounted == 1
+
+
+def test_a_decided_reply_without_its_article_is_in_flight():
+    entry, ticket = ticketed("a")
+    result = balance(facts_of(entry, replace(REPLY, state=State.DECIDED), tickets=(ticket,)))
+    assert (result.balanced, result.total.in_flight) == (True, 1)
+
+
+def test_an_article_that_no_decision_appended_is_found():
+    entry, ticket = ticketed("a")
+    rejected = replace(REPLY, kind=Kind.REJECTED)
+    stray = (ArticleFact("b", "t-a"),)
+    assert codes(replace(facts_of(entry, rejected, tickets=(ticket,)), articles=stray)) == ["article_without_decision"]
+    unknown = balance(replace(facts_of(entry, tickets=(ticket,)), articles=stray))
+    assert [(one.code, one.mailbox) for one in unknown.findings] == [("article_without_decision", "support")]
+    assert "INC-000001" in unknown.findings[0].sentence
+
+
 def test_two_tickets_of_one_mail_are_found():
     entry, ticket = ticketed("a")
     second = replace(ticket, ticket_id="t-other", number="INC-000002")
@@ -113,5 +143,6 @@ def test_the_columns_of_each_row_add_up_to_its_mails():
         facts_of(entry, lost, tickets=(ticket,)), sighted={"support": frozenset({"a", "x"}), "other": frozenset({"b"})}
     )
     for row in balance(facts).rows:
-        ends = row.ticketed + row.duplicates + row.rejected + row.quarantined + row.in_flight + row.unaccounted
+        opened_or_joined = row.ticketed + row.appended + row.duplicates
+        ends = opened_or_joined + row.rejected + row.quarantined + row.in_flight + row.unaccounted
         assert ends == max(row.sightings, row.ledger)

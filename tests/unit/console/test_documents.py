@@ -5,6 +5,7 @@ import pytest
 from services.console.configuration import documents, source
 from services.console.configuration.problems import ConfigurationProblems
 from shared.domain.errors import ConfigurationError
+from tests.support.canary import WORD
 
 HEAD = "apiVersion: mail-automator/v1\nkind: Mailbox\nmetadata: {name: support}\nspec:\n"
 GOOD = """\
@@ -74,19 +75,19 @@ def test_a_missing_secret_says_how_to_give_one():
 
 
 def test_a_secret_that_is_given_twice_is_refused():
-    assert "both given" in only(HEAD + GOOD.replace("type: basic", "type: basic, password: hunter2"))
+    assert "both given" in only(HEAD + GOOD.replace("type: basic", f"type: basic, password: {WORD}"))
 
 
 def test_an_inline_secret_works_with_a_warning_that_does_not_show_it():
-    found = parse(HEAD + GOOD.replace("passwordFrom: {env: SUPPORT_PASSWORD}", "password: hunter2"))
+    found = parse(HEAD + GOOD.replace("passwordFrom: {env: SUPPORT_PASSWORD}", f"password: {WORD}"))
     (warning,) = found.warnings
     assert "spec.auth.password" in warning
-    assert "hunter2" not in warning + repr(found)
+    assert WORD not in warning + repr(found)
 
 
 def test_no_error_shows_a_secret_even_when_the_field_beside_it_is_wrong():
-    text = HEAD + GOOD.replace("passwordFrom: {env: SUPPORT_PASSWORD}", "passwort: hunter2, password: [hunter2]")
-    assert "hunter2" not in " ".join(lines(text))
+    text = HEAD + GOOD.replace("passwordFrom: {env: SUPPORT_PASSWORD}", f"passwort: {WORD}, password: [{WORD}]")
+    assert WORD not in " ".join(lines(text))
 
 
 def test_every_problem_of_every_document_is_said_at_once():

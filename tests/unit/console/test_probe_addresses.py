@@ -5,7 +5,6 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from services.console.probe.addresses import Rules, address_allowed, port_allowed
-from services.console.probe.folder_names import decode, encode
 
 NEVER = [
     "169.254.169.254",
@@ -79,8 +78,3 @@ def test_only_mail_ports_and_those_that_a_setting_adds() -> None:
     public = [ip_address("8.8.8.8")]
     assert [port_allowed(port, public, Rules()) for port in (993, 2525, 22, 6379)] == [True, True, False, False]
     assert port_allowed(1993, public, Rules(ports=frozenset({1993})))
-
-
-@pytest.mark.parametrize(("name", "wire"), [("Entwürfe", "Entw&APw-rfe"), ("A & B", "A &- B"), ("日本", "&ZeVnLA-")])
-def test_folder_names_are_modified_utf_7(name: str, wire: str) -> None:
-    assert (encode(name), decode(wire)) == (wire, name)

@@ -6,21 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from services.ticket_writer import decide
 from shared.contracts.codec import Envelope, decode, encode
-from shared.contracts.events import (
-    EVENTS,
-    envelope,
-    mail_quarantined,
-    mail_rejected,
-    ticket_created,
-    ticket_duplicate_counted,
-    ticket_replied,
-)
+from shared.contracts.events import EVENTS, envelope, mail_quarantined, mail_rejected
+from shared.contracts.examples import examples as event_examples
 from shared.contracts.messages import MESSAGES, EmailFetched, Message
 from shared.domain.errors import MalformedMessage
 from shared.domain.ledger import Failure
-from shared.domain.ticket import ArticleKind, OutboxEvent
 from tests.support import builders
 
 GOLDEN = Path(__file__).parents[2] / "contract" / "golden"
@@ -94,25 +85,10 @@ def test_an_older_reader_ignores_the_fields_of_a_newer_writer() -> None:
     assert decode(Envelope(body, wire.content_type, wire.type, wire.message_id, wire.headers)) == builders.accepted()
 
 
-def owed_events() -> dict[str, OutboxEvent]:
-    mail = builders.classified(email=builders.email(attachments=(builders.attachment(),)))
-    ticket = decide.ticket(mail, decide.opens(mail, "INC-000001", builders.AT), "/mail-automator")
-    article = builders.article(kind=ArticleKind.REPLY)
-    failure = Failure(stage="filter", code="parser_killed", what="The mail kills its parser.", at=builders.AT)
-    events = (
-        ticket_created(ticket),
-        ticket_replied(ticket, article, builders.AT, reopened=True),
-        ticket_duplicate_counted(ticket, "m4", builders.AT, builders.AT),
-        mail_rejected("m2", "support", "x@example.org", builders.AT, builders.decision()),
-        mail_quarantined(builders.entry("m5"), failure),
-    )
-    return {one.type: one for one in events}
-
-
 @pytest.mark.parametrize("name", EVENTS)
 def test_events_keep_their_golden_form(name: str) -> None:
     """Subscribers rely on it."""
-    event = owed_events()[name]
+    event = event_examples()[name]
     golden = json.loads((GOLDEN / f"{name.removeprefix('io.mail-automator.')}.json").read_text())
     assert {"routing_key": event.routing_key, **plain(envelope(event))} == golden
 
@@ -123,6 +99,15 @@ def test_the_same_mail_always_owes_the_same_event_id() -> None:
     first = mail_rejected("m2", "support", None, builders.AT, builders.decision())
     assert mail_rejected("m2", "support", None, builders.AT, later).event_id == first.event_id
     assert mail_rejected("m3", "support", None, builders.AT, later).event_id != first.event_id
+
+
+def test_a_replay_that_fails_again_is_a_new_event() -> None:
+    """And the same quarantine, told twice, is one."""
+    first = Failure(stage="filter", code="x", what="x", at=builders.AT)
+    again = first.model_copy(update={"at": builders.AT + timedelta(hours=1)})
+    entry = builders.entry("m5")
+    assert mail_quarantined(entry, first).event_id == mail_quarantined(entry, first).event_id
+    assert mail_quarantined(entry, again).event_id != mail_quarantined(entry, first).event_id
 
 
 def plain(wire: Envelope) -> dict[str, object]:
@@ -139,6 +124,6 @@ def plain(wire: Envelope) -> dict[str, object]:
 if __name__ == "__main__":
     for key, example in examples().items():
         (GOLDEN / f"{key}.json").write_text(json.dumps(plain(encode(example)), indent=2) + "\n")
-    for key, owed in owed_events().items():
+    for key, owed in event_examples().items():
         form = {"routing_key": owed.routing_key, **plain(envelope(owed))}
         (GOLDEN / f"{key.removeprefix('io.mail-automator.')}.json").write_text(json.dumps(form, indent=2) + "\n")

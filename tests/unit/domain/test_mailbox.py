@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from shared.domain.bindings import sign_in_binding
 from shared.domain.mailbox import (
     BasicAuth,
     Encryption,
@@ -12,10 +13,10 @@ from shared.domain.mailbox import (
     MailboxSpec,
     OAuth2MicrosoftAuth,
     SecretSource,
-    secret_binding,
     split_secrets,
 )
 from tests.support.builders import spec
+from tests.support.canary import WORD
 
 MINIMAL: dict[str, Any] = {
     "module": "ticket",
@@ -66,6 +67,7 @@ def test_the_authentication_type_decides_the_fields(auth: dict[str, str], kind: 
         ({"domains": {"approvedDomains": ["no domain"]}}, "approvedDomains"),
         ({"domains": {"blockedSenders": ["a b@c"]}}, "blockedSenders"),
         ({"auth": {"type": "basic", "passwordFrom": {"file": "a", "env": "b"}}}, "passwordFrom"),
+        ({"auth": {"type": "oauth2_microsoft", "clientId": "c", "tenantId": "t"}}, "clientSecretFrom"),
     ],
 )
 def test_what_does_not_hold_together_is_refused_and_named(change: dict[str, Any], word: str) -> None:
@@ -75,35 +77,48 @@ def test_what_does_not_hold_together_is_refused_and_named(change: dict[str, Any]
     assert word in str(caught.value)
 
 
-def test_secrets_leave_the_model_and_leave_a_reference() -> None:
-    """Nothing that is stored holds a secret."""
-    before = spec(auth={"type": "basic", "password": "hunter2"})
-    after, secrets = split_secrets(before)
-    assert {name: secret.get_secret_value() for name, secret in secrets.items()} == {"auth.password": "hunter2"}
-    assert isinstance(after.auth, BasicAuth)
-    assert (after.auth.password, after.auth.password_from) == (None, SecretSource(stored=True))
-    assert "hunter2" not in after.model_dump_json() + repr(before) + str(before)
-    assert split_secrets(after) == (after, {})
+def test_only_an_application_that_signs_in_by_itself_must_have_a_secret() -> None:
+    """A person may sign in at a public client, or at one with a secret."""
+    auth = {"type": "oauth2_microsoft", "flow": "delegated", "clientId": "c", "tenantId": "t"}
+    assert spec(auth=auth).delegated is not None
+    assert spec(auth=auth | {"clientSecret": "s"}).delegated is not None
+    assert spec(auth=auth | {"flow": "application", "clientSecret": "s"}).delegated is None
+    assert spec().delegated is None
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"imap": {"host": "evil.example.com"}},
-        {"imap": {"host": "imap.example.com", "port": 994}},
-        {"imap": {"host": "imap.example.com", "encryption": "starttls"}},
+        {"auth": {"clientId": "other"}},
+        {"auth": {"tenantId": "other"}},
+        {"auth": {"authority": "https://login.microsoftonline.us"}},
+        {"imap": {"host": "other"}},
+        {"imap": {"port": 1143}},
         {"email": "other@example.com"},
-        {"auth": {"type": "basic", "username": "other"}},
     ],
 )
-def test_a_stored_secret_is_bound_to_host_port_encryption_and_user(change: dict[str, Any]) -> None:
-    """Change one of them and the secret must be typed again."""
-    assert secret_binding(spec(**change), "support", "auth.password") != secret_binding(
-        spec(), "support", "auth.password"
-    )
+def test_a_sign_in_is_bound_to_whatever_its_tokens_are_asked_of_and_shown_to(change: dict[str, Any]) -> None:
+    auth = {"type": "oauth2_microsoft", "flow": "delegated", "clientId": "c", "tenantId": "t"}
+    parts: dict[str, Any] = {"auth": auth, "imap": {"host": "imap.example.com"}, "email": "support@example.com"}
+    changed = {name: one if isinstance(one, str) else parts[name] | one for name, one in change.items()}
+    before, after = spec(**parts), spec(**{**parts, **changed})
+    assert sign_in_binding(before, "support") == sign_in_binding(spec(**parts, aliases=("a@example.com",)), "support")
+    assert sign_in_binding(before, "support") != sign_in_binding(after, "support")
+    assert sign_in_binding(before, "support") != sign_in_binding(before, "sales")
+
+
+def test_secrets_leave_the_model_and_leave_a_reference() -> None:
+    """Nothing that is stored holds a secret."""
+    before = spec(auth={"type": "basic", "password": WORD})
+    after, secrets = split_secrets(before)
+    assert {name: secret.get_secret_value() for name, secret in secrets.items()} == {"auth.password": WORD}
+    assert isinstance(after.auth, BasicAuth)
+    assert (after.auth.password, after.auth.password_from) == (None, SecretSource(stored=True))
+    assert WORD not in after.model_dump_json() + repr(before) + str(before)
+    assert split_secrets(after) == (after, {})
 
 
 def test_a_secret_is_never_printed() -> None:
     """SecretStr all the way."""
-    auth = BasicAuth(password=SecretStr("hunter2"))
-    assert "hunter2" not in f"{auth!r} {auth}"
+    auth = BasicAuth(password=SecretStr(WORD))
+    assert WORD not in f"{auth!r} {auth}"

@@ -13,6 +13,7 @@ from services.fetcher.errors import (
     CertificateRejected,
     FolderMissing,
     NetworkTrouble,
+    SignInNeeded,
     Throttled,
 )
 from services.fetcher.ports import Outline, Selected
@@ -20,6 +21,7 @@ from shared.domain.errors import ConfigurationError
 from shared.domain.identity import mail_id
 from shared.domain.mailbox import StartFrom
 from shared.domain.mailbox_runtime import Cursor
+from shared.domain.sign_in import Lack, SignIn
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 BOX = Selected(uid_validity=7, exists=3, uid_next=31, read_only=False)
@@ -69,6 +71,7 @@ def test_back_off_grows_with_every_failure() -> None:
 
 def test_only_a_rejected_login_waits_long_and_a_throttling_server_says_how_long() -> None:
     assert decide.pause(AuthenticationRejected("no"), 0, 0.5, 900) == 900
+    assert decide.pause(SignInNeeded("no"), 0, 0.5, 900) == 3600
     assert decide.pause(Throttled("slow", seconds=42), 0, 0.5, 900) == 42
     assert decide.pause(Throttled("slow", seconds=1e9), 0, 0.5, 900) == 3600
     assert decide.pause(NetworkTrouble("gone"), 0, 0.5, 900) < 1
@@ -125,6 +128,28 @@ def test_the_low_water_mark_never_passes_an_unsettled_uid_and_never_falls(
         assert before <= progress.low_water <= min(left, default=60) - (1 if left else 0)
         before = progress.low_water
     assert progress.low_water == max(listed, default=0)
+
+
+GOOD, NONE = SignIn(rev=7, first_rev=7), SignIn(lack=Lack(sentence="x", remedy="y"))
+REFUSED = GOOD.model_copy(update={"lack": NONE.lack})
+
+
+@pytest.mark.parametrize(
+    ("error", "before", "now", "goes_on"),
+    [
+        (SignInNeeded("no"), NONE, NONE, False),
+        (SignInNeeded("no"), NONE, GOOD, True),
+        (SignInNeeded("no"), GOOD, REFUSED, False),
+        (SignInNeeded("no"), REFUSED, GOOD, True),
+        (AuthenticationRejected("no"), GOOD, GOOD.model_copy(update={"rev": 8}), False),
+        (AuthenticationRejected("no"), GOOD, GOOD.model_copy(update={"rev": 9, "first_rev": 9}), True),
+        (AuthenticationRejected("no"), GOOD, NONE, False),
+    ],
+)
+def test_a_mailbox_goes_on_when_a_person_has_signed_in_and_not_when_a_token_was_renewed(
+    error: Exception, before: SignIn, now: SignIn, goes_on: bool
+) -> None:
+    assert decide.may_go_on(error, before, now) is goes_on
 
 
 @pytest.mark.parametrize(("mailboxes", "fetchers", "share"), [(3, 1, 3), (3, 2, 2), (0, 2, 0), (1, 5, 1), (7, 0, 7)])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.fetcher.errors import AuthenticationRejected, ServerTrouble, Throttled
-from services.fetcher.imap import parse, utf7
+from services.fetcher.imap import parse
 from services.fetcher.imap.classify import login_refused, refused
 from services.fetcher.imap.framing import Framer, Response, TooLarge
 
@@ -81,17 +81,6 @@ def test_folder_names_come_quoted_as_atoms_or_as_literals() -> None:
         [b'* LIST (\\Noselect) "/" "Gone"'],
     ]
     assert parse.folders(untagged) == ["Entwürfe", "INBOX", 'a"b ']
-
-
-@given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_any_folder_name_survives_modified_utf7(name: str) -> None:
-    assert utf7.encode(name).isascii()
-    assert utf7.decode(utf7.encode(name)) == name
-
-
-def test_folder_names_are_encoded_as_rfc_3501_says() -> None:
-    assert utf7.encode("~peter/mail/台北/日本語") == "~peter/mail/&U,BTFw-/&ZeVnLIqe-"
-    assert utf7.encode("A & B") == "A &- B"
 
 
 @given(st.sets(st.integers(1, 300)))

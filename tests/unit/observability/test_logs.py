@@ -8,6 +8,7 @@ import structlog
 
 from shared.observability import logs
 from shared.observability.redaction import REDACTED, redact, redact_event
+from tests.support.canary import WORD
 
 
 def test_an_address_keeps_its_domain_and_first_letter() -> None:
@@ -18,7 +19,7 @@ def test_an_address_keeps_its_domain_and_first_letter() -> None:
 
 def test_values_under_secret_names_are_blanked() -> None:
     """The last lock."""
-    event = {"event": "x", "password": "hunter2", "client_secret": "s", "accessToken": "t", "mailbox": "support"}
+    event = {"event": "x", "password": WORD, "client_secret": "s", "accessToken": "t", "mailbox": "support"}
     assert redact_event(None, "info", event) == {
         "event": "x",
         "password": REDACTED,
@@ -32,7 +33,7 @@ def test_a_logged_traceback_holds_no_local_variables(capsys: pytest.CaptureFixtu
     """Frame locals would print passwords."""
     logs.configure("test", "json", "INFO")
     try:
-        canary = "hunter2"
+        canary = WORD
         try:
             raise ValueError(len(canary))
         except ValueError:
@@ -42,7 +43,7 @@ def test_a_logged_traceback_holds_no_local_variables(capsys: pytest.CaptureFixtu
         logging.getLogger().handlers = []
         structlog.reset_defaults()
         structlog.contextvars.clear_contextvars()
-    assert "hunter2" not in line
+    assert WORD not in line
     record = json.loads(line)
     assert (record["event"], record["level"], record["service"]) == ("went_wrong", "error", "test")
     assert record["exception"][0]["exc_type"] == "ValueError"

@@ -2,10 +2,16 @@
 
 import pytest
 
+from services.filter.settings import FilterSettings
+from services.ticket_writer.settings import TicketWriterSettings
 from shared.broker.settings import BrokerSettings
 from shared.domain.errors import ConfigurationError
+from shared.runtime.clock import Clock
 from shared.runtime.consume import backoff
-from shared.runtime.settings import LogSettings, read
+from shared.runtime.settings import EventSettings, LogSettings, read
+from tests.support.canary import WORD
+
+PARTS_SETTINGS = {"FILTER": FilterSettings, "TICKET_WRITER": TicketWriterSettings}
 
 
 def test_a_misspelt_variable_is_refused_with_a_suggestion(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,10 +33,10 @@ def test_every_problem_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_bad_value_is_never_repeated_in_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """It may be a secret."""
-    monkeypatch.setenv("MAIL_AUTOMATOR_BROKER_HEARTBEAT_SECONDS", "hunter2")
+    monkeypatch.setenv("MAIL_AUTOMATOR_BROKER_HEARTBEAT_SECONDS", WORD)
     with pytest.raises(ConfigurationError) as caught:
         read(BrokerSettings, {})
-    assert "hunter2" not in caught.value.line()
+    assert WORD not in caught.value.line()
     assert "HEARTBEAT" in caught.value.line()
 
 
@@ -45,3 +51,26 @@ def test_a_name_that_only_begins_like_a_setting_is_refused(name: str) -> None:
     """Accepted and ignored would be worse."""
     with pytest.raises(ConfigurationError):
         read(LogSettings, {f"MAIL_AUTOMATOR_{name}": "x"})
+
+
+@pytest.mark.parametrize("part", ["FILTER", "TICKET_WRITER"])
+def test_no_part_has_an_event_source_of_its_own(part: str) -> None:
+    """Two could disagree."""
+    with pytest.raises(ConfigurationError):
+        read(PARTS_SETTINGS[part], {f"MAIL_AUTOMATOR_{part}_EVENT_SOURCE": "/here"})
+
+
+def test_the_event_source_is_one_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A word without blanks (RFC 3986), else refused."""
+    assert read(EventSettings, {}).source == "/mail-automator"
+    monkeypatch.setenv("MAIL_AUTOMATOR_EVENT_SOURCE", "/mail-automator/production")
+    assert read(EventSettings, {}).source == "/mail-automator/production"
+    monkeypatch.setenv("MAIL_AUTOMATOR_EVENT_SOURCE", "two words")
+    with pytest.raises(ConfigurationError):
+        read(EventSettings, {})
+
+
+def test_the_clock_knows_no_more_than_the_store_keeps() -> None:
+    """Whole milliseconds: an event that is made again says the same."""
+    clock = Clock()
+    assert {clock.now().microsecond % 1000 for _ in range(50)} == {0}

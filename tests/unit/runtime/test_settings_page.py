@@ -16,6 +16,7 @@ from services.console.probe.settings import ProbeSettings
 from services.console.settings import ConsoleSettings
 from services.fetcher.settings import FetcherSettings
 from services.filter.settings import FilterSettings
+from services.notifier.settings import NotifierSettings
 from services.ticket_writer.settings import TicketWriterSettings
 from shared.broker.settings import BrokerSettings
 from shared.oauth.settings import OAuthSettings
@@ -31,10 +32,11 @@ SETTINGS: tuple[tuple[str, type[BaseSettings]], ...] = (
     ("Logs (every service)", LogSettings),
     ("Events (every service, and commands that send events)", EventSettings),
     ("Fetcher", FetcherSettings),
-    ("OAuth (fetcher)", OAuthSettings),
+    ("OAuth (fetcher, notifier, console, command line)", OAuthSettings),
     ("Filter", FilterSettings),
     ("Classifier", ClassifierSettings),
     ("Ticket writer", TicketWriterSettings),
+    ("Notifier", NotifierSettings),
     ("Bookkeeper", BookkeeperSettings),
     ("Console", ConsoleSettings),
     ("Test of a mailbox (console and command line)", ProbeSettings),

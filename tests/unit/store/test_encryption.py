@@ -1,9 +1,7 @@
 """A sealed secret opens with its key, in its place, unchanged; and in no other case."""
 
 import base64
-import os
-import stat
-from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,69 +9,101 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from shared.domain.errors import ConfigurationError
-from shared.store.encryption import SecretBox, create_key_file, load_key
+from shared.store.encryption import Vault
+from shared.store.keys import Key, Keyring
 
-BOX = SecretBox("k1", b"\x07" * 32)
+OLD, NEW = Key.of(b"\x07" * 32), Key.of(b"\x08" * 32)
+ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
+VAULT = Vault(Keyring(lambda: OLD))
+ROTATING = Vault(Keyring(lambda: NEW, (lambda: OLD,)))
+AFTERWARDS = Vault(Keyring(lambda: NEW))
 
 
-@given(
-    st.text(alphabet=st.characters(exclude_categories=["Cs"])),
-    st.text(alphabet=st.characters(exclude_categories=["Cs"])),
-)
-def test_what_was_sealed_opens_in_its_place(secret: str, binding: str) -> None:
-    assert BOX.open(BOX.seal(SecretStr(secret), binding), binding).get_secret_value() == secret
+def sealed(plain: str = "secret", binding: str = "b") -> dict[str, Any]:
+    return VAULT.seal(SecretStr(plain), binding)
+
+
+def flipped(value: str) -> str:
+    changed = bytearray(base64.b64decode(value))
+    changed[0] ^= 1
+    return base64.b64encode(changed).decode()
+
+
+@given(ANY_TEXT, ANY_TEXT)
+def test_what_was_sealed_opens_in_its_place_before_and_after_a_rotation(secret: str, binding: str) -> None:
+    before = VAULT.seal(SecretStr(secret), binding)
+    assert VAULT.open(before, binding).get_secret_value() == secret
+    assert AFTERWARDS.open(ROTATING.rewrap(before), binding).get_secret_value() == secret
 
 
 def test_the_same_secret_never_looks_the_same_twice() -> None:
-    assert BOX.seal(SecretStr("x"), "b")["sealed"] != BOX.seal(SecretStr("x"), "b")["sealed"]
+    one, other = sealed(), sealed()
+    assert all(one[name] != other[name] for name in ("nonce", "secret", "key_nonce", "data_key"))
 
 
-@pytest.mark.parametrize("field", ["sealed", "nonce"])
-def test_a_sealed_secret_that_was_tampered_with_does_not_open(field: str) -> None:
-    sealed = BOX.seal(SecretStr("secret"), "b")
-    flipped = bytearray(base64.b64decode(sealed[field]))
-    flipped[0] ^= 1
+def test_rewrapping_changes_the_wrapping_only_and_a_second_time_nothing() -> None:
+    before = sealed() | {"field": "auth.password"}
+    after = ROTATING.rewrap(before)
+    assert {name for name in before if before[name] != after[name]} == {"key_id", "key_nonce", "data_key"}
+    assert after["key_id"] == NEW.key_id
+    assert ROTATING.rewrap(after) == after
     with pytest.raises(ConfigurationError):
-        BOX.open(sealed | {field: base64.b64encode(flipped).decode()}, "b")
+        VAULT.open(after, "b")
+
+
+@pytest.mark.parametrize("field", ["secret", "nonce", "data_key", "key_nonce"])
+@pytest.mark.parametrize("change", [flipped, lambda _: "", lambda _: "AAAA", lambda _: "*", lambda _: 7])
+def test_bytes_that_were_altered_do_not_open(field: str, change: Any) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        VAULT.open(sealed() | {field: change(sealed()[field])}, "b")
+    assert caught.value.code == "secret_unreadable"
+    assert "again" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "code"),
+    [
+        ("form", "envelope-0", "secret_unreadable"),
+        ("key_id", NEW.key_id, "secret_key_missing"),
+        ("binding", sealed(binding="c")["binding"], "secret_unreadable"),
+    ],
+)
+def test_words_that_were_altered_do_not_open(field: str, value: str, code: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        VAULT.open(sealed() | {field: value}, "c" if field == "binding" else "b")
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize("field", ["form", "key_id", "binding", "key_nonce", "data_key"])
+def test_an_altered_wrapping_is_not_wrapped_anew(field: str) -> None:
+    with pytest.raises(ConfigurationError):
+        ROTATING.rewrap(sealed() | {field: sealed("x", "c")[field] if field == "binding" else "AAAA"})
+
+
+@pytest.mark.parametrize("field", ["form", "key_id", "binding", "nonce", "secret", "key_nonce", "data_key"])
+def test_a_part_that_is_missing_is_one_clear_error(field: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        VAULT.open({name: value for name, value in sealed().items() if name != field}, "b")
+    assert caught.value.remedy
+
+
+def test_the_data_key_of_one_secret_does_not_open_another() -> None:
+    mine, other = sealed(), sealed("other")
+    wrapping = {name: other[name] for name in ("key_id", "key_nonce", "data_key")}
+    with pytest.raises(ConfigurationError):
+        VAULT.open(mine | wrapping, "b")
 
 
 def test_a_sealed_secret_does_not_open_in_another_place() -> None:
-    with pytest.raises(ConfigurationError, match="another host/user"):
-        BOX.open(BOX.seal(SecretStr("secret"), "b"), "c")
-
-
-def test_a_new_key_file_is_readable_by_its_owner_only_and_never_overwritten(tmp_path: Path) -> None:
-    file = tmp_path / "new" / "store.key"
-    create_key_file(file)
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    before = file.read_bytes()
-    with pytest.raises(ConfigurationError):
-        create_key_file(file)
-    assert file.read_bytes() == before
-    sealed = load_key(file).seal(SecretStr("x"), "b")
-    assert load_key(file).open(sealed, "b").get_secret_value() == "x"
-
-
-@pytest.mark.parametrize("end", [b"", b"\n", b" \n"])
-def test_a_key_may_be_raw_or_base64(tmp_path: Path, end: bytes) -> None:
-    key = os.urandom(32)
-    raw, text = tmp_path / "raw", tmp_path / "text"
-    raw.write_bytes(key)
-    text.write_bytes(base64.b64encode(key) + end)
-    assert load_key(raw).key_id == load_key(text).key_id
-
-
-@pytest.mark.parametrize("content", [b"", b"short", b"\x00" * 31, b"\xff" * 33, base64.b64encode(b"x" * 31)])
-def test_a_file_that_holds_no_key_is_refused_without_showing_it(tmp_path: Path, content: bytes) -> None:
-    file = tmp_path / "key"
-    file.write_bytes(content)
     with pytest.raises(ConfigurationError) as caught:
-        load_key(file)
-    assert caught.value.code == "key_file_invalid"
-    assert not content or content.decode("latin-1") not in caught.value.line()
+        VAULT.open(sealed(), "c")
+    assert caught.value.code == "secret_bound_elsewhere"
 
 
-def test_a_key_file_that_is_not_there_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        load_key(tmp_path / "none")
-    assert str(tmp_path / "none") in caught.value.line() and "mail-automator store" in caught.value.line()
+def test_no_error_and_no_stored_form_shows_the_secret() -> None:
+    stored = sealed("hunter2")
+    assert "hunter2" not in repr(stored)
+    for broken in (stored | {"secret": flipped(stored["secret"])}, stored | {"form": "hunter2"}, {}):
+        with pytest.raises(ConfigurationError) as caught:
+            VAULT.open(broken, "b")
+        assert "hunter2" not in caught.value.line()

@@ -9,8 +9,9 @@ from pymongo.errors import AutoReconnect, BulkWriteError, DocumentTooLarge, Oper
 
 from shared.domain.errors import AutomatorError, Permanent, StoreUnavailable
 from shared.store.failures import speaking
+from tests.support.canary import secret
 
-CANARY = "confidential"
+CANARY = secret("confidential")
 
 
 def bulk(code: int) -> BulkWriteError:

@@ -1,0 +1,212 @@
+"""Composes the notifier: it takes news of tickets on one side and sends on the other; any number of replicas."""
+
+import asyncio
+import secrets
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import timedelta
+
+import structlog
+
+from services.notifier.access import Access
+from services.notifier.event import created
+from services.notifier.handler import Notifier
+from services.notifier.keeper import Keeper
+from services.notifier.lanes import Lanes
+from services.notifier.ports import Identity
+from services.notifier.settings import NotifierSettings
+from services.notifier.smtp.session import Session, open_session
+from services.notifier.tools import Tools
+from shared.broker import topology
+from shared.broker.messages import Delivery
+from shared.contracts.events import TicketCreatedV1
+from shared.domain.errors import MalformedMessage, StoreUnavailable, Transient
+from shared.domain.mailbox import Smtp
+from shared.oauth.authorities import Authorities
+from shared.oauth.delegated import DelegatedTokens
+from shared.oauth.settings import OAuthSettings
+from shared.oauth.tokens import MicrosoftTokens
+from shared.runtime.process import Process
+from shared.runtime.settings import read
+from shared.runtime.stage import Doors, doors
+
+log = structlog.get_logger(__name__)
+
+MEASURE_SECONDS = 15.0
+_UNKNOWN_TICKET_PAUSES = (0.5, 1.0, 2.0, 4.0)
+"""How long the news of a ticket waits for the ticket itself: it may overtake it where a store's replica lags."""
+
+Received = tuple[Delivery, TicketCreatedV1]
+
+
+async def main(process: Process) -> None:
+    """Run until the process drains; what is being sent then comes to its end, or to an honest state."""
+    settings = read(NotifierSettings, process.environ)
+    oauth = read(OAuthSettings, process.environ)
+    authorities = Authorities.of(oauth)
+    tokens = MicrosoftTokens(authorities, process.clock, oauth.timeout_seconds)
+    async with doors(process) as open_doors:
+        people = DelegatedTokens(authorities, process.clock, open_doors.store.sign_ins, oauth.timeout_seconds)
+        tools = await compose(open_doors, settings, tokens, people)
+        lanes = Lanes(tools, settings.burst, process.draining)
+        keeper = Keeper(tools, lanes)
+        renewing = asyncio.create_task(_renew(keeper, settings.claim_seconds / 3))
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_take(open_doors, settings, _notifier(open_doors, tools), lanes))
+                group.create_task(_look(process, lanes, settings.look_seconds))
+                group.create_task(_every(process, settings.look_seconds, keeper.recover, keeper.show))
+                group.create_task(_every(process, MEASURE_SECONDS, keeper.measure))
+        finally:
+            await lanes.drain(settings.drain_seconds)
+            renewing.cancel()
+            await people.close()
+            tokens.close()
+
+
+async def compose(
+    open_doors: Doors, settings: NotifierSettings, tokens: MicrosoftTokens, people: DelegatedTokens
+) -> Tools:
+    """Everything that sends."""
+    process, store, patience = open_doors.process, open_doors.store, settings.patience
+
+    async def connect(smtp: Smtp, identity: Identity) -> Session:
+        return await open_session(smtp, identity, patience)
+
+    return Tools(
+        worker=f"{socket.gethostname()}-{secrets.token_hex(4)}",
+        tickets=store.tickets,
+        outbound=store.outbound,
+        sending=store.sending,
+        counts=store.budgets,
+        configuration=open_doors.configuration,
+        access=Access(connect, store.secrets, tokens, people),
+        marks=await store.mark_keys.marks(),
+        budgets=settings.budgets,
+        waits=settings.waits,
+        ttl=timedelta(seconds=settings.claim_seconds),
+        clock=process.clock,
+        metrics=process.metrics,
+    )
+
+
+def _notifier(open_doors: Doors, tools: Tools) -> Notifier:
+    return Notifier(
+        tools.tickets,
+        tools.outbound,
+        tools.sending,
+        tools.configuration,
+        tools.clock,
+        tools.metrics,
+    )
+
+
+async def _take(open_doors: Doors, settings: NotifierSettings, notifier: Notifier, lanes: Lanes) -> None:
+    process = open_doors.process
+    subscription = await open_doors.broker.subscribe(topology.NOTIFIER.name, settings.window)
+    process.ready("broker", True)
+    try:
+        while not process.draining.is_set():
+            if not await process.permitted():
+                continue
+            deliveries = await subscription.batch(settings.batch, wait_seconds=1)
+            process.beat()
+            process.ready("broker", open_doors.broker.connected)
+            received = [one for delivery in deliveries if (one := await _read(process, delivery))]
+            if received:
+                await _taken(process, notifier, received)
+                lanes.wake.set()
+    finally:
+        await subscription.stop()
+
+
+async def _read(process: Process, delivery: Delivery) -> Received | None:
+    try:
+        return delivery, created(delivery.envelope)
+    except MalformedMessage as error:
+        process.metrics.dead_letters.labels("notifier", error.code).inc()
+        log.error("message_refused", stage="notifier", error=error.line())
+        await delivery.reject()
+        return None
+
+
+async def _taken(process: Process, notifier: Notifier, received: Sequence[Received]) -> None:
+    """Acknowledged when it is written down, and not before. A store that is away is waited for."""
+    for pause in (*_UNKNOWN_TICKET_PAUSES, None):
+        unknown = await _patiently(process, notifier, [event for _, event in received])
+        if unknown is None:
+            for delivery, _ in received:
+                await delivery.give_back()
+            return
+        for delivery, _ in (one for one in received if one[1].ticket_id not in unknown):
+            await delivery.ack()
+        received = [one for one in received if one[1].ticket_id in unknown]
+        if not received:
+            return
+        if pause is not None:
+            await process.pause(pause)
+    for delivery, event in received:
+        process.metrics.dead_letters.labels("notifier", "unknown_ticket").inc()
+        log.error("unknown_ticket", stage="notifier", ticket_id=event.ticket_id[:60])
+        await delivery.reject()
+
+
+async def _patiently(process: Process, notifier: Notifier, events: Sequence[TicketCreatedV1]) -> frozenset[str] | None:
+    """What `take` says; None if the process drains while work is held, or the store is away."""
+    pause = 0.5
+    while await process.may_go_on():
+        try:
+            unknown = await notifier.take(events)
+        except StoreUnavailable as error:
+            process.ready("store", False)
+            log.warning("waiting", stage="notifier", error=error.line(), held=len(events))
+            if await process.pause(pause):
+                return None
+            process.beat()
+            pause = min(pause * 2, 15)
+        else:
+            process.ready("store", True)
+            return unknown
+    return None
+
+
+async def _look(process: Process, lanes: Lanes, seconds: float) -> None:
+    """Look for what is due every few seconds, and at once when there is reason to."""
+    while not process.draining.is_set():
+        if not await process.permitted():
+            continue
+        try:
+            await lanes.look()
+        except Transient as error:
+            log.warning("put_off", work="look", error=error.line())
+            await process.pause(seconds)
+        process.beat()
+        waits = [asyncio.create_task(one.wait()) for one in (lanes.wake, process.draining)]
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for task in waits:
+            task.cancel()
+        lanes.wake.clear()
+
+
+async def _every(process: Process, seconds: float, *works: Callable[[], Awaitable[None]]) -> None:
+    while not process.draining.is_set():
+        if not await process.permitted():
+            continue
+        for work in works:
+            try:
+                await work()
+            except Transient as error:
+                log.warning("put_off", work=work.__name__, error=error.line())
+        await process.pause(seconds)
+
+
+async def _renew(keeper: Keeper, seconds: float) -> None:
+    """Until it is cancelled: also while the process drains, for what is still being sent."""
+    with suppress(asyncio.CancelledError):
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await keeper.renew()
+            except Transient as error:
+                log.warning("put_off", work="renew", error=error.line())

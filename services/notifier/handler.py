@@ -1,0 +1,70 @@
+"""Takes the news of created tickets and writes down what becomes of their acknowledgements. Sends nothing itself, so
+that the queue never waits for a mail server.
+
+Gather, decide, apply; every write is idempotent, under the ticket's id.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import structlog
+
+from services.notifier import decide
+from services.notifier.ports import Clock, Configuration, OutboundMails, Sending, Tickets
+from shared.contracts.events import TicketCreatedV1
+from shared.domain.outbound import Outbound
+from shared.domain.ticket import AcknowledgementState, Ticket
+from shared.observability.crash_points import crash_point
+from shared.observability.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+
+class Notifier:
+    """The handler of ticket.created."""
+
+    def __init__(
+        self,
+        tickets: Tickets,
+        outbound: OutboundMails,
+        sending: Sending,
+        configuration: Configuration,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._tickets = tickets
+        self._outbound = outbound
+        self._sending = sending
+        self._configuration = configuration
+        self._clock = clock
+        self._metrics = metrics
+
+    async def take(self, events: Sequence[TicketCreatedV1]) -> frozenset[str]:
+        """Decide on each ticket's acknowledgement and write it down; returns the ids of tickets that are not there.
+
+        Raises StoreUnavailable.
+        """
+        wanted = {one.ticket_id for one in events}
+        tickets = await self._tickets.get_many(wanted)
+        since = await self._sending.now()
+        decided = [await self._decided(one, since) for one in tickets.values()]
+        written = await self._outbound.insert_many(decided)
+        crash_point("notifier.after_taken")
+        await self._tickets.show_acknowledgements(written)
+        await self._outbound.shown(written)
+        for one in written:
+            self._say(one)
+        return frozenset(wanted - tickets.keys())
+
+    async def _decided(self, ticket: Ticket, since: datetime) -> Outbound:
+        mailbox = await self._configuration.mailbox(ticket.mailbox)
+        now = self._clock.now()
+        facts = decide.Facts(self._configuration.snapshot.own_addresses, now)
+        return decide.outbound(ticket, decide.decide(ticket, mailbox, facts), since, now)
+
+    def _say(self, mail: Outbound) -> None:
+        state, code = mail.state, mail.status.code
+        self._metrics.acknowledgements.labels(state.value, code).inc()
+        suppressed = state is AcknowledgementState.SUPPRESSED
+        label = "acknowledgement_suppressed" if suppressed else "acknowledgement_pending"
+        log.info(label, ticket_id=mail.ticket_id, mailbox=mail.mailbox, reason=code)

@@ -1,0 +1,71 @@
+"""Keeps order among acknowledgements: renews what this process holds, ends claims of processes that were killed, lets
+tickets show what they do not show yet, and measures. Every move is a compare-and-set; any number of replicas may do it.
+"""
+
+from datetime import datetime
+
+import structlog
+
+from services.notifier.lanes import Lanes
+from services.notifier.tools import Tools
+from shared.domain.budgets import Scope
+from shared.domain.outbound import Outbound
+from shared.domain.ticket import Acknowledgement, AcknowledgementState
+
+log = structlog.get_logger(__name__)
+
+_BATCH = 200
+PENDING, UNKNOWN = AcknowledgementState.PENDING, AcknowledgementState.UNKNOWN
+
+
+class Keeper:
+    """The moves of the keeper; `app` calls each on its schedule. They raise StoreUnavailable."""
+
+    def __init__(self, tools: Tools, lanes: Lanes) -> None:
+        self._tools = tools
+        self._lanes = lanes
+
+    async def renew(self) -> None:
+        """Say that this process is alive, for each acknowledgement that it holds."""
+        for mail in self._lanes.held:
+            await self._tools.outbound.renew(mail, self._tools.ttl)
+
+    async def recover(self) -> None:
+        """What a killed process had not begun to send waits again; what it may have sent is unknown."""
+        now = await self._tools.sending.now()
+        for mail in await self._tools.outbound.expired(_BATCH):
+            status = _end(mail, now)
+            if await self._tools.outbound.take_back(mail, status):
+                self._tools.metrics.acknowledgements.labels(status.state.value, status.code).inc()
+                log.warning("acknowledgement_recovered", ticket_id=mail.ticket_id, state=status.state.value)
+
+    async def show(self) -> None:
+        """Let tickets show what they may not show yet."""
+        mails = await self._tools.outbound.to_show(_BATCH)
+        if mails:
+            await self._tools.tickets.show_acknowledgements(mails)
+            await self._tools.outbound.shown(mails)
+
+    async def measure(self) -> None:
+        """Show states, age and breakers as metrics, and forget counters that decide nothing any more."""
+        tools, now = self._tools, await self._tools.sending.now()
+        counts = await tools.outbound.count_by_state()
+        for state in AcknowledgementState:
+            tools.metrics.acknowledgements_now.labels(state.value).set(counts.get(state.value, 0))
+        oldest = await tools.outbound.oldest_pending()
+        tools.metrics.acknowledgements_oldest.set(max(0.0, (now - oldest).total_seconds()) if oldest else 0)
+        spent = await tools.counts.spent(now)
+        for scope in (Scope.DOMAIN, Scope.GLOBAL):
+            tools.metrics.acknowledgement_breaker.labels(scope.value).set(int(scope in spent))
+        for name, status in (await tools.sending.all()).items():
+            if name in tools.configuration.snapshot.mailboxes:
+                tools.metrics.smtp_up.labels(name).set(int(status.up))
+        await tools.counts.forget(now)
+
+
+def _end(mail: Outbound, at: datetime) -> Acknowledgement:
+    if mail.state is AcknowledgementState.DATA_STARTED:
+        state, sentence = UNKNOWN, "Its service ended before the server said whether it took it."
+    else:
+        state, sentence = PENDING, "Its service ended before it was sent."
+    return Acknowledgement(state=state, code="service_killed", sentence=sentence, at=at)

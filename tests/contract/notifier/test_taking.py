@@ -1,0 +1,66 @@
+"""News of tickets on a real broker: taken once, patient with a ticket that is late, strict with what is no event."""
+
+from pathlib import Path
+
+from shared.broker import topology
+from shared.broker.client import Broker
+from shared.broker.messages import owed
+from shared.broker.settings import BrokerSettings
+from shared.contracts.codec import Envelope
+from shared.contracts.events import ticket_created
+from shared.domain.ticket import AcknowledgementState as State
+from shared.store.client import Store
+from shared.store.settings import StoreSettings
+from tests.support.fetching import eventually
+from tests.support.notifier_process import announce, ended, notifiers
+from tests.support.notifying import mailbox, ticket
+from tests.support.smtp_sink import smtp_sink
+
+
+async def test_events_are_taken_whatever_smtp_does_and_each_ticket_shows_its_reason(
+    store: Store, store_settings: StoreSettings, broker: Broker, broker_settings: BrokerSettings, tmp_path: Path
+) -> None:
+    async with smtp_sink(tmp_path) as sink, notifiers(store_settings, broker_settings, tmp_path) as services:
+        sink.slow = 60
+        await store.mailboxes.put(mailbox(sink), {})
+        stuck, quiet = [ticket(n) for n in range(1, 30)], ticket(30, addressed=False)
+        services.start()
+        await announce(broker, store, *stuck, quiet)
+        await announce(broker, store, *stuck)
+        assert await ended(store, quiet) == [State.SUPPRESSED]
+        shown = await store.tickets.get(quiet.ticket_id)
+        assert shown is not None and shown.acknowledgement is not None
+        assert (shown.acknowledgement.code, shown.acknowledgement.sentence) == (
+            "not_addressed",
+            "The mailbox stands neither in To nor in Cc.",
+        )
+
+        async def all_taken() -> bool:
+            return (
+                await broker.depth(topology.NOTIFIER.name) == 0
+                and sum((await store.outbound.count_by_state()).values()) == len(stuck) + 1
+            )
+
+        await eventually(all_taken)
+
+
+async def test_news_that_overtakes_its_ticket_waits_for_it_and_what_is_no_event_goes_to_the_dead_letters(
+    store: Store, store_settings: StoreSettings, broker: Broker, broker_settings: BrokerSettings, tmp_path: Path
+) -> None:
+    async with smtp_sink(tmp_path) as sink, notifiers(store_settings, broker_settings, tmp_path) as services:
+        await store.mailboxes.put(mailbox(sink), {})
+        services.start()
+        late, never = ticket(1), ticket(2)
+        await broker.publish_all([owed(ticket_created(one)) for one in (late, never)])
+
+        nonsense = Envelope(b'{"type": "x"}', "application/json", "x", "m")
+        await broker.publish(topology.TICKETS, "ticket.created.x", [nonsense])
+        await store.tickets.insert_many([late])
+        assert await ended(store, late) == [State.SENT]
+
+        async def both_refused() -> bool:
+            return await broker.depth(topology.DEAD_LETTERS.name) == 2
+
+        await eventually(both_refused)
+        assert await store.outbound.get(never.ticket_id) is None
+        assert "unknown_ticket" in services.log and "message_refused" in services.log

@@ -1,0 +1,179 @@
+"""Mailboxes that people sign in for, a console where they do, and a browser that goes there and to our provider."""
+
+import asyncio
+import html
+import re
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urljoin, urlsplit
+
+import httpx
+import uvicorn
+
+from services.all_in_one.demo.dovecot import Dovecot
+from services.console.api.server import build
+from services.console.api.surroundings import SigningIn, Surroundings
+from shared.domain.access import Role
+from shared.domain.mailbox import Mailbox
+from shared.domain.sign_in import SignIn
+from shared.oauth.applications import application_of
+from shared.oauth.person import PersonSignIn
+from shared.oauth.values import Application, Granted
+from shared.runtime import admin
+from shared.runtime.clock import Clock
+from shared.store.client import Store
+from tests.support.fetching import NAME
+from tests.support.identity import PUBLIC, TENANT, Client, Provider
+from tests.support.imap import USER, imap_of
+
+PUBLIC_CLIENT = "app-public"
+REDIRECT = "http://127.0.0.1:1/sign-in/callback"
+WHERE = "mailbox support"
+
+
+def register(provider: Provider, redirect: str = REDIRECT) -> None:
+    """A public client, and `app-1` with its secret, where people come back to `redirect`."""
+    provider.clients[PUBLIC_CLIENT] = Client(PUBLIC, "")
+    for client in provider.clients.values():
+        client.redirects = (redirect,)
+
+
+def delegated_mailbox(
+    provider: Provider, server: Dovecot | None = None, name: str = NAME, user: str = USER, **auth: object
+) -> Mailbox:
+    """A mailbox that a person signs in for, at a public client; `auth` replaces fields."""
+    imap = imap_of(server, start_from="all").model_dump(mode="json") if server else {"host": "imap.desk.example"}
+    fields = {"type": "oauth2_microsoft", "flow": "delegated", "client_id": PUBLIC_CLIENT, "tenant_id": TENANT}
+    spec = {
+        "module": "ticket",
+        "email": user,
+        "imap": imap,
+        "auth": {**fields, "authority": provider.authority, **auth},
+        "acknowledgements": {"enabled": False},
+    }
+    return Mailbox.model_validate({"name": name, "spec": spec})
+
+
+async def application(store: Store, mailbox: Mailbox) -> Application:
+    """Who asks for the mailbox's tokens."""
+    assert mailbox.spec.delegated is not None
+    return await application_of(mailbox, mailbox.spec.delegated, store.secrets.reveal)
+
+
+def trust(provider: Provider) -> ssl.SSLContext:
+    """Of the provider's own authority."""
+    return ssl.create_default_context(cafile=str(provider.certificates.ca_file))
+
+
+async def visit(provider: Provider, url: str) -> dict[str, str]:
+    """A browser goes to the identity provider, the person signs in there: what it brings back."""
+    async with httpx.AsyncClient(verify=trust(provider)) as browser:
+        answer = await browser.get(url)
+    assert answer.status_code == 302, answer.text
+    return dict(parse_qsl(urlsplit(answer.headers["location"]).query))
+
+
+async def person_signs_in(store: Store, provider: Provider, mailbox: Mailbox, person: str = "") -> Granted:
+    """Through the door and the identity provider, without a console."""
+    provider.person = person or provider.person
+    door, who = PersonSignIn(provider.authorities, 5), await application(store, mailbox)
+    try:
+        begun = await door.begin(who, WHERE, REDIRECT, "a-state")
+        return await door.finish(who, WHERE, begun.flow, await visit(provider, begun.url))
+    finally:
+        door.close()
+
+
+async def signed_in(store: Store, provider: Provider, mailbox: Mailbox, person: str = "") -> SignIn:
+    """A person has signed in, and that is kept."""
+    granted = await person_signs_in(store, provider, mailbox, person)
+    return await store.sign_ins.put(mailbox, granted.cache, account=granted.account, by="a test", public=granted.public)
+
+
+@dataclass
+class Console:
+    """A running console, as the holder of a token of each role. `told` counts changes that services were told of."""
+
+    url: str
+    store: Store
+    provider: Provider
+    tokens: dict[Role, str]
+    told: list[None] = field(default_factory=list)
+
+    async def __call__(self, method: str, path: str, role: Role = Role.EDITOR) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.tokens[role]}"}
+        async with httpx.AsyncClient(base_url=self.url, timeout=20) as client:
+            return await client.request(method, f"/api/v1{path}", headers=headers)
+
+    async def link(self, mailbox: str = NAME) -> str:
+        """A one-time link."""
+        answer = await self("POST", f"/mailboxes/{mailbox}/sign-in")
+        assert answer.status_code == 201, answer.text
+        return answer.json()["link"]
+
+
+@asynccontextmanager
+async def console(store: Store, provider: Provider, public_url: str = "") -> AsyncIterator[Console]:
+    """The console, to which the provider lets people come back; browsers know it by `public_url`."""
+    told: list[None] = []
+
+    async def tell() -> None:
+        told.append(None)
+
+    tokens = {}
+    for role in Role:
+        _, secret = await store.api_tokens.create(role.value, role, created_by="a test")
+        tokens[role] = secret.get_secret_value()
+    listener = admin.bind("127.0.0.1", 0)
+    url = f"http://localhost:{listener.getsockname()[1]}"
+    register(provider, f"{public_url or url}/sign-in/callback")
+    door = PersonSignIn(provider.authorities, 5)
+    app = build(Surroundings(store, Clock(), "0.0.0", tell, signing_in=SigningIn(door, public_url or url)))
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    server.capture_signals = ExitStack  # type: ignore[method-assign]  # signals belong to pytest
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    yield Console(url, store, provider, tokens, told)
+    server.should_exit = True
+    await serving
+    door.close()
+
+
+class Browser:
+    """A person's browser: keeps cookies, presses the button, follows redirects one by one."""
+
+    def __init__(self, provider: Provider) -> None:
+        self.client = httpx.AsyncClient(verify=trust(provider), timeout=20)
+
+    async def __aenter__(self) -> "Browser":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.client.aclose()
+
+    async def go(self, url: str, method: str = "GET") -> httpx.Response:
+        return await self.client.request(method, url)
+
+    async def press(self, shown: httpx.Response) -> httpx.Response:
+        """The button of a page."""
+        action = re.search(r'<form method="post" action="([^"]*)"', shown.text)
+        assert action is not None, shown.text
+        return await self.go(urljoin(str(shown.url), html.unescape(action[1])), "POST")
+
+    async def to_microsoft(self, link: str) -> str:
+        """Consent page and button: where the browser is sent."""
+        sent = await self.press(await self.go(link))
+        assert sent.status_code == 303, sent.text
+        return sent.headers["location"]
+
+    async def back(self, url: str) -> str:
+        """The person signs in there: where the browser is sent back to."""
+        answer = await self.go(url)
+        assert answer.status_code == 302, answer.text
+        return answer.headers["location"]
+
+    async def whole_way(self, link: str) -> httpx.Response:
+        """From the link to the page that says what came of it."""
+        return await self.go(await self.back(await self.to_microsoft(link)))
