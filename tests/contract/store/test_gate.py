@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from motor.motor_asyncio import AsyncIOMotorClient
 from pydantic import SecretStr
 
 from shared.broker import topology
@@ -24,18 +23,9 @@ from shared.store.gate import GUARANTEES, prove
 from shared.store.indexes import PROBE, ensure_indexes, verify_indexes
 from shared.store.settings import StoreSettings
 from tests.support import builders
-from tests.support.embedded_store import FakeClock
+from tests.support.embedded_store import FakeClock, drop_index
 from tests.support.mails import mail
 from tests.support.store_wire import loose, wire
-
-
-async def drop_index(settings: StoreSettings, collection: str, field: str) -> None:
-    """As somebody with a shell on the database does."""
-    client: AsyncIOMotorClient[dict[str, object]] = AsyncIOMotorClient(settings.url.get_secret_value())
-    there = client[settings.database][collection]
-    (name,) = [key for key, one in (await there.index_information()).items() if one["key"][0][0] == field]
-    await there.drop_index(name)
-    client.close()
 
 
 async def test_the_store_of_these_tests_keeps_every_guarantee_and_nothing_of_the_proof_stays(

@@ -43,6 +43,8 @@ async def test_a_mail_larger_than_one_answer_of_the_wire_comes_back_too(store: S
     raw = os.urandom(MEBIBYTE) * 50
     await store.raw.put_many({"huge": raw})
     assert await store.raw.get("huge") == raw
+    stream = await store.raw.open("huge")
+    assert (stream.size, b"".join([piece async for piece in stream.chunks])) == (len(raw), raw)
 
 
 async def test_mail_that_was_never_kept_is_a_permanent_error(store: Store) -> None:

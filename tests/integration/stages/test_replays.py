@@ -5,7 +5,8 @@ from shared.contracts.events import MAIL_REJECTED
 from shared.contracts.messages import EmailAccepted, EmailClassified, EmailFetched
 from shared.domain import identity
 from shared.domain.decision import Kind, Overruling, Reason, Verdict
-from shared.domain.ledger import LedgerEntry, Replay, State
+from shared.domain.ledger import DecisionWrite, LedgerEntry, Replay, State
+from shared.domain.marks import Marks
 from shared.observability.metrics import Metrics
 from shared.runtime.consume import Outcome
 from shared.store.client import Store
@@ -127,3 +128,40 @@ async def test_of_two_people_who_replay_a_mail_at_once_one_does(
     seen = await entry_of(store)
     assert [await store.ledger.reopen(seen, ORDER), await store.ledger.reopen(seen, ORDER)] == [True, False]
     assert (await entry_of(store)).version == 2
+
+
+async def test_a_replayed_reply_and_a_replayed_repeat_come_to_their_ticket_once_however_often_they_are_delivered(
+    store: Store, clock: FakeClock, metrics: Metrics
+) -> None:
+    """By two writers, settled twice, with the second version of their decision in the books and one event each."""
+    await enter(store, "first", "repeat", "reply")
+    first = builders.classified("first")
+    await writer(store, clock, metrics).handle([first])
+    ticket_id = identity.ticket_id("first")
+    opened = await store.tickets.get(ticket_id)
+    assert opened is not None
+    tag = Marks([b"k" * 32]).tag(opened.number)
+    for mail_id in ("repeat", "reply"):
+        rejected = DecisionWrite(mail_id=mail_id, decision=builders.decision(), trace=())
+        await store.ledger.decide_many([rejected])
+        await store.ledger.mark_done([mail_id], 1)
+        assert await store.ledger.reopen(await entry_of(store, mail_id), ORDER)
+    batch = [
+        builders.classified("repeat", duplicate_of="first", decision_version=2),
+        builders.classified("reply", email=builders.email(subject=f"Re: [{tag}]"), decision_version=2),
+    ]
+    events: set[str] = set()
+    for _ in range(2):
+        stage = writer(store, clock, metrics)
+        results = await stage.handle(batch)
+        assert labels(results) == ["duplicate", "reply"]
+        await stage.settle(batch, results)
+        events |= {out.envelope.message_id for one in results if isinstance(one, Outcome) for out in one.publish}
+    assert len(events) == 2
+    shown = await store.tickets.get(ticket_id)
+    assert shown is not None and shown.duplicates == ("repeat",)
+    assert [one.article.mail_id for one in await store.articles.of_ticket(ticket_id)] == ["reply"]
+    assert await store.tickets.count() == 1
+    for mail_id in ("repeat", "reply"):
+        entry = await entry_of(store, mail_id)
+        assert entry.decision is not None and (entry.decision.version, entry.state) == (2, State.DONE)
