@@ -12,6 +12,8 @@ from shared.runtime.settings import PREFIX
 
 SOURCE = Path(__file__).resolve().parents[2]
 """The folder that holds `services` and `shared`."""
+STOP_SLACK = 2.0
+"""Seconds by which a process ends by itself, with its own clear line, before it would be killed."""
 
 LAPTOP: Mapping[str, str] = MappingProxyType({f"{PREFIX}PROBE_ALLOW_LOOPBACK": "true"})
 """What the environment may overrule: here a mailbox may be tested on a mail server of this machine."""
@@ -51,6 +53,7 @@ class Launch:
             "LOG_FORMAT": self.log_format,
             "LOG_LEVEL": self.log_level,
         }
+        stop = {f"{PREFIX}STOP_SECONDS": f"{self.drain_seconds - STOP_SLACK:g}"}
         path = ":".join(filter(None, (str(SOURCE), environ.get("PYTHONPATH"))))
         own = {f"{PREFIX}{name}": value for name, value in where.items()}
-        return {**LAPTOP, **handed_on(environ), **own, "PYTHONPATH": path}
+        return {**LAPTOP, **stop, **handed_on(environ), **own, "PYTHONPATH": path}

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import structlog
 
+from services.bookkeeper.accounts import Accounts
 from services.bookkeeper.handler import Bookkeeper, Patience
 from services.bookkeeper.settings import BookkeeperSettings
 from shared.broker import topology
@@ -38,6 +39,7 @@ async def main(process: Process) -> None:
             process.metrics,
             patience,
             open_doors.event_source,
+            Accounts(store.sightings, store.ledger, store.tickets, store.articles),
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(_every(process, settings.look_seconds, books.republish))

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import structlog
 
+from services.bookkeeper.accounts import Accounts
 from services.bookkeeper.ports import Articles, Broker, Clock, DeadMessages, Ledger, Tickets
 from shared.broker.messages import Outgoing, owed
 from shared.broker.topology import CLASSIFIER, FILTER, MAIL, TICKET_WRITER
@@ -20,6 +21,7 @@ from shared.domain.ledger import Failure, LedgerEntry
 from shared.observability.metrics import Metrics
 from shared.runtime.consume import MAX_ATTEMPTS, backoff
 from shared.runtime.outbox import send_owed
+from shared.store.ledger_documents import OUTCOMES
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +53,9 @@ class Bookkeeper:
         metrics: Metrics,
         patience: Patience,
         event_source: str,
+        accounts: Accounts,
     ) -> None:
+        self._accounts = accounts
         self._ledger = ledger
         self._tickets = tickets
         self._articles = articles
@@ -105,10 +109,19 @@ class Bookkeeper:
             log.info("relayed", tickets=len(of_tickets), articles=len(of_articles), mails=len(of_mails))
 
     async def measure(self) -> None:
-        """Show the books as metrics."""
-        for mailbox, outcomes in (await self._ledger.count_by_outcome()).items():
-            for outcome, count in outcomes.items():
+        """Show the books as metrics: every outcome of every mailbox, 0 too, so that none stays at what it was."""
+        unaccounted = await self._accounts.look()
+        counts = await self._ledger.count_by_outcome()
+        for mailbox in {*counts, *unaccounted}:
+            shown = {
+                **dict.fromkeys(OUTCOMES, 0),
+                **counts.get(mailbox, {}),
+                "unaccounted": unaccounted.get(mailbox, 0),
+            }
+            for outcome, count in shown.items():
                 self._metrics.books.labels(mailbox, outcome).set(count)
+        if lost := sum(unaccounted.values()):
+            log.error("unaccounted", mails=lost, remedy="mail-automator audit names each one")
 
     async def bury(self, envelope: Envelope) -> None:
         """Take a dead letter: its mail is tried again later or quarantined; one without a mail is kept as it is."""

@@ -1,12 +1,14 @@
 """What the bookkeeper asks of the store, the broker and the clock."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from shared.broker.messages import Outgoing
 from shared.domain.ledger import Failure, LedgerEntry
 from shared.domain.ticket import OutboxEvent
+from shared.store.ledger import LedgerRow
+from shared.store.tickets import TicketOrigin
 
 
 class Ledger(Protocol):
@@ -22,6 +24,9 @@ class Ledger(Protocol):
     async def pending_outbox(self, before: datetime, limit: int) -> tuple[tuple[str, OutboxEvent], ...]: ...
     async def owed_by(self, mail_ids: Sequence[str]) -> tuple[tuple[str, OutboxEvent], ...]: ...
     async def count_by_outcome(self) -> dict[str, dict[str, int]]: ...
+    async def rows_after(self, mail_id: str, limit: int) -> tuple[tuple[str, LedgerRow], ...]: ...
+    async def rows_of(self, mail_ids: Iterable[str]) -> tuple[tuple[str, LedgerRow], ...]: ...
+    async def existing(self, mail_ids: Iterable[str]) -> frozenset[str]: ...
 
 
 class Tickets(Protocol):
@@ -29,11 +34,19 @@ class Tickets(Protocol):
 
     async def pending_outbox(self, before: datetime, limit: int) -> tuple[tuple[str, OutboxEvent], ...]: ...
     async def mark_published(self, ticket_ids: Sequence[str]) -> None: ...
+    async def origins(self, ticket_ids: Iterable[str]) -> dict[str, TicketOrigin]: ...
+
+
+class Sightings(Protocol):
+    """Which mails folders showed."""
+
+    async def mails_after(self, key: str, limit: int) -> tuple[tuple[str, str, str | None], ...]: ...
 
 
 class Articles(Protocol):
-    """The mails of tickets after the first, as far as their outbox goes."""
+    """The mails of tickets after the first, as far as their outbox and their place go."""
 
+    async def places(self, mail_ids: Sequence[str]) -> dict[str, str]: ...
     async def pending_outbox(self, before: datetime, limit: int) -> tuple[tuple[str, OutboxEvent], ...]: ...
     async def mark_published(self, mail_ids: Sequence[str]) -> None: ...
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from shared.domain.decision import Kind
+from shared.domain.effects import is_there
 from shared.domain.ledger import State
 
 
@@ -159,15 +160,10 @@ def _column(entry: LedgerFact, effects: _Effects) -> Column:
 
 def _effect_is_there(entry: LedgerFact, effects: _Effects) -> bool:
     ticket = effects.tickets.get(entry.ticket_id or "")
-    if ticket is None:
+    if ticket is None or entry.kind is None:
         return False
-    match entry.kind:
-        case Kind.DUPLICATE:
-            return entry.mail_id in ticket.duplicates
-        case Kind.REPLY:
-            return effects.appended.get(entry.mail_id) == ticket.ticket_id
-        case _:
-            return ticket.origin_mail_id == entry.mail_id
+    appended = effects.appended.get(entry.mail_id) == ticket.ticket_id
+    return is_there(entry.kind, entry.mail_id, ticket.origin_mail_id, ticket.duplicates, appended=appended)
 
 
 def _never_booked(facts: Facts) -> Iterator[Finding]:

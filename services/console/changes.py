@@ -16,7 +16,9 @@ from services.console.configuration.export import mailbox_document
 from services.console.configuration.plan import Action, Change, Plan
 from shared.domain.access import ApiToken, Role, SecretFate
 from shared.domain.catalogue import Catalogue
+from shared.domain.errors import ConfigurationError
 from shared.domain.mailbox import Mailbox
+from shared.domain.mailbox_runtime import MASS_REAPPEARANCE
 from shared.domain.ticket import Ticket, TicketState
 from shared.store.client import Store
 from shared.store.mailboxes import stored_fields
@@ -45,6 +47,19 @@ async def set_paused(store: Store, who: str, mailbox: Mailbox, paused: bool) -> 
     action = "pause" if paused else "resume"
     async with audited(store, who, action, "Mailbox", mailbox.name, old=old, new=new):
         return await store.mailboxes.set_paused(mailbox.name, paused)
+
+
+async def accept_reappearance(store: Store, who: str, mailbox: Mailbox) -> None:
+    """Have the mails taken that came back and wait for a person. Raises ConfigurationError if none do."""
+    status = (await store.runtime.statuses()).get(mailbox.name)
+    if status is None or status.code != MASS_REAPPEARANCE:
+        raise ConfigurationError(
+            f"no mails wait for a person in mailbox {mailbox.name}",
+            remedy="mail-automator mailbox show says what it does",
+            code="nothing_waits",
+        )
+    async with audited(store, who, "accept_reappearance", "Mailbox", mailbox.name, new={"sentence": status.sentence}):
+        await store.runtime.accept_reappearance(mailbox.name)
 
 
 async def delete_mailbox(store: Store, who: str, mailbox: Mailbox) -> bool:

@@ -38,7 +38,7 @@ async def _holes(store: Store, name: str) -> int:
     """How many UIDs of the folder that is read now could not be fetched yet."""
     mailbox = await store.mailboxes.get(name)
     cursor = await store.runtime.cursor(name, mailbox.spec.imap.folder) if mailbox else None
-    return len(await store.sightings.holes(name, cursor.folder, cursor.uid_validity)) if cursor else 0
+    return len(await store.sightings.holes(name, cursor.folder, cursor.validity)) if cursor else 0
 
 
 async def _ledger(store: Store, mailbox: str) -> AsyncIterator[LedgerFact]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from shared.domain.decision import Decision, Kind, Revisions, Step
+from shared.domain.decision import Decision, Kind, Reason, Revisions, Step
 from shared.domain.ledger import LedgerEntry, Replaced, Replay, State
 from shared.domain.ticket import Appended, Ticket
 
@@ -59,6 +59,10 @@ def _arrival(entry: LedgerEntry) -> Iterator[Moment]:
     origin = entry.origin
     place = f"{origin.mailbox}, folder {origin.folder}"
     yield Moment("server", "delivered", "", f"It was delivered to {place}.", origin.internal_date)
+    if entry.decision is not None and entry.decision.reason is Reason.UNFETCHABLE:
+        sentence = f"Listed as UID {origin.uid} (UIDVALIDITY {origin.uid_validity}), and never given."
+        yield Moment("fetcher", "listed", "not_given", sentence, entry.stored_at)
+        return
     copy = f", copy {origin.copy_number + 1} of an identical mail" if origin.copy_number else ""
     sentence = (
         f"Fetched as UID {origin.uid} (UIDVALIDITY {origin.uid_validity}), {origin.size} bytes{copy}, and stored."

@@ -6,19 +6,27 @@ compared with the ledger's. Must never touch a mail that the ledger does not kno
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Literal
 
-from services.fetcher.intake import Place
-from services.fetcher.ports import Books, ImapSession, Marked
+from services.fetcher.place import Place
+from services.fetcher.ports import Books, Clock, ImapSession, Marked
 from shared.domain.ledger import LedgerEntry, State
 from shared.domain.mailbox import AfterFetch, AfterFetchAction
+from shared.domain.sighting import Sight
 
 PAGE = 500
 IN_FLIGHT = frozenset({State.STORED, State.DECIDED})
-_MARKS: dict[AfterFetchAction, Literal["seen", "flagged"]] = {
+DATE_SLACK = timedelta(days=2)
+"""SEARCH knows days of the server's own time zone only."""
+_MARKS: dict[AfterFetchAction, Literal["seen", "flagged", "deleted"]] = {
     AfterFetchAction.MARK_SEEN: "seen",
     AfterFetchAction.FLAG: "flagged",
+    # A server without MOVE and UIDPLUS keeps what was copied, flagged as deleted, until its owner expunges.
+    AfterFetchAction.MOVE: "deleted",
+    AfterFetchAction.DELETE: "deleted",
 }
+_HARMLESS = frozenset({AfterFetchAction.MARK_SEEN, AfterFetchAction.FLAG})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +36,7 @@ class Aftermath:
     action: AfterFetch
     books: Books
     mail_bytes: int
+    clock: Clock
 
     async def apply(self, session: ImapSession, place: Place, baseline: int) -> bool:
         """Act on every mail above the baseline that is final; True if some are in flight still.
@@ -45,18 +54,23 @@ class Aftermath:
         return pending
 
     async def _candidates(self, session: ImapSession) -> list[int]:
-        mark = _MARKS.get(self.action.action)
-        return await (session.search_unmarked(mark) if mark else session.search_all())
+        return await session.search_unmarked(_MARKS[self.action.action], self._before())
+
+    def _before(self) -> date | None:
+        """A mail has been ours for some days only if it arrived as many days ago."""
+        days = self.action.days
+        return (self.clock.now() - timedelta(days=days) + DATE_SLACK).date() if days else None
 
     async def _entries(self, place: Place, uids: Sequence[int]) -> dict[int, LedgerEntry]:
         seen = await self.books.sightings.at(place.mailbox, place.folder, place.uid_validity, uids)
-        mails = {one.uid: one.mail_id for one in seen if one.mail_id is not None}
+        mails = {one.uid: one.mail_id for one in seen if one.mail_id is not None and one.state is Sight.MAIL}
         entries = await self.books.ledger.get_many(tuple(set(mails.values())))
         return {uid: entries[mail] for uid, mail in mails.items() if mail in entries}
 
     def _may(self, entry: LedgerEntry) -> bool:
-        whole = entry.origin.size <= self.mail_bytes or self.action.action in _MARKS
-        return entry.state is State.DONE and whole
+        whole = entry.origin.size <= self.mail_bytes or self.action.action in _HARMLESS
+        old_enough = self.clock.now() - entry.stored_at >= timedelta(days=self.action.days)
+        return entry.state is State.DONE and whole and old_enough
 
     async def _act(self, session: ImapSession, final: Mapping[int, LedgerEntry]) -> None:
         if not final:

@@ -68,10 +68,10 @@ def _tools(open_doors: Doors, settings: FetcherSettings, tokens: MicrosoftTokens
     return Tools(
         books=store,
         access=Access(Opener(patience), store.secrets, tokens, people, process.metrics),
-        intake=Intake(store, MailPublisher(open_doors.broker), process.clock),
+        intake=Intake(store, MailPublisher(open_doors.broker), process.clock, open_doors.event_source),
         clock=process.clock,
         metrics=process.metrics,
-        limits=Limits(settings.batch, settings.batch_bytes, settings.mail_bytes_max),
+        limits=Limits(settings.batch, settings.batch_bytes, settings.mail_bytes_max, settings.reappeared_max),
         ttl=timedelta(seconds=settings.lease_seconds),
         after_rejection=settings.rejected_seconds,
         reconcile_seconds=settings.reconcile_seconds,

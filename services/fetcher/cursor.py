@@ -6,12 +6,16 @@ from datetime import datetime
 import structlog
 
 from services.fetcher import decide
-from services.fetcher.errors import LeaseLost
+from services.fetcher.errors import LeaseLost, MessageTrouble
 from services.fetcher.ports import Books, ImapSession, Selected
 from shared.domain.mailbox import Imap, Mailbox, StartFrom
 from shared.domain.mailbox_runtime import Cursor, Lease
+from shared.domain.sighting import Sight
 
 log = structlog.get_logger(__name__)
+
+NEWEST = 30
+"""UIDs whose mails are compared with the ledger after each connection."""
 
 
 async def open_cursor(
@@ -37,7 +41,10 @@ async def open_cursor(
         cursor = found or decide.of_another_account(cursor, key, selected.uid_validity, now())
         if found is None:
             log.warning("mailbox_account_changed", mailbox=mailbox.name, taken_since=str(cursor.baseline_at))
-    moved = await _first(session, selected, imap, now) if cursor is None else _same_or_next(cursor, selected)
+    if cursor is None:
+        moved = await _first(session, selected, imap, now)
+    else:
+        moved = await _same_or_next(session, selected, books, mailbox.name, cursor)
     moved = moved.model_copy(update={"account": account})
     if moved != found:
         await save_cursor(books, mailbox.name, lease, moved)
@@ -50,10 +57,35 @@ async def _first(session: ImapSession, selected: Selected, imap: Imap, now: Call
     return decide.first_cursor(imap.folder, selected, start, await session.search_all(), since, now())
 
 
-def _same_or_next(cursor: Cursor, selected: Selected) -> Cursor:
+async def _same_or_next(session: ImapSession, selected: Selected, books: Books, mailbox: str, cursor: Cursor) -> Cursor:
     """A server without lasting UIDs (UIDVALIDITY 0) starts an epoch with every connection; identity does the rest."""
     validity = selected.uid_validity or -(cursor.epoch + 1)
-    return cursor if cursor.uid_validity == validity else decide.next_epoch(cursor, validity)
+    same = cursor.uid_validity == validity
+    if same and not await _rolled_back(session, selected, books, mailbox, cursor):
+        return cursor
+    log.warning("folder_epoch", mailbox=mailbox, epoch=cursor.epoch + 1, rolled_back=same)
+    return decide.next_epoch(cursor, validity)
+
+
+async def _rolled_back(session: ImapSession, selected: Selected, books: Books, mailbox: str, cursor: Cursor) -> bool:
+    """Whether UIDs that we know mean other mails under the same UIDVALIDITY: the server was restored from a backup.
+
+    The newest UIDs tell: they are the ones that it has forgotten, and gives again.
+    """
+    if decide.went_back(cursor, selected) and not await session.search_above(selected.uid_next - 1):
+        return True
+    newest = range(max(1, cursor.low_water - NEWEST), cursor.low_water + 1)
+    sightings = await books.sightings.at(mailbox, cursor.folder, cursor.validity, newest)
+    mails = {one.uid: one.mail_id for one in sightings if one.state is Sight.MAIL and one.mail_id is not None}
+    if not mails:
+        return False
+    try:
+        outlines = await session.outlines(tuple(mails))
+    except MessageTrouble:
+        return False
+    entries = await books.ledger.get_many(tuple(mails.values()))
+    known = {uid: entries[mail].origin.internal_date for uid, mail in mails.items() if mail in entries}
+    return any(one.internal_date != known.get(one.uid, one.internal_date) for one in outlines)
 
 
 async def save_cursor(books: Books, mailbox: str, lease: Lease, cursor: Cursor) -> None:

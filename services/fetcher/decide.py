@@ -27,6 +27,12 @@ SIGN_IN_SECONDS = 3600.0
 PERSON_SECONDS = 60.0
 OURS_SECONDS = 10.0
 """The longest wait for our own store or broker: the mail server is not to blame and need not be spared."""
+MARGIN = timedelta(minutes=15)
+"""How far the mail server's clock may be behind ours before an ordinary new mail looks like one that has come back."""
+FRESHNESS = timedelta(minutes=10)
+"""How old a cursor's `passed_at` may get before it is written anew."""
+MASS, MASS_SHARE = 50, 5
+"""As many mails, and one in so many of the folder: more than both together are a mass."""
 
 
 def backoff(attempt: int, chance: float, longest: float = 300.0) -> float:
@@ -104,10 +110,15 @@ def _newest(selected: Selected, listed: Sequence[int]) -> int:
 
 
 def next_epoch(cursor: Cursor, uid_validity: int) -> Cursor:
-    """The cursor when UIDVALIDITY has changed: no UID of the old one means anything."""
+    """The cursor when UIDVALIDITY has changed: no UID of the old one means anything.
+
+    One that did not grow, though it must (RFC 9051 section 2.3.1.1), comes of a restored server: sightings that were
+    made under it before mean nothing either.
+    """
     return cursor.model_copy(
         update={
             "uid_validity": uid_validity,
+            "rollbacks": cursor.rollbacks + (0 < uid_validity <= cursor.uid_validity),
             "epoch": cursor.epoch + 1,
             "low_water": 0,
             "baseline_uid": 0,
@@ -128,7 +139,13 @@ def of_another_account(cursor: Cursor, folder: str, uid_validity: int, now: date
     another, its old mail is not imported. A mailbox that takes all mail goes on taking all.
     """
     since = None if cursor.baseline_at is None else max(cursor.baseline_at, now - timedelta(days=1))
-    return next_epoch(cursor, uid_validity).model_copy(update={"folder": folder, "baseline_at": since})
+    fields = {"folder": folder, "baseline_at": since, "passed_at": None}
+    return next_epoch(cursor, uid_validity).model_copy(update=fields)
+
+
+def went_back(cursor: Cursor, selected: Selected) -> bool:
+    """Whether the next UID is one that the server had given already, if it tells the truth."""
+    return 0 < selected.uid_next <= cursor.low_water
 
 
 def renumbered(cursor: Cursor, listed: Sequence[int]) -> Cursor | None:
@@ -149,6 +166,22 @@ def is_doubtful(cursor: Cursor) -> bool:
 def is_earlier(cursor: Cursor, arrived: datetime) -> bool:
     """Whether a mail under a new UID was there before the first connection."""
     return cursor.baseline_at is not None and arrived < cursor.baseline_at
+
+
+def has_come_back(cursor: Cursor, arrived: datetime) -> bool:
+    """Whether a mail that is new to us had arrived before a complete pass: that pass should have seen it."""
+    return cursor.passed_at is not None and arrived < cursor.passed_at
+
+
+def passed(cursor: Cursor, began: datetime) -> datetime | None:
+    """The `passed_at` after a complete pass that began then; not changed for every pass, since it is written."""
+    at = began - MARGIN
+    return at if cursor.passed_at is None or at - cursor.passed_at >= FRESHNESS else cursor.passed_at
+
+
+def is_mass(mails: int, listed: int) -> bool:
+    """Whether so many mails that have come back are more than people move around."""
+    return mails > max(MASS, listed // MASS_SHARE)
 
 
 @dataclass(frozen=True, slots=True)

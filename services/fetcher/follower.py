@@ -56,15 +56,16 @@ class Follower:
         wanted = {name: mailbox for name, mailbox in mailboxes.items() if mailbox.active}
         await self._stop_unwanted(wanted, mailboxes)
         share = decide.fair_share(len(wanted), len(self._live))
-        for name in sorted(self._running)[share:]:
-            await self._end(name)
+        surplus = sorted(self._running)[share:]
+        await self._end(*surplus)
+        for name in surplus:
             log.info("mailbox_shared", mailbox=name, share=share)
         if len(self._running) < share:
             await self._take_more(wanted, share)
 
     async def stop(self) -> None:
         """Stop every watch, give the leases back, and say that this fetcher is gone. Never raises."""
-        await asyncio.gather(*(self._end(name) for name in list(self._running)))
+        await self._end(*tuple(self._running))
         try:
             await self._runtime.retire(self._id)
         except Transient as error:
@@ -83,15 +84,16 @@ class Follower:
             self._announced_at = now
 
     async def _stop_unwanted(self, wanted: Mapping[str, Mailbox], known: Mapping[str, Mailbox]) -> None:
-        for name, running in list(self._running.items()):
-            if running.task.done():
-                self._running.pop(name)
-            elif name not in wanted:
-                await self._end(name)
-                await running.watch.report.stopped(*_why(known.get(name)))
-            elif wanted[name] != running.watch.mailbox:
-                log.info("mailbox_changed", mailbox=name, revision=wanted[name].revision)
-                await self._end(name)
+        ended = [name for name, running in self._running.items() if running.task.done()]
+        unwanted = {name: self._running[name].watch for name in self._running if name not in wanted}
+        changed = [
+            name for name in self._running if name in wanted and wanted[name] != self._running[name].watch.mailbox
+        ]
+        await self._end(*{*ended, *unwanted, *changed})
+        for name, watch in unwanted.items():
+            await watch.report.stopped(*_why(known.get(name)))
+        for name in changed:
+            log.info("mailbox_changed", mailbox=name, revision=wanted[name].revision)
 
     async def _take_more(self, wanted: Mapping[str, Mailbox], share: int) -> None:
         free = sorted(set(wanted) - set(self._running))
@@ -110,10 +112,13 @@ class Follower:
         watch = self._start(mailbox, lease)
         self._running[mailbox.name] = _Running(watch, asyncio.create_task(watch.run(), name=mailbox.name))
 
-    async def _end(self, name: str) -> None:
-        running = self._running.pop(name)
-        running.task.cancel()
-        await asyncio.wait({running.task}, timeout=STOP_SECONDS)
+    async def _end(self, *names: str) -> None:
+        """Stop these watches, all at the same time: one that is slow to stop holds up no other."""
+        tasks = {self._running.pop(name).task for name in names}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=STOP_SECONDS)
 
 
 def _why(mailbox: Mailbox | None) -> tuple[str, str]:

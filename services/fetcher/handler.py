@@ -7,21 +7,25 @@ a UID without a durable sighting. Must never change anything on the server.
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import Protocol, TypeVar
 
 import structlog
 
-from services.fetcher import decide
+from services.fetcher import asking, decide
 from services.fetcher.cursor import save_cursor
 from services.fetcher.decide import Batch, Progress
 from services.fetcher.errors import MessageTrouble, NetworkTrouble, ServerTrouble
-from services.fetcher.intake import Intake, Place
+from services.fetcher.intake import Intake
+from services.fetcher.place import Place
 from services.fetcher.ports import Books, FetchedMail, ImapSession, Outline
-from services.fetcher.troubles import Troubles
+from services.fetcher.reappearance import BY_IDENTITY, UNKNOWN, Reappearance
+from services.fetcher.troubles import MAX_TRIES, Troubles
+from services.fetcher.unfetchable import Unfetchable
 from shared.contracts.messages import EmailFetched
 from shared.domain.mailbox_runtime import Cursor, Lease
-from shared.domain.sighting import Sight
+from shared.domain.sighting import Sight, Sighting
 
 log = structlog.get_logger(__name__)
 
@@ -34,11 +38,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Most mails and bytes per batch, and the bytes above which only a mail's start is taken."""
+    """Most mails and bytes per batch, the bytes above which only a mail's start is taken, and how many mails that have
+    come back and are unknown are taken without asking a person."""
 
     batch: int = 50
     batch_bytes: int = 4 * 1024 * 1024
     mail_bytes: int = 50 * 1024 * 1024
+    reappeared: int = 500
 
 
 class Listener(Protocol):
@@ -52,6 +58,10 @@ class Listener(Protocol):
         """So many mails are listed and not ours yet."""
         ...
 
+    def sighted(self, state: Sight, mails: int) -> None:
+        """So many UIDs are no mail of ours."""
+        ...
+
 
 @dataclass(slots=True)
 class Folder:
@@ -63,53 +73,86 @@ class Folder:
     limits: Limits
     lease: Callable[[], Lease]
     monotonic: Callable[[], float]
+    now: Callable[[], datetime]
     cursor: Cursor
     troubles: Troubles
     report: Listener
+    back: Reappearance
+    revision: int = 0
 
     @property
     def place(self) -> Place:
         """Where the UIDs belong."""
-        return Place(self.mailbox, self.cursor.folder, self.cursor.uid_validity)
+        return Place(self.mailbox, self.cursor.folder, self.cursor.validity)
 
     async def read(self, session: ImapSession, *, full: bool) -> int:
         """One pass; returns how many mails were new. `full` looks at every UID, not only above the cursor.
 
         Raises the session's errors, StoreUnavailable, BrokerUnavailable and LeaseLost.
         """
+        began = self.now()
         listed = await (session.search_all() if full else session.search_above(self.cursor.low_water))
         if full and (moved := decide.renumbered(self.cursor, listed)) is not None:
             log.warning("folder_renumbered", mailbox=self.mailbox, mails=len(listed))
             await self._save(moved)
         unknown = await self._unknown([uid for uid in listed if uid > self.cursor.baseline_uid])
         progress = Progress(self.cursor.low_water, unknown, max(listed, default=0))
+        held = await self.back.still_held(unknown)
+        aside: list[Outline] = []
         count = 0
-        for page in _pages(unknown):
-            count += await self._take_page(session, page, progress)
+        for page in _pages([uid for uid in unknown if uid not in held]):
+            count += await self._take_page(session, page, progress, aside)
+        if aside and await self.back.may_take(aside):
+            count += await self._take(session, aside, progress, back=True)
         if full:
             count += await self._retry_holes(session, set(listed))
-        complete = {"listed": len(listed)} if full and not progress.left else {}
-        await self._advance(progress, complete)
+        await self._pass_done(progress, began, listed if full else None)
+        await self.back.passed(len(listed), complete=not progress.left)
         return count
+
+    async def _pass_done(self, progress: Progress, began: datetime, listed: Sequence[int] | None) -> None:
+        also: dict[str, object] = {}
+        if not progress.left:
+            also["passed_at"] = decide.passed(self.cursor, began)
+            also |= {} if listed is None else {"listed": len(listed)}
+        await self._advance(progress, also)
 
     async def _unknown(self, uids: Sequence[int]) -> list[int]:
         known: set[int] = set()
         for page in _pages(uids):
-            known |= await self.books.sightings.known(self.mailbox, self.cursor.folder, self.cursor.uid_validity, page)
+            known |= await self.books.sightings.known(self.mailbox, self.cursor.folder, self.cursor.validity, page)
         return [uid for uid in uids if uid not in known]
 
-    async def _take_page(self, session: ImapSession, page: Sequence[int], progress: Progress) -> int:
-        hopeless = [uid for uid in page if self.troubles.is_hopeless(uid)]
-        await self._sight(hopeless, Sight.HOLE, progress)
-        self.troubles.give_up(hopeless, self.monotonic())
-        page = [uid for uid in page if uid not in set(hopeless)]
-        outlines = await session.outlines(page)
-        await self._missing(session, set(page) - {one.uid for one in outlines}, progress)
+    async def _take_page(
+        self, session: ImapSession, page: Sequence[int], progress: Progress, aside: list[Outline]
+    ) -> int:
+        """Take what is new. Mails that have come back and that nothing is known of are put `aside` for the end."""
+        hopeless = {uid for uid in page if self.troubles.is_hopeless(uid)}
+        for uid in sorted(hopeless):
+            await self._give_up(session, uid, progress)
+        page = [uid for uid in page if uid not in hopeless]
+        outlines, refused = await asking.outlines(session, page, self.troubles)
+        await self._missing(session, set(page) - refused - {one.uid for one in outlines}, progress)
         if decide.is_doubtful(self.cursor):
             earlier = [one.uid for one in outlines if decide.is_earlier(self.cursor, one.internal_date)]
             await self._sight(earlier, Sight.EARLIER, progress)
             outlines = [one for one in outlines if one.uid not in set(earlier)]
-        return await self._take(session, outlines, progress)
+        known = await self.back.recognise(session, self.place, self.cursor, outlines)
+        progress.settle(known)
+        unknown = [one for one in outlines if one.uid not in known]
+        aside += [one for one in unknown if decide.has_come_back(self.cursor, one.internal_date)]
+        new = [one for one in unknown if not decide.has_come_back(self.cursor, one.internal_date)]
+        return await self._take(session, new, progress)
+
+    async def _give_up(self, session: ImapSession, uid: int, progress: Progress) -> None:
+        """Book a mail that the server does not give, and go on without it."""
+        came = await asking.previews(session, [uid]) if self.troubles.may_ask(uid) else []
+        one = Unfetchable(uid, MAX_TRIES, came[0] if came else None)
+        mail_id = await self.intake.give_up(session, self.place, one, self.revision)
+        self.troubles.give_up(uid, self.monotonic())
+        progress.settle([uid])
+        self.report.sighted(Sight.HOLE, 1)
+        log.error("mail_unfetchable", mailbox=self.mailbox, uid=uid, mail_id=mail_id)
 
     async def _missing(self, session: ImapSession, uids: Collection[int], progress: Progress) -> None:
         """The server listed these and gave nothing. Only what it does not list any more has vanished."""
@@ -122,8 +165,11 @@ class Folder:
         if uids:
             await self.intake.sight(self.place, uids, state)
             progress.settle(uids)
+            self.report.sighted(state, len(uids))
 
-    async def _take(self, session: ImapSession, outlines: Iterable[Outline], progress: Progress) -> int:
+    async def _take(
+        self, session: ImapSession, outlines: Iterable[Outline], progress: Progress, *, back: bool = False
+    ) -> int:
         """Fetch the next batch while the last one is stored: mail server and store work side by side."""
         limits = self.limits
         batches = decide.plan(
@@ -135,14 +181,16 @@ class Folder:
             while ahead is not None:
                 mails, batch = await ahead
                 ahead = _start(self._fetch(session, batch) for batch in islice(batches, 1))
-                count += await _finish(self._keep(session, batch, mails, progress))
+                count += await _finish(self._keep(session, batch, mails, progress, back))
         finally:
             if ahead is not None:
                 await _drop(ahead)
         return count
 
-    async def _keep(self, session: ImapSession, batch: Batch, mails: Sequence[FetchedMail], progress: Progress) -> int:
-        doubtful = decide.is_doubtful(self.cursor)
+    async def _keep(
+        self, session: ImapSession, batch: Batch, mails: Sequence[FetchedMail], progress: Progress, back: bool
+    ) -> int:
+        doubtful = back or decide.is_doubtful(self.cursor)
         new = await self.intake.take(session, self.place, mails, doubtful=doubtful) if mails else []
         progress.settle([one.uid for one in mails])
         failed = {uid for uid in batch.uids if uid in self.troubles.tries}
@@ -150,6 +198,8 @@ class Folder:
         await self._advance(progress, {})
         self.report.lag(progress.left)
         self.report.taken(new)
+        self.back.count(BY_IDENTITY, len(mails) - len(new) if doubtful else 0)
+        self.back.count(UNKNOWN, len(new) if back else 0)
         return len(new)
 
     async def _fetch(self, session: ImapSession, batch: Batch) -> tuple[list[FetchedMail], Batch]:
@@ -183,20 +233,27 @@ class Folder:
         return [mail for one in alone for mail in (await self._fetch(session, one))[0]]
 
     async def _retry_holes(self, session: ImapSession, listed: set[int]) -> int:
-        """Holes that are due get another chance, one by one, after everything else."""
-        holes = await self.books.sightings.holes(self.mailbox, self.cursor.folder, self.cursor.uid_validity)
+        """Holes that are due get another chance, one by one, after everything else; those that are gone are gone."""
+        found = await self.books.sightings.holes(self.mailbox, self.cursor.folder, self.cursor.validity)
+        holes = {one.uid: one for one in found}
+        await self.intake.gone([one for one in found if one.uid not in listed])
         count = 0
-        for uid in self.troubles.due([one.uid for one in holes if one.uid in listed], self.monotonic()):
-            for outline in await session.outlines([uid]):
-                cap = self.limits.mail_bytes
-                mails, _ = await self._fetch(session, Batch((uid,), min(outline.size, cap), outline.size > cap))
-                new = await self.intake.take(session, self.place, mails, holes=True) if mails else []
-                self.report.taken(new)
-                count += len(new)
+        for uid in self.troubles.due([uid for uid in holes if uid in listed], self.monotonic()):
+            count += await self._retry_hole(session, uid, holes)
             self.troubles.tries.pop(uid, None)
         return count
 
-    async def _advance(self, progress: Progress, also: Mapping[str, int]) -> None:
+    async def _retry_hole(self, session: ImapSession, uid: int, holes: Mapping[int, Sighting]) -> int:
+        outlines, _ = await asking.outlines(session, [uid], self.troubles)
+        cap, count = self.limits.mail_bytes, 0
+        for outline in outlines:
+            mails, _ = await self._fetch(session, Batch((uid,), min(outline.size, cap), outline.size > cap))
+            new = await self.intake.take(session, self.place, mails, holes=holes) if mails else []
+            self.report.taken(new)
+            count += len(new)
+        return count
+
+    async def _advance(self, progress: Progress, also: Mapping[str, object]) -> None:
         await self._save(self.cursor.model_copy(update={"low_water": progress.low_water, **also}))
 
     async def _save(self, moved: Cursor) -> None:

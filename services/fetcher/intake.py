@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.fetcher import decide
-from services.fetcher.ports import Books, Clock, FetchedMail, ImapSession, Publisher
+from services.fetcher.place import Place
+from services.fetcher.ports import Books, Clock, FetchedMail, ImapSession, Preview, Publisher
+from services.fetcher.unfetchable import Unfetchable, booking, given_later
+from shared.contracts.events import DEFAULT_SOURCE
 from shared.contracts.messages import EmailFetched
 from shared.domain import identity
 from shared.domain.ledger import LedgerEntry, MailOrigin, State
@@ -18,15 +21,6 @@ from shared.mail.headline import headline
 
 BY_VALUE_MAX = 256 * 1024
 """Bytes up to which a raw mail travels in the message itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A folder under one UIDVALIDITY."""
-
-    mailbox: str
-    folder: str
-    uid_validity: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +40,7 @@ class Intake:
     books: Books
     publisher: Publisher
     clock: Clock
+    event_source: str = DEFAULT_SOURCE
 
     async def take(
         self,
@@ -54,12 +49,12 @@ class Intake:
         mails: Sequence[FetchedMail],
         *,
         doubtful: bool = False,
-        holes: bool = False,
+        holes: Mapping[int, Sighting] | None = None,
     ) -> list[EmailFetched]:
         """Make these mails ours; returns the new ones as published. Those in the ledger already are only sighted.
 
-        `doubtful`: most are expected to be in the ledger, so their raw is not written again. `holes`: these UIDs have
-        been sighted as holes.
+        `doubtful`: most are expected to be in the ledger, so their raw is not written again. `holes`: what these UIDs
+        have been sighted as, if they were holes.
         Raises StoreUnavailable, BrokerUnavailable and the session's errors; what was done until then holds.
         """
         now = self.clock.now()
@@ -74,25 +69,63 @@ class Intake:
         await self.publisher.publish_fetched(messages)
         return messages
 
+    async def recognise(self, session: ImapSession, place: Place, previews: Sequence[Preview]) -> frozenset[int]:
+        """Sight those that the ledger knows by their headers, date and size; returns their UIDs. Nothing is downloaded.
+
+        Where several different mails share all that, or a copy more is there than the ledger has, the mail is not
+        recognised: it must be downloaded, and its identity decides.
+        """
+        outlines = {
+            one.uid: identity.outline_id(place.mailbox, one.internal_date, one.size, one.head) for one in previews
+        }
+        known = await self.books.ledger.contents_of(tuple(set(outlines.values())))
+        contents = {uid: known[outline] for uid, outline in outlines.items() if outline in known}
+        if not contents:
+            return frozenset()
+        numbers = decide.copy_numbers(contents, await self._taken(session, place, contents))
+        mails = {uid: identity.mail_id(content, numbers[uid]) for uid, content in contents.items()}
+        there = await self.books.ledger.get_many(tuple(set(mails.values())))
+        now = self.clock.now()
+        found = [
+            _sighting(place, uid, Sight.MAIL, now, contents[uid], mail) for uid, mail in mails.items() if mail in there
+        ]
+        await self.books.sightings.insert_many(found)
+        return frozenset(one.uid for one in found)
+
+    async def give_up(self, session: ImapSession, place: Place, one: Unfetchable, revision: int) -> str:
+        """Book a mail that the server does not give as rejected; returns its mail_id. Repeating it changes nothing.
+
+        The bookkeeper sends the event: it is owed, like any other.
+        """
+        now, content = self.clock.now(), one.content_id(place)
+        numbers = decide.copy_numbers({one.uid: content}, await self._taken(session, place, {one.uid: content}))
+        entry, event = booking(one, place, numbers[one.uid], revision, now, self.event_source)
+        await self.books.raw.put_many({entry.mail_id: one.head})
+        await self.books.ledger.insert_decided(entry, (event,))
+        await self.books.sightings.insert_many([_sighting(place, one.uid, Sight.HOLE, now, content, entry.mail_id)])
+        return entry.mail_id
+
+    async def gone(self, holes: Sequence[Sighting]) -> None:
+        """These holes are not on the server any more. What was booked for them stays."""
+        await self.books.sightings.settle([one.model_copy(update={"state": Sight.VANISHED}) for one in holes])
+
     async def sight(self, place: Place, uids: Sequence[int], state: Sight) -> None:
         """Note UIDs that are no mail of ours."""
         now = self.clock.now()
         await self.books.sightings.insert_many([_sighting(place, uid, state, now) for uid in uids])
 
-    async def _sight(self, place: Place, found: Sequence[_Identified], now: datetime, holes: bool) -> None:
-        sightings = [
-            Sighting(
-                mailbox=place.mailbox,
-                folder=place.folder,
-                uid_validity=place.uid_validity,
-                uid=one.mail.uid,
-                content_id=one.content_id,
-                mail_id=one.mail_id,
-                seen_at=now,
-            )
-            for one in found
-        ]
-        await (self.books.sightings.settle if holes else self.books.sightings.insert_many)(sightings)
+    async def _sight(
+        self, place: Place, found: Sequence[_Identified], now: datetime, holes: Mapping[int, Sighting] | None
+    ) -> None:
+        sightings = [_sighting(place, one.mail.uid, Sight.MAIL, now, one.content_id, one.mail_id) for one in found]
+        if holes is None:
+            await self.books.sightings.insert_many(sightings)
+            return
+        for one in found:
+            rejected = holes[one.mail.uid].mail_id
+            if rejected is not None:
+                await self.books.ledger.note(rejected, given_later(one.mail_id))
+        await self.books.sightings.settle(sightings)
 
     async def _identify(self, session: ImapSession, place: Place, mails: Sequence[FetchedMail]) -> list[_Identified]:
         contents = {one.uid: identity.content_id(place.mailbox, one.internal_date, one.raw) for one in mails}
@@ -127,6 +160,9 @@ class Intake:
             content_id=one.content_id,
             copy_number=one.copy_number,
             raw_sha256=hashlib.sha256(one.mail.raw).hexdigest(),
+            outline_id=identity.outline_id(
+                place.mailbox, one.mail.internal_date, one.mail.announced or one.mail.size, one.mail.raw
+            ),
         )
         return LedgerEntry(
             mail_id=one.mail_id,
@@ -139,9 +175,18 @@ class Intake:
         )
 
 
-def _sighting(place: Place, uid: int, state: Sight, now: datetime) -> Sighting:
+def _sighting(
+    place: Place, uid: int, state: Sight, now: datetime, content_id: str | None = None, mail_id: str | None = None
+) -> Sighting:
     return Sighting(
-        mailbox=place.mailbox, folder=place.folder, uid_validity=place.uid_validity, uid=uid, state=state, seen_at=now
+        mailbox=place.mailbox,
+        folder=place.folder,
+        uid_validity=place.uid_validity,
+        uid=uid,
+        content_id=content_id,
+        mail_id=mail_id,
+        state=state,
+        seen_at=now,
     )
 
 

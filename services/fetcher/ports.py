@@ -8,11 +8,13 @@ from typing import Literal, Protocol
 from pydantic import SecretStr
 
 from shared.contracts.messages import EmailFetched
+from shared.domain.decision import Step
 from shared.domain.ledger import LedgerEntry
 from shared.domain.mailbox import Imap, Mailbox
 from shared.domain.mailbox_runtime import Cursor, Lease, MailboxStatus
 from shared.domain.sighting import Sighting
 from shared.domain.sign_in import SignIn
+from shared.domain.ticket import OutboxEvent
 from shared.oauth.values import Application, Token
 from shared.sasl.values import Kind
 
@@ -39,13 +41,25 @@ class Outline:
 @dataclass(frozen=True, slots=True)
 class FetchedMail:
     """A mail as it lies on the server. `internal_date` is UTC, in whole seconds. `size` is the whole mail's, in bytes;
-    `raw` may be its beginning only (`partial`)."""
+    `raw` may be its beginning only (`partial`). `announced` is the size that the server gives in advance: some only
+    estimate it."""
 
     uid: int
     internal_date: datetime
     raw: bytes
     size: int
     partial: bool = False
+    announced: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A mail without its body: what it is recognised by. `size` as the server announces it."""
+
+    uid: int
+    internal_date: datetime
+    size: int
+    head: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +98,10 @@ class ImapSession(Protocol):
         """The UIDs of mails that arrived on that day or later, ascending."""
         ...
 
-    async def search_unmarked(self, mark: Literal["seen", "flagged"]) -> list[int]:
-        """The UIDs of mails without that flag, ascending."""
+    async def search_unmarked(
+        self, mark: Literal["seen", "flagged", "deleted"], before: date | None = None
+    ) -> list[int]:
+        """The UIDs of mails without that flag that arrived before that day, ascending."""
         ...
 
     async def present(self, uids: Sequence[int]) -> frozenset[int]:
@@ -93,7 +109,11 @@ class ImapSession(Protocol):
         ...
 
     async def outlines(self, uids: Sequence[int]) -> list[Outline]:
-        """Size and date of each; a UID that is gone is missing."""
+        """Size and date of each; a UID that is gone is missing. Raises MessageTrouble."""
+        ...
+
+    async def previews(self, uids: Sequence[int]) -> list[Preview]:
+        """The header block, size and date of each; one that is gone is missing. Raises MessageTrouble."""
         ...
 
     async def fetch(self, uids: Sequence[int], size: int) -> list[FetchedMail]:
@@ -189,6 +209,9 @@ class Ledger(Protocol):
 
     async def insert_many(self, entries: Sequence[LedgerEntry]) -> frozenset[str]: ...
     async def get_many(self, mail_ids: Sequence[str]) -> dict[str, LedgerEntry]: ...
+    async def contents_of(self, outline_ids: Sequence[str]) -> dict[str, str]: ...
+    async def insert_decided(self, entry: LedgerEntry, outbox: tuple[OutboxEvent, ...]) -> bool: ...
+    async def note(self, mail_id: str, step: Step) -> None: ...
 
 
 class RawStore(Protocol):
@@ -220,6 +243,8 @@ class Runtime(Protocol):
     async def leases(self) -> dict[str, Lease]: ...
     async def cursor(self, mailbox: str, folder: str) -> Cursor | None: ...
     async def save_cursor(self, mailbox: str, lease: Lease, cursor: Cursor) -> bool: ...
+    async def reappearance_accepted(self, mailbox: str) -> bool: ...
+    async def settle_reappearance(self, mailbox: str) -> None: ...
     async def set_status(self, mailbox: str, status: MailboxStatus) -> None: ...
     async def announce(self, fetcher_id: str, ttl: timedelta) -> None: ...
     async def live_fetchers(self) -> tuple[str, ...]: ...

@@ -8,7 +8,8 @@ from services.fetcher.errors import AuthenticationRejected, SignInNeeded
 from services.fetcher.ports import Clock, Runtime
 from shared.contracts.messages import EmailFetched
 from shared.domain.errors import AutomatorError, ConfigurationError, Permanent, StoreUnavailable, Transient
-from shared.domain.mailbox_runtime import MailboxStatus, Phase
+from shared.domain.mailbox_runtime import MASS_REAPPEARANCE, MailboxStatus, Phase
+from shared.domain.sighting import Sight
 from shared.observability.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -50,6 +51,16 @@ class Report:
         self._status = self._status.model_copy(update={"last_success_at": now})
         await self._now(phase)
 
+    async def waits_for_person(self, mails: int, limit: int) -> None:
+        """New mail is taken, but so many mails have come back that a person must say whether they are wanted."""
+        await self._now(
+            Phase.NEEDS_ATTENTION,
+            MASS_REAPPEARANCE,
+            f"{mails} mails have come back that had arrived before and that we do not know (more than {limit}). New "
+            f"mail is taken. -> take them with `mail-automator mailbox accept-reappearance {self._mailbox}`, or move "
+            "them to another folder",
+        )
+
     async def troubled(self, error: AutomatorError, seconds: float) -> None:
         """The connection ended with this error; the next try is in so many seconds."""
         metrics = self._metrics
@@ -78,6 +89,20 @@ class Report:
     def lag(self, mails: int) -> None:
         """So many mails are listed and not ours yet."""
         self._metrics.mailbox_lag.labels(self._mailbox).set(mails)
+
+    def sighted(self, state: Sight, mails: int) -> None:
+        """So many UIDs are no mail of ours: a hole, gone before it was fetched, or older than the mailbox."""
+        self._metrics.mailbox_untaken.labels(self._mailbox, state.value).inc(mails)
+        if state is Sight.HOLE:
+            self._metrics.messages.labels("fetcher", "rejected", "unfetchable").inc(mails)
+
+    def reappeared(self, how: str, mails: int) -> None:
+        """So many mails came back, and how that was found."""
+        self._metrics.mailbox_reappeared.labels(self._mailbox, how).inc(mails)
+
+    def held(self, mails: int) -> None:
+        """So many of them wait for a person."""
+        self._metrics.mailbox_held.labels(self._mailbox).set(mails)
 
     def taken(self, messages: Sequence[EmailFetched]) -> None:
         """These are ours now."""

@@ -22,3 +22,6 @@ class FetcherSettings(BaseSettings):
     command_seconds: float = Field(default=60, gt=0)
     rejected_seconds: float = Field(default=900, gt=0, description="Wait after a rejected login.")
     reconcile_seconds: float = Field(default=6 * 3600, gt=0)
+    reappeared_max: int = Field(
+        default=500, ge=0, description="Mails that came back and are unknown; more wait for a person."
+    )

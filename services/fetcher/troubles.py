@@ -3,12 +3,8 @@
 Remembered from connection to connection, in this process only.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-import structlog
-
-log = structlog.get_logger(__name__)
 
 MAX_TRIES = 3
 HOLE_RETRY_SECONDS = 3600.0
@@ -22,6 +18,7 @@ class Troubles:
     uid_validity: int = 0
     tries: dict[int, int] = field(default_factory=dict[int, int])
     hole_due: dict[int, float] = field(default_factory=dict[int, float])
+    asked: set[int] = field(default_factory=set[int])
 
     def under(self, uid_validity: int) -> "Troubles":
         """These troubles, forgotten if the UIDs mean something else by now."""
@@ -29,6 +26,7 @@ class Troubles:
             self.uid_validity = uid_validity
             self.tries.clear()
             self.hole_due.clear()
+            self.asked.clear()
         return self
 
     def failed(self, uid: int, *, alone: bool) -> None:
@@ -39,12 +37,17 @@ class Troubles:
         """Whether it has failed alone too often."""
         return self.tries.get(uid, 0) >= MAX_TRIES
 
-    def give_up(self, uids: Iterable[int], now: float) -> None:
-        """These are holes now."""
-        for uid in uids:
-            self.tries.pop(uid, None)
-            self.hole_due[uid] = now + HOLE_RETRY_SECONDS
-            log.error("mail_unfetchable", mailbox=self.mailbox, uid=uid, remedy="it is on the server, under this UID")
+    def may_ask(self, uid: int) -> bool:
+        """Whether its headers may be asked for: once, since even that may break the connection."""
+        first = uid not in self.asked
+        self.asked.add(uid)
+        return first
+
+    def give_up(self, uid: int, now: float) -> None:
+        """It is a hole now."""
+        self.tries.pop(uid, None)
+        self.asked.discard(uid)
+        self.hole_due[uid] = now + HOLE_RETRY_SECONDS
 
     def due(self, holes: Sequence[int], now: float) -> list[int]:
         """The holes that get another chance now, ascending; each gets one per hour."""

@@ -20,6 +20,7 @@ from services.fetcher.handler import Folder, Limits
 from services.fetcher.intake import Intake
 from services.fetcher.leases import LeaseKeeper
 from services.fetcher.ports import Books, Clock, ImapSession, Selected
+from services.fetcher.reappearance import Reappearance
 from services.fetcher.report import Report
 from services.fetcher.troubles import Troubles
 from shared.domain.errors import AutomatorError, Permanent, Transient
@@ -66,7 +67,7 @@ class Watch:
         self._tools = tools
         self._keeper = LeaseKeeper(tools.books.runtime, tools.clock, mailbox.name, lease, tools.ttl)
         self._troubles = Troubles(mailbox.name)
-        self._aftermath = Aftermath(mailbox.spec.imap.after_fetch, tools.books, tools.limits.mail_bytes)
+        self._aftermath = Aftermath(mailbox.spec.imap.after_fetch, tools.books, tools.limits.mail_bytes, tools.clock)
         self._reconciled_at = float("-inf")
         self._good_at = float("inf")
 
@@ -150,10 +151,11 @@ class Watch:
         due = self._reconciled_at + self._tools.reconcile_seconds
         full = selected.exists <= SMALL or self._tools.clock.monotonic() >= due
         soon = PENDING_SECONDS[0]
+        told = False
         while True:
-            pending = await self._pass(session, folder, full or decide.is_doubtful(folder.cursor))
+            pending = await self._pass(session, folder, full or decide.is_doubtful(folder.cursor), told)
             soon = min(soon * 2, PENDING_SECONDS[1]) if pending else PENDING_SECONDS[0]
-            await self._wait(session, soon if pending else IDLE_SECONDS)
+            told = await self._wait(session, soon if pending else IDLE_SECONDS)
             full = self._tools.clock.monotonic() - self._reconciled_at >= self._tools.reconcile_seconds
 
     async def _folder(self, session: ImapSession, selected: Selected) -> Folder:
@@ -167,28 +169,38 @@ class Watch:
             limits=tools.limits,
             lease=lambda: self._keeper.lease,
             monotonic=tools.clock.monotonic,
+            now=tools.clock.now,
             cursor=cursor,
-            troubles=self._troubles.under(cursor.uid_validity),
+            troubles=self._troubles.under(cursor.validity),
             report=self.report,
+            back=Reappearance(name, tools.intake, tools.books.runtime, self.report, tools.limits.reappeared),
+            revision=self.mailbox.revision,
         )
 
-    async def _pass(self, session: ImapSession, folder: Folder, full: bool) -> bool:
-        """Read what is new, then act on what is final; True if that is owed for some mails still."""
+    async def _pass(self, session: ImapSession, folder: Folder, full: bool, told: bool) -> bool:
+        """Read what is new, then act on what is final; True if there is a reason to look again soon."""
         clock = self._tools.clock
         started = clock.monotonic()
-        await folder.read(session, full=full)
+        found = await folder.read(session, full=full)
+        if told and not (found or full) and (folder.cursor.listed or 0) <= SMALL:
+            # The server told of mail and none is above the cursor: some give new mail a lower UID.
+            await folder.read(session, full=True)
         pending = await self._aftermath.apply(session, folder.place, folder.cursor.baseline_uid)
         if full:
             self._reconciled_at = clock.monotonic()
+        if folder.back.held:
+            await self.report.waits_for_person(len(folder.back.held), folder.back.limit)
+            return True
         phase = Phase.IDLE if "IDLE" in session.capabilities else Phase.POLLING
         await self.report.passed(phase, clock.monotonic() - started)
         return pending
 
-    async def _wait(self, session: ImapSession, longest: float) -> None:
-        """Until the server tells of mail, or it is time to look anyway."""
+    async def _wait(self, session: ImapSession, longest: float) -> bool:
+        """Until the server tells of mail (True), or it is time to look anyway."""
         seconds = min(longest, self.mailbox.spec.imap.poll_seconds, IDLE_SECONDS)
         if "IDLE" not in session.capabilities:
             await asyncio.sleep(seconds)
         elif await session.idle(seconds):
-            return
+            return True
         await session.noop()
+        return False

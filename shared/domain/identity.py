@@ -15,6 +15,17 @@ def content_id(mailbox: str, internal_date: datetime, raw: bytes) -> str:
     return _base32(hashlib.sha256(head + raw).digest())
 
 
+def outline_id(mailbox: str, internal_date: datetime, size: int, head: bytes) -> str:
+    """What can be known of a mail without its body: mailbox, INTERNALDATE, announced size and header block.
+
+    `head` is the header block or the whole mail; what stands behind its first empty line does not count. Two mails
+    that share it are the same in all but what a server keeps to itself: see `services.fetcher.recognition`.
+    """
+    block = head.partition(b"\r\n\r\n")[0].strip(b"\r\n")
+    place = f"outline\x00{mailbox}\x00{int(internal_date.astimezone(UTC).timestamp())}\x00{size}\x00".encode()
+    return _base32(hashlib.sha256(place + block).digest()[:20])
+
+
 def mail_id(content: str, copy_number: int) -> str:
     """The id of a mail: its content id and its copy number, which counts identical copies that are there at once.
 

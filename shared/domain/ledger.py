@@ -33,7 +33,10 @@ LEGAL_MOVES: frozenset[tuple[State, State]] = frozenset(
 
 
 class MailOrigin(Value):
-    """Where and when a mail lay on its server. `internal_date` is the server's (IMAP INTERNALDATE), to the second."""
+    """Where and when a mail lay on its server. `internal_date` is the server's (IMAP INTERNALDATE), to the second.
+
+    `outline_id` is what is known of it without its body (`identity.outline_id`); older entries have none.
+    """
 
     mailbox: str
     folder: str
@@ -44,6 +47,7 @@ class MailOrigin(Value):
     content_id: str
     copy_number: int = 0
     raw_sha256: str
+    outline_id: str | None = None
 
 
 class Failure(Value):

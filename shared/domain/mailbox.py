@@ -116,11 +116,26 @@ class AfterFetchAction(StrEnum):
     DELETE = "delete"
 
 
+DELETE_DAYS = 8
+"""A day between backups of the store, and seven days to notice that one must be restored: until then the server's copy
+is what brings forgotten mails back."""
+
+
 class AfterFetch(Document):
-    """The after-fetch action, and the folder that `move` moves to."""
+    """The after-fetch action, the folder that `move` moves to, and how old the mail's end must be."""
 
     action: AfterFetchAction = AfterFetchAction.NOTHING
     folder: Clean | None = None
+    after_days: Annotated[int, Field(ge=0, le=3650)] | None = Field(
+        default=None, description="Days that the mail has been ours before. 8 for delete, otherwise 0."
+    )
+
+    @property
+    def days(self) -> int:
+        """`after_days`, or what the action has by default."""
+        if self.after_days is not None:
+            return self.after_days
+        return DELETE_DAYS if self.action is AfterFetchAction.DELETE else 0
 
     @model_validator(mode="after")
     def _move_needs_folder(self) -> Self:

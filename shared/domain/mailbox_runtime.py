@@ -16,6 +16,10 @@ class Cursor(Value):
     the ones not taken (None: all are). `listed` is how many mails the folder held after the last complete pass; None
     until there was one in this epoch. `account` tells which account the UIDs are of; `folder` is the folder's name, and
     the account behind it where the mailbox was pointed at another one since.
+
+    `rollbacks` counts how often the server began its UIDs anew without a new UIDVALIDITY (restored from a backup).
+    `passed_at` is when the last complete pass began, some minutes early: a mail that arrived before it and is new to us
+    has come back, or was put there by somebody.
     """
 
     folder: str
@@ -26,6 +30,13 @@ class Cursor(Value):
     baseline_at: datetime | None = None
     listed: int | None = None
     account: str = ""
+    rollbacks: int = 0
+    passed_at: datetime | None = None
+
+    @property
+    def validity(self) -> int:
+        """What sightings are kept under. UIDVALIDITY has 32 bits (RFC 9051 section 2.3.1.1); roll-backs go above."""
+        return self.uid_validity + (self.rollbacks << 32) if self.uid_validity > 0 else self.uid_validity
 
 
 class Lease(Value):
@@ -46,6 +57,10 @@ class Phase(StrEnum):
     BACKOFF = "backoff"
     NEEDS_ATTENTION = "needs_attention"
     STOPPED = "stopped"
+
+
+MASS_REAPPEARANCE = "mass_reappearance"
+"""The code of a status that waits for a person's word on mails that came back."""
 
 
 class MailboxStatus(Value):

@@ -131,6 +131,32 @@ class Metrics:
         self.mails_fetched = Counter(
             "mail_automator_mails_fetched_total", "Mails fetched and made ours.", ("mailbox",), registry=registry
         )
+        self.mailbox_reappeared = Counter(
+            "mail_automator_mailbox_reappeared_total",
+            "Mails that had arrived before and came back under new UIDs: recognised by_headers without a download, "
+            "by_identity after it, or unknown and taken as new.",
+            ("mailbox", "how"),
+            registry=registry,
+        )
+        self.mailbox_held = Gauge(
+            "mail_automator_mailbox_reappeared_held",
+            "Mails that came back, are unknown, and wait for a person (mailbox accept-reappearance); must be 0.",
+            ("mailbox",),
+            registry=registry,
+        )
+        self.mailbox_untaken = Counter(
+            "mail_automator_mailbox_untaken_total",
+            "UIDs that are no mail of ours: hole (the server does not give it), vanished (gone before it was fetched), "
+            "earlier (arrived before the mailbox was connected).",
+            ("mailbox", "state"),
+            registry=registry,
+        )
+        self.redelivered = Counter(
+            "mail_automator_redelivered_total",
+            "Messages that the broker delivered to a stage again.",
+            ("stage",),
+            registry=registry,
+        )
         self.tickets_created = Counter(
             "mail_automator_tickets_created_total", "Tickets and requests opened.", ("module",), registry=registry
         )

@@ -197,6 +197,8 @@ class Consumer(Generic[M]):
         return alone.times if alone is not None and alone.stage == self._lane.stage else 0
 
     async def _read(self, delivery: Delivery) -> tuple[M, Delivery] | None:
+        if delivery.deliveries:
+            self._process.metrics.redelivered.labels(self._lane.stage).inc()
         try:
             message = decode(delivery.envelope)
             if not isinstance(message, self._model):

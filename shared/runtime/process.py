@@ -1,7 +1,8 @@
 """The life of a service process: logs, admin port, signals, drain, exit code.
 
-SIGTERM and SIGINT set `draining`; the service finishes what it holds and returns. A configuration error ends the
-process with one clear line and code 78, something unreachable at start with 69 (sysexits), never with a traceback.
+SIGTERM and SIGINT set `draining`; the service finishes what it holds and returns, by its deadline at the latest. A
+configuration error ends the process with one clear line and code 78, something unreachable at start with 69 (sysexits),
+never with a traceback.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import importlib.metadata
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import cast
 
@@ -21,7 +22,8 @@ from shared.observability import logs
 from shared.observability.metrics import Metrics
 from shared.runtime import admin
 from shared.runtime.clock import Clock
-from shared.runtime.settings import AdminSettings, LogSettings, read
+from shared.runtime.deadline import finish, gone_by
+from shared.runtime.settings import AdminSettings, LogSettings, StopSettings, read
 
 EXIT_UNAVAILABLE = 69
 EXIT_CONFIGURATION = 78
@@ -94,7 +96,7 @@ class Process:
         return True
 
 
-Main = Callable[[Process], Awaitable[None]]
+Main = Callable[[Process], Coroutine[object, object, None]]
 
 
 def run_service(service: str, main: Main) -> None:
@@ -125,15 +127,21 @@ def _only_ours(raised: Exception) -> AutomatorError:
 async def _life(service: str, main: Main, environ: Mapping[str, str]) -> int:
     process = Process(service, environ)
     loop = asyncio.get_running_loop()
+    seconds = read(StopSettings, environ).seconds
+
+    def stop() -> None:
+        gone_by(service, seconds)
+        process.draining.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, process.draining.set)
+        loop.add_signal_handler(number, stop)
     settings = read(AdminSettings, environ)
     listener = admin.bind(settings.host, settings.port)
     server = admin.server(process)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     log.info("started", version=process.version, admin_port=listener.getsockname()[1])
     try:
-        await main(process)
+        await finish(main(process), process.draining, service, seconds)
     finally:
         server.should_exit = True
         await asyncio.wait([serving], timeout=3)

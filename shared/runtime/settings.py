@@ -16,6 +16,7 @@ PARTS = (
     "BROKER_",
     "ADMIN_",
     "LOG_",
+    "STOP_",
     "EVENT_",
     "OAUTH_",
     "FETCHER_",
@@ -53,6 +54,15 @@ class LogSettings(BaseSettings):
 
     format: Literal["json", "console", "auto"] = "auto"
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class StopSettings(BaseSettings):
+    """How long a process may take to stop. It finishes or gives back what it holds; when the time is nearly up it drops
+    the rest, and at its end it is gone, whatever hangs. Less than what the supervisor allows (Kubernetes: 30)."""
+
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}STOP_", frozen=True, hide_input_in_errors=True)
+
+    seconds: float = Field(default=25, ge=2, le=600)
 
 
 class EventSettings(BaseSettings):

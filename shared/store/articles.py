@@ -60,6 +60,13 @@ class Articles:
         async for one in self._collection.stream({}, only=("ticket_id",)):
             yield ArticlePlace(one["_id"], one["ticket_id"])
 
+    async def places(self, mail_ids: Sequence[str]) -> dict[str, str]:
+        """The tickets that mails were appended to, by mail_id; a mail that was not is left out."""
+        if not mail_ids:
+            return {}
+        found = await self._collection.find({"_id": {"$in": list(mail_ids)}}, only=("ticket_id",))
+        return {one["_id"]: one["ticket_id"] for one in found}
+
     async def mark_published(self, mail_ids: Iterable[str]) -> None:
         """Say that the events of articles have been published."""
         query = {"_id": {"$in": list(mail_ids)}}

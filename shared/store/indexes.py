@@ -37,6 +37,7 @@ INDEXES = (
     Index("mails", ("headline.message_id",)),
     Index("mails", ("headline.sender",)),
     Index("mails", ("decision.ticket_id",)),
+    Index("mails", ("origin.outline_id",)),
     Index("tickets", ("number",), unique=True),
     Index("tickets", ("origin_mail_id",), unique=True),
     Index("tickets", ("owed_ms",)),

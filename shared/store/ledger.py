@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from shared.domain.decision import Decision, Kind
+from shared.domain.decision import Decision, Kind, Step
 from shared.domain.ledger import Alone, DecisionWrite, Failure, LedgerEntry, Replaced, Replay, State
 from shared.domain.ticket import OutboxEvent
 from shared.store.collection import Change, Collection, Database, Document, changed, milliseconds
@@ -27,6 +27,7 @@ from shared.store.ledger_queries import LedgerQueries
 from shared.store.ports import Clock
 
 _NOTHING_OWED: dict[str, Any] = {"outbox": [], "owed_ms": None}
+_OF_ROW = ("origin", "state", "decision")
 _IN_FLIGHT = {"$in": [State.STORED.value, State.DECIDED.value]}
 
 
@@ -50,6 +51,25 @@ class Ledger(LedgerQueries):
         """Enter mails; returns the mail_ids that were not there yet. The others stay as they are."""
         refused = await self._mails.insert_many([document_of(one) for one in entries])
         return frozenset(one.mail_id for position, one in enumerate(entries) if position not in refused)
+
+    async def insert_decided(self, entry: LedgerEntry, outbox: tuple[OutboxEvent, ...]) -> bool:
+        """Enter a mail together with its decision and the events it owes; False, and nothing changed, if it is there.
+
+        It has no further stage to go through: only its events are waited for.
+        """
+        if entry.decision is None:
+            raise ValueError("an entry without a decision goes through `insert_many`")
+        now = self._clock.now()
+        fields = outbox_fields(outbox, now) | resting(now) | tally(entry.decision.kind.value)
+        return await self._mails.insert(document_of(entry) | fields)
+
+    async def note(self, mail_id: str, step: Step) -> None:
+        """Add a line to the trace of a mail whose decision stands. A line of the same rule is there once only."""
+        entry = await self.get(mail_id)
+        if entry is None or any(one.rule == step.rule for one in entry.trace):
+            return
+        trace = [one.model_dump() for one in (*entry.trace, step)]
+        await self._mails.update({"_id": mail_id, "state": entry.state.value}, changed({"trace": trace}))
 
     async def decide_many(self, writes: Sequence[DecisionWrite]) -> dict[str, Decision]:
         """Write decisions, each only if there is none yet; returns the decision that stands, by mail_id.
@@ -159,9 +179,23 @@ class Ledger(LedgerQueries):
         """Every mail, in no order, as far as the audit needs it."""
         query = {"origin.mailbox": mailbox} if mailbox else {}
         async for one in self._mails.stream(query, only=("state", "decision")):
-            decision: Mapping[str, Any] = one["decision"] or {}
-            kind = Kind(decision["kind"]) if decision else None
-            yield LedgerRow(one["_id"], State(one["state"]), kind, decision.get("ticket_id"))
+            yield _row(one)
+
+    async def rows_after(self, mail_id: str, limit: int) -> tuple[tuple[str, LedgerRow], ...]:
+        """Up to `limit` mails with their mailbox, in the order of their ids, behind that one; from the start: empty."""
+        query = {"_id": {"$gt": mail_id}}
+        found = await self._mails.find(query, only=_OF_ROW, sort=(("_id", 1),), limit=limit)
+        return tuple((one["origin"]["mailbox"], _row(one)) for one in found)
+
+    async def rows_of(self, mail_ids: Iterable[str]) -> tuple[tuple[str, LedgerRow], ...]:
+        """These mails with their mailbox."""
+        found = await self._mails.find({"_id": {"$in": list(mail_ids)}}, only=_OF_ROW)
+        return tuple((one["origin"]["mailbox"], _row(one)) for one in found)
+
+    async def existing(self, mail_ids: Iterable[str]) -> frozenset[str]:
+        """Those of the mails that are in the books."""
+        found = await self._mails.find({"_id": {"$in": list(mail_ids)}}, only=("state",))
+        return frozenset(one["_id"] for one in found)
 
     async def _standing(self, mail_ids: Sequence[str]) -> dict[str, Decision]:
         found = await self._mails.find({"_id": {"$in": list(mail_ids)}}, only=("decision", "state", "owed_ms"))
@@ -182,6 +216,12 @@ class Ledger(LedgerQueries):
             )
             for one in replayed
         )
+
+
+def _row(document: Document) -> LedgerRow:
+    decision: Mapping[str, Any] = document["decision"] or {}
+    kind = Kind(decision["kind"]) if decision else None
+    return LedgerRow(document["_id"], State(document["state"]), kind, decision.get("ticket_id"))
 
 
 def _state_again(document: Document) -> State:

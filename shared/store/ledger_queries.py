@@ -58,6 +58,17 @@ class LedgerQueries:
         found = await self._mails.find({"_id": {"$in": list(mail_ids)}}, without=("outbox",))
         return {document["_id"]: entry_of(document) for document in found}
 
+    async def contents_of(self, outline_ids: Sequence[str]) -> dict[str, str]:
+        """The content of the mails that look like this without their body, by outline_id.
+
+        Where different mails look alike there is no answer, and none for mails that were never given.
+        """
+        found = await self._mails.find({"origin.outline_id": {"$in": list(outline_ids)}}, only=("origin",))
+        contents: dict[str, set[str]] = {}
+        for origin in (one["origin"] for one in found):
+            contents.setdefault(origin["outline_id"], set()).add(origin["content_id"])
+        return {outline: next(iter(several)) for outline, several in contents.items() if len(several) == 1}
+
     async def of_message_ids(self, message_ids: Sequence[str]) -> tuple[KnownMail, ...]:
         """The mails that have one of these Message-IDs, in every mailbox, the newest first.
 

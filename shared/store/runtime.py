@@ -60,6 +60,19 @@ class Runtime:
         field = f"cursors.{_folder_key(cursor.folder)}"
         return await self._collection.update(_is_of(mailbox, lease), changed({field: cursor.model_dump()}))
 
+    async def accept_reappearance(self, mailbox: str) -> None:
+        """Say that a person wants the mails that have come back and are waiting."""
+        await self._document(mailbox)
+        await self._collection.update({"_id": mailbox}, changed({"reappearance": {"accepted": True}}))
+
+    async def reappearance_accepted(self, mailbox: str) -> bool:
+        """Whether a person wants them."""
+        return (await self._document(mailbox)).get("reappearance") == {"accepted": True}
+
+    async def settle_reappearance(self, mailbox: str) -> None:
+        """They have been taken: what comes back next is another matter."""
+        await self._collection.update({"_id": mailbox}, changed({"reappearance": None}))
+
     async def set_status(self, mailbox: str, status: MailboxStatus) -> None:
         """Say how a mailbox is."""
         update = changed({"status": status.model_dump()})

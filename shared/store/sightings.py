@@ -65,6 +65,12 @@ class Sightings:
         found = await self._collection.find({"mailbox": mailbox}, only=("mail_id",))
         return frozenset(one["mail_id"] for one in found if one.get("mail_id"))
 
+    async def mails_after(self, key: str, limit: int) -> tuple[tuple[str, str, str | None], ...]:
+        """Up to `limit` sightings behind that key, by key: key, mailbox and mail_id (None: no mail of ours)."""
+        fields = ("mailbox", "mail_id")
+        found = await self._collection.find({"_id": {"$gt": key}}, only=fields, sort=(("_id", 1),), limit=limit)
+        return tuple((one["_id"], one["mailbox"], one.get("mail_id")) for one in found)
+
     async def max_uid(self, mailbox: str, folder: str, uid_validity: int) -> int:
         """The highest UID seen; 0 if none was."""
         query = {"place": _place(mailbox, folder, uid_validity)}

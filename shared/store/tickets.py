@@ -14,6 +14,7 @@ from shared.domain.ticket import OutboxEvent, Ticket, TicketState
 from shared.store.collection import Change, Collection, Database, Document, among, changed, milliseconds, older
 from shared.store.failures import Conflict
 
+_OF_ORIGIN = ("origin_mail_id", "number", "mailbox", "duplicates")
 _NOT_OF_TICKET = frozenset({"_id", "owed_ms", "changed_ms", "acknowledged"})
 _TEXTS = ("articles", "outbox", "answerable")
 _CLOSED = TicketState.CLOSED.value
@@ -149,10 +150,13 @@ class Tickets:
 
     async def iter_origins(self) -> AsyncIterator[TicketOrigin]:
         """Every ticket, in no order, as far as the audit needs it."""
-        async for one in self._collection.stream({}, only=("origin_mail_id", "number", "mailbox", "duplicates")):
-            yield TicketOrigin(
-                one["_id"], one["origin_mail_id"], one["number"], one["mailbox"], tuple(one["duplicates"])
-            )
+        async for one in self._collection.stream({}, only=_OF_ORIGIN):
+            yield _origin(one)
+
+    async def origins(self, ticket_ids: Iterable[str]) -> dict[str, TicketOrigin]:
+        """Those of the tickets that exist, by id, as far as the audit needs them."""
+        found = await self._collection.find({"_id": {"$in": list(ticket_ids)}}, only=_OF_ORIGIN)
+        return {one["_id"]: _origin(one) for one in found}
 
     async def since(self, instant: datetime) -> AsyncIterator[Ticket]:
         """Every ticket that was opened at or after an instant, in no order, a hundred per round trip."""
@@ -195,6 +199,16 @@ def _document(ticket: Ticket) -> Document:
         "changed_ms": milliseconds(ticket.changed_at) if ticket.changed_at else 0,
     }
     return {"_id": ticket.ticket_id, **content, **times, "acknowledged": 0}
+
+
+def _origin(document: Document) -> TicketOrigin:
+    return TicketOrigin(
+        document["_id"],
+        document["origin_mail_id"],
+        document["number"],
+        document["mailbox"],
+        tuple(document["duplicates"]),
+    )
 
 
 def _ticket(document: Document) -> Ticket:

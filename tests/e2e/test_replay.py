@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from shared.domain.decision import Kind
+from tests.support.canary import secret
 from tests.support.mails import mail
 from tests.support.pipeline import pipeline
 
@@ -14,7 +15,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 
 async def test_a_rejected_mail_is_overruled_and_a_kinder_rule_lets_the_other_pass(tmp_path: Path) -> None:
-    async with pipeline(tmp_path, {"support": "secret"}) as running:
+    async with pipeline(tmp_path, {"support": secret()}) as running:
         await running.add_mailbox("support", "support", "domains: {blockedSenders: ['*@a.example', '*@b.example']}")
         for sender in ("x@a.example", "x@b.example"):
             running.dovecot.deliver("support", mail(sender=sender, subject=sender))

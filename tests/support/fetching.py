@@ -12,6 +12,7 @@ from services.fetcher.follower import Follower
 from services.fetcher.handler import Folder, Limits
 from services.fetcher.imap.session import Opener, Patience, Session
 from services.fetcher.intake import Intake
+from services.fetcher.reappearance import Reappearance
 from services.fetcher.report import Report
 from services.fetcher.troubles import Troubles
 from services.fetcher.watch import Tools, Watch
@@ -131,6 +132,7 @@ async def open_folder(
     kit, lease = tools(store, published, limits), await lease_of(store, mailbox.name)
     selected = await session.select(mailbox.spec.imap.folder)
     cursor = await open_cursor(session, selected, store, mailbox, lease, kit.clock.now)
+    report = Report(mailbox.name, store.runtime, kit.clock, kit.metrics)
     return Folder(
         mailbox=mailbox.name,
         books=store,
@@ -138,9 +140,11 @@ async def open_folder(
         limits=kit.limits,
         lease=lambda: lease,
         monotonic=kit.clock.monotonic,
+        now=kit.clock.now,
         cursor=cursor,
-        troubles=(troubles or Troubles(mailbox.name)).under(cursor.uid_validity),
-        report=Report(mailbox.name, store.runtime, kit.clock, kit.metrics),
+        troubles=(troubles or Troubles(mailbox.name)).under(cursor.validity),
+        report=report,
+        back=Reappearance(mailbox.name, kit.intake, store.runtime, report, kit.limits.reappeared),
     )
 
 

@@ -153,8 +153,7 @@ class _Server(SMTP):
     async def smtp_DATA(self, arg: str) -> None:
         if self.handler_._fault is Fault.DROP_BEFORE_DOT:
             await self.push("354 go on")
-            await self._reader.readline()
-            self.transport.abort()
+            self.transport.abort()  # at once: whoever waits for the mail may get its dot as well
             return
         await super().smtp_DATA(arg)
 

@@ -85,6 +85,13 @@ async def resume(here: Here, asking: Caller, name: Name) -> JSONResponse:
     return await _set_paused(here, asking, name, False)
 
 
+async def accept_reappearance(here: Here, asking: Caller, name: Name) -> JSONResponse:
+    """Take the mails that came back in masses and wait for a person (status code mass_reappearance)."""
+    mailbox = await find(here, name)
+    await changes.accept_reappearance(here.store, who(asking), mailbox)
+    return await _answer(here, mailbox)
+
+
 async def versions(here: Here, name: Name) -> JSONResponse:
     """Every revision the mailbox ever had, newest first; also of one that was deleted."""
     found = await here.store.versions.of(name)

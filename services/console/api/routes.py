@@ -78,6 +78,14 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/mailboxes/{name}/resume", Role.OPERATOR, mailboxes.resume, views.MailboxView, refusals=(404,)),
     Route(
         "POST",
+        "/mailboxes/{name}/accept-reappearance",
+        Role.OPERATOR,
+        mailboxes.accept_reappearance,
+        views.MailboxView,
+        refusals=(404, 409),
+    ),
+    Route(
+        "POST",
         "/mailboxes/test",
         Role.EDITOR,
         mailbox_tests.unsaved,

@@ -1,4 +1,4 @@
-"""`mailbox list|show|pause|resume|delete`."""
+"""`mailbox list|show|pause|resume|accept-reappearance|delete`."""
 
 import sys
 from collections.abc import Mapping
@@ -82,6 +82,18 @@ def pause(context: typer.Context, name: Name) -> int:
 def resume(context: typer.Context, name: Name) -> int:
     """Fetch a paused mailbox again."""
     return _set_paused(session_of(context), name, paused=False)
+
+
+def accept_reappearance(context: typer.Context, name: Name) -> int:
+    """Take the mails that came back in masses and wait for a person (status mass_reappearance)."""
+    session = session_of(context)
+
+    async def work(store: Store) -> None:
+        await changes.accept_reappearance(store, actor(), await find(store, name))
+
+    session.change(work)
+    _say(session, f"mailbox {name}: the waiting mails are taken", {"name": name, "accepted": True})
+    return Exit.OK
 
 
 def delete(

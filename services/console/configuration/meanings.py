@@ -59,6 +59,9 @@ MAILBOX: Final[dict[str, str]] = {
     "imap.afterFetch": "What happens to the server's copy, always last and only after the mail's decision is final.",
     "imap.afterFetch.action": "Nothing, mark it seen, flag it, move it, or delete it.",
     "imap.afterFetch.folder": "Where `move` moves it to; only with it.",
+    "imap.afterFetch.afterDays": "How many days the mail must have been ours before. Without it 8 for `delete`, 0 for "
+    "the others. For `delete`, never less than the days between two backups of the store plus seven: the server's copy "
+    "is what brings mails back that a restored store has forgotten.",
     "imap.pollSeconds": "Safety poll beside IDLE, and the poll where the server has no IDLE. 5 to 3600.",
     "smtp": "Outgoing mail. Needed while acknowledgements are on.",
     "smtp.host": "Host name of the SMTP server.",

@@ -18,7 +18,7 @@ from services.fetcher.imap.classify import refused
 from services.fetcher.imap.signin import sign_in
 from services.fetcher.imap.tls import open_wire
 from services.fetcher.imap.wire import Answer, Wire, shown
-from services.fetcher.ports import FetchedMail, Marked, Outline, Selected
+from services.fetcher.ports import FetchedMail, Marked, Outline, Preview, Selected
 from shared.domain.errors import AutomatorError
 from shared.domain.mailbox import Imap
 from shared.mail import folder_names
@@ -30,7 +30,9 @@ SLOWEST = 64 * 1024
 MANY = 500
 """UIDs per command for small answers; a longer sequence set may exceed a server's line length."""
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_UNMARKED = {"seen": "UNSEEN", "flagged": "UNFLAGGED"}
+HEADERS = 100
+"""Header blocks per command."""
+_UNMARKED = {"seen": "UNSEEN", "flagged": "UNFLAGGED", "deleted": "UNDELETED"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +102,13 @@ class Session:
 
     async def search_since(self, day: date) -> list[int]:
         """By INTERNALDATE; the server's time zone decides where a day begins."""
-        return await self._search("SINCE", f"{day.day}-{_MONTHS[day.month - 1]}-{day.year}")
+        return await self._search("SINCE", _day(day))
 
-    async def search_unmarked(self, mark: Literal["seen", "flagged"]) -> list[int]:
-        """Mails that do not carry \\Seen or \\Flagged."""
-        return await self._search(_UNMARKED[mark])
+    async def search_unmarked(
+        self, mark: Literal["seen", "flagged", "deleted"], before: date | None = None
+    ) -> list[int]:
+        """Mails that do not carry \\Seen, \\Flagged or \\Deleted."""
+        return await self._search(_UNMARKED[mark], *(() if before is None else ("BEFORE", _day(before))))
 
     async def present(self, uids: Sequence[int]) -> frozenset[int]:
         """Which of these are still there."""
@@ -123,11 +127,21 @@ class Session:
             if item.size is not None and item.internal_date is not None
         ]
 
+    async def previews(self, uids: Sequence[int]) -> list[Preview]:
+        """BODY.PEEK[HEADER] of each, with RFC822.SIZE and INTERNALDATE."""
+        wanted = "(UID INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER])"
+        items = [item for some in _chunks(uids, HEADERS) for item in await self._items(some, wanted)]
+        return [
+            Preview(item.uid, item.internal_date, item.size, item.body)
+            for item in items
+            if item.internal_date is not None and item.size is not None and item.body is not None
+        ]
+
     async def fetch(self, uids: Sequence[int], size: int) -> list[FetchedMail]:
         """BODY.PEEK[] of each, in UID order."""
-        items = await self._items(uids, "(UID INTERNALDATE BODY.PEEK[])", size)
+        items = await self._items(uids, "(UID INTERNALDATE RFC822.SIZE BODY.PEEK[])", size)
         return [
-            FetchedMail(item.uid, item.internal_date, item.body, len(item.body))
+            FetchedMail(item.uid, item.internal_date, item.body, len(item.body), announced=item.size or 0)
             for item in sorted(items, key=lambda item: item.uid)
             if item.internal_date is not None and item.body is not None
         ]
@@ -137,7 +151,8 @@ class Session:
         for item in await self._items([uid], f"(UID INTERNALDATE RFC822.SIZE BODY.PEEK[]<0.{limit}>)", limit):
             if item.internal_date is not None and item.body is not None:
                 size = max(item.size or 0, len(item.body))
-                return FetchedMail(uid, item.internal_date, item.body, size, partial=len(item.body) < size)
+                partial = len(item.body) < size
+                return FetchedMail(uid, item.internal_date, item.body, size, partial, item.size or 0)
         return None
 
     async def marks(self, uids: Sequence[int]) -> dict[int, Marked]:
@@ -155,7 +170,9 @@ class Session:
         if self._wire.pushed.is_set():
             return True
         async with self._turn, self._step(seconds + 3 * self._patience.command, "IDLE"):
-            return await self._wire.await_push(seconds, self._patience.command)
+            answer = await self._wire.await_push(seconds, self._patience.command)
+        self._same_validity(answer)
+        return self._wire.pushed.is_set()
 
     async def noop(self) -> None:
         """A poll's first half: the server may tell of new mail only now."""
@@ -178,7 +195,10 @@ class Session:
             await self.delete(uids)
 
     async def delete(self, uids: Sequence[int]) -> None:
-        """Flag as deleted; expunge these alone where the server can (UIDPLUS), else leave that to the owner."""
+        """Flag as deleted; expunge these alone where the server can (UIDPLUS), else leave that to the owner.
+
+        The flag is then also what keeps them from being copied or flagged again (`search_unmarked`).
+        """
         await self._store(uids, "\\Deleted")
         if "UIDPLUS" in self.capabilities:
             await self._done("EXPUNGE", parse.uid_set(uids), uid=True)
@@ -248,11 +268,15 @@ class Session:
     async def _run(self, name: str, *args: str, uid: bool = False, size: int = 0) -> Answer:
         async with self._turn, self._step(self._patience.command + size / SLOWEST, name):
             answer = await self._wire.run(name, *args, uid=uid)
-        told = parse.codes(answer.untagged)
-        if "UIDVALIDITY" in told and name != "SELECT":
+        if name != "SELECT":
+            self._same_validity(answer)
+        return answer
+
+    def _same_validity(self, answer: Answer) -> None:
+        """A server may say in mid-session that no UID means what it did: nothing of this answer counts then."""
+        if "UIDVALIDITY" in parse.codes(answer.untagged):
             self._wire.abort()
             raise ServerTrouble("UIDVALIDITY changed under us", where=self._wire.where, code="uid_validity_changed")
-        return answer
 
     @asynccontextmanager
     async def _step(self, seconds: float, name: str) -> AsyncGenerator[None, None]:
@@ -284,6 +308,10 @@ def _number(text: str | None) -> int:
     return int(text) if text is not None and text.isdigit() else 0
 
 
-def _chunks(uids: Sequence[int]) -> list[list[int]]:
+def _day(day: date) -> str:
+    return f"{day.day}-{_MONTHS[day.month - 1]}-{day.year}"
+
+
+def _chunks(uids: Sequence[int], most: int = MANY) -> list[list[int]]:
     rest = iter(sorted(uids))
-    return list(iter(lambda: list(islice(rest, MANY)), []))
+    return list(iter(lambda: list(islice(rest, most)), []))

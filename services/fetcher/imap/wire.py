@@ -87,8 +87,8 @@ class Wire(IMAP4ClientProtocol):
         step = _Step(name, self.new_tag(), *args, uid=uid, reply=reply)
         return await self._run(step)
 
-    async def await_push(self, seconds: float, patience: float) -> bool:
-        """IDLE (RFC 2177) until mail arrives (True) or `seconds` are over; `patience` bounds each of its answers."""
+    async def await_push(self, seconds: float, patience: float) -> Answer:
+        """IDLE (RFC 2177) until mail arrives (`pushed` is set) or `seconds` are over; `patience` bounds each answer."""
         step = _Step("IDLE", self.new_tag())
         task = asyncio.create_task(self._run(step))
         try:
@@ -103,7 +103,7 @@ class Wire(IMAP4ClientProtocol):
             task.cancel()
         if not answer.ok:
             raise ServerTrouble(f"IDLE was refused: {shown(answer.text)}", where=self.where, code="idle_refused")
-        return self.pushed.is_set()
+        return answer
 
     @staticmethod
     async def _first(

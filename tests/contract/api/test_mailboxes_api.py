@@ -7,6 +7,7 @@ import pytest
 from services.console.configuration.documents import parse
 from services.console.configuration.source import parse as read_yaml
 from shared.domain.access import Role
+from shared.domain.mailbox_runtime import MASS_REAPPEARANCE, MailboxStatus, Phase
 from tests.contract.api.conftest import CANARY
 from tests.support.canary import secret
 
@@ -148,6 +149,24 @@ async def test_a_mailbox_is_paused_resumed_and_deleted(api, body) -> None:
     assert (gone.status_code, gone.content) == (204, b"")
     assert (await api("GET", "/mailboxes/support")).status_code == 404
     assert len((await api("GET", "/mailboxes/support/versions")).json()["items"]) == 1
+
+
+async def test_mails_that_came_back_in_masses_are_accepted_once_they_wait(api, body) -> None:
+    """The word goes to the fetcher through the store, and into the audit log."""
+    await create(api, body)
+    path = "/mailboxes/support/accept-reappearance"
+    early = await api("POST", path, Role.OPERATOR)
+    assert (early.status_code, early.json()["code"]) == (409, "nothing_waits")
+    assert (await api("POST", path, Role.VIEWER)).status_code == 403
+    status = MailboxStatus(
+        state=Phase.NEEDS_ATTENTION, code=MASS_REAPPEARANCE, sentence="600 mails", since=api.clock.now()
+    )
+    await api.store.runtime.set_status("support", status)
+    assert not await api.store.runtime.reappearance_accepted("support")
+    assert (await api("POST", path, Role.OPERATOR)).status_code == 200
+    assert await api.store.runtime.reappearance_accepted("support")
+    newest, *_ = (await api("GET", "/audit")).json()["items"]
+    assert (newest["action"], newest["new"]) == ("accept_reappearance", {"sentence": "600 mails"})
 
 
 async def test_what_git_manages_is_not_changed_by_accident(api, body) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import signal
 import subprocess
 import sys
 import uuid
@@ -52,10 +53,17 @@ class Line:
         return Answer(ran.returncode, ran.stdout, ran.stderr.splitlines())
 
     def start(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
-        """Start the installed command; whoever starts it ends it."""
-        command = [COMMAND, *arguments]
+        """Start the installed command; whoever starts it ends it. Ctrl-C reaches it, though we may be in a background
+        job, where SIGINT is ignored and children inherit that."""
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(command, env=self.environment(environ), text=True, start_new_session=True, **pipes)
+        return subprocess.Popen(
+            [COMMAND, *arguments],
+            env=self.environment(environ),
+            text=True,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - one call, already loaded
+            **pipes,
+        )
 
     def here(self, *arguments: str, stdin: str = "", **environ: str) -> Answer:
         """The same without the process, which takes most of the time: for what another test ran as a process."""

@@ -169,6 +169,9 @@ def test_a_mailbox_is_paused_resumed_shown_and_deleted(cli):
     assert cli.here("mailbox", "resume", "support").code == 0
     shown = json.loads(cli.here("mailbox", "show", "support", "-o", "json").out)
     assert (shown["status"], shown["document"]["spec"]["imap"]) == ("never_connected", {"host": "imap.example.com"})
+    nothing = cli.here("mailbox", "accept-reappearance", "support")
+    assert nothing.code == 1
+    assert nothing.errors[0].startswith("error: no mails wait for a person in mailbox support")
     refused = cli.here("mailbox", "delete", "support", "--force")
     assert (refused.code, refused.errors[0].endswith("-> add --yes")) == (1, True)
     assert cli.store(lambda store: store.mailboxes.get("support")) is not None

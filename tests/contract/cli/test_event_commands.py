@@ -40,7 +40,7 @@ from shared.domain.ledger import DecisionWrite, Failure
 from shared.domain.ticket import Appended, ArticleKind, OutboxEvent, Ticket
 from shared.observability.metrics import Metrics
 from shared.store.client import Store
-from tests.contract.cli.conftest import COMMAND, Line
+from tests.contract.cli.conftest import Line
 from tests.support import builders
 
 T = TypeVar("T")
@@ -279,9 +279,7 @@ def test_a_wrong_question_is_one_line_and_exit_2(cli, arguments: tuple[str, ...]
 
 def tailing(cli: Line, exchange: Exchange, *arguments: str) -> subprocess.Popen[str]:
     """A running tail that misses nothing any more."""
-    env = cli.environment(exchange.environ)
-    command = [COMMAND, "events", "tail", *arguments]
-    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = cli.start("events", "tail", *arguments, **exchange.environ)
     assert process.stderr is not None
     assert process.stderr.readline().startswith("note: listening on exchange tickets")
     return process

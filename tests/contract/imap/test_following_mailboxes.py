@@ -1,18 +1,24 @@
 """Whole watches under a follower: the real Dovecot, the real store, real time."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from services.all_in_one.demo.dovecot import Dovecot
+from services.fetcher.aftermath import Aftermath
+from services.fetcher.follower import Follower
+from services.fetcher.watch import Watch
 from shared.domain.decision import Decision, Kind, Reason, Revisions
 from shared.domain.ledger import DecisionWrite
+from shared.domain.mailbox import Mailbox
 from shared.domain.mailbox_runtime import Phase
+from shared.runtime.clock import Clock
 from shared.store.client import Store
 from tests.support.canary import secret
 from tests.support.dovecot import USERS
-from tests.support.fetching import NAME, Published, eventually, following, support_mailbox, tools
+from tests.support.embedded_store import FakeClock
+from tests.support.fetching import NAME, Published, eventually, following, open_folder, support_mailbox, tools
 from tests.support.imap import USER, logged_in, mail
 
 OTHER = "requests@desk.example"
@@ -136,6 +142,55 @@ def _holds(follower, count: int):
     return ready
 
 
+async def test_a_deletion_waits_for_days_unless_it_is_told_otherwise(dovecot: Dovecot, store: Store) -> None:
+    """The server's copy is what brings a mail back that a store restored from a backup has forgotten."""
+    published = Published()
+    mailbox = support_mailbox(dovecot, after_fetch={"action": "delete"})
+    for number in (1, 2):
+        dovecot.deliver(USER, mail(number), received=datetime(2026, 1, 5, 10, number, tzinfo=UTC))
+    async with logged_in(mailbox.spec.imap) as session:
+        folder = await open_folder(session, store, mailbox, published)
+        await folder.read(session, full=True)
+        for mail_id in published.mail_ids:
+            await finish(store, mail_id)
+        for days, left in ((7, 2), (8, 0)):
+            clock = FakeClock(Clock().now() + timedelta(days=days, minutes=1))
+            aftermath = Aftermath(mailbox.spec.imap.after_fetch, store, 1_000_000, clock)
+            await aftermath.apply(session, folder.place, 0)
+            assert len(await session.search_all()) == left
+
+
+async def test_many_mailboxes_are_stopped_at_the_same_time(store: Store) -> None:
+    """One that is slow to stop holds up no other."""
+    slow = 0.5
+
+    class Slow(Watch):
+        async def run(self) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(slow)
+
+    kit = tools(store, Published())
+    follower = Follower("f", store.runtime, kit.clock, kit.ttl, lambda mailbox, lease: Slow(kit, mailbox, lease))
+    spec = {
+        "module": "ticket",
+        "email": USER,
+        "imap": {"host": "localhost"},
+        "auth": {"type": "basic", "passwordFrom": {"env": "X"}},
+        "acknowledgements": {"enabled": False},
+    }
+    many = {f"m{count}": Mailbox.model_validate({"name": f"m{count}", "spec": spec}) for count in range(10)}
+    await follower.look(many)
+    assert len(follower.mailboxes) == 10
+    await asyncio.sleep(0)
+    began = kit.clock.monotonic()
+    await follower.look({name: one.model_copy(update={"paused": True}) for name, one in many.items()})
+    assert follower.mailboxes == ()
+    assert kit.clock.monotonic() - began < 10 * slow / 2
+    await follower.stop()
+
+
 async def finish(store: Store, mail_id: str) -> None:
     """Make a mail's decision final, as the later stages would."""
     decision = Decision(
@@ -153,13 +208,13 @@ ACTIONS = [
     ({"action": "mark_seen"}, "seen"),
     ({"action": "flag"}, "flagged"),
     ({"action": "move", "folder": "Processed"}, None),
-    ({"action": "delete"}, None),
+    ({"action": "delete", "after_days": 0}, None),
 ]
 
 
 @pytest.mark.parametrize(("action", "mark"), ACTIONS)
 async def test_the_after_fetch_action_waits_for_the_final_decision(
-    dovecot: Dovecot, store: Store, action: dict[str, str], mark: str | None
+    dovecot: Dovecot, store: Store, action: dict[str, object], mark: str | None
 ) -> None:
     published = Published()
     mailbox = support_mailbox(dovecot, after_fetch=action)

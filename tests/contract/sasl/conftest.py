@@ -76,7 +76,11 @@ class NoTokens:
         """Never asked."""
         raise AssertionError(f"{mailbox} asks for a token")
 
-    def forget(self, mailbox: str) -> None:
+    async def token(self, mailbox: str, application: Application) -> Token:
+        """Never asked."""
+        raise AssertionError(f"{mailbox} asks for a person's token")
+
+    def forget(self, mailbox: str, token: Token | None = None) -> None:
         """Never asked."""
 
 
@@ -84,7 +88,9 @@ async def by_fetcher(mailbox: Mailbox, environ: Mapping[str, str] | None = None)
     """Open the mailbox as the fetcher does, and its folder."""
     opener = Opener(Patience(connect=10, command=10))
     try:
-        session = await Access(opener, Inline(environ), NoTokens(), Metrics("fetcher", "test")).open(mailbox)
+        session = await Access(opener, Inline(environ), NoTokens(), NoTokens(), Metrics("fetcher", "test")).open(
+            mailbox
+        )
     except AutomatorError as error:
         return Signed(error.code, error.line())
     await session.select("INBOX")

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from services.bookkeeper.accounts import Accounts
 from services.bookkeeper.handler import Bookkeeper, Patience
 from services.ticket_writer import decide
 from shared.broker import topology
@@ -21,6 +22,7 @@ from shared.contracts.events import (
 from shared.contracts.messages import EmailFetched
 from shared.domain.decision import Overruling
 from shared.domain.ledger import DecisionWrite, Failure, Replay, State
+from shared.domain.sighting import Sighting
 from shared.observability.metrics import Metrics
 from shared.runtime.consume import MAX_ATTEMPTS
 from shared.store.client import Store
@@ -30,10 +32,23 @@ from tests.support.embedded_store import FakeClock
 PATIENCE = Patience(stalled=timedelta(seconds=60), lost=timedelta(minutes=30), outbox=timedelta(seconds=15))
 
 
+def accounts(store: Store) -> Accounts:
+    return Accounts(store.sightings, store.ledger, store.tickets, store.articles, page=3)
+
+
 @pytest.fixture
 def books(store: Store, broker: Broker, clock: FakeClock, metrics: Metrics) -> Bookkeeper:
     return Bookkeeper(
-        store.ledger, store.tickets, store.articles, store.dead_messages, broker, clock, metrics, PATIENCE, "/test"
+        store.ledger,
+        store.tickets,
+        store.articles,
+        store.dead_messages,
+        broker,
+        clock,
+        metrics,
+        PATIENCE,
+        "/test",
+        accounts(store),
     )
 
 
@@ -107,7 +122,16 @@ async def test_two_bookkeepers_put_a_mail_back_once(
 ) -> None:
     """Claimed by compare-and-set."""
     twin = Bookkeeper(
-        store.ledger, store.tickets, store.articles, store.dead_messages, broker, clock, metrics, PATIENCE, "/test"
+        store.ledger,
+        store.tickets,
+        store.articles,
+        store.dead_messages,
+        broker,
+        clock,
+        metrics,
+        PATIENCE,
+        "/test",
+        accounts(store),
     )
     await enter(store, clock, *(f"m{count}" for count in range(20)))
     clock.advance(seconds=61)
@@ -189,3 +213,34 @@ async def test_a_dead_letter_without_a_mail_is_kept_on_record(books: Bookkeeper,
     await books.bury(Envelope(b"{}", "application/json", "email.accepted.v99", "x", {}))
     await books.bury(letter("unheard-of"))
     assert await store.dead_messages.count() == 2
+
+
+async def test_what_nobody_can_account_for_is_a_metric_that_goes_back_to_0_when_it_is_mended(
+    books: Bookkeeper, store: Store, clock: FakeClock, metrics: Metrics
+) -> None:
+    """Page by page: a sighting without a ledger entry, and a mail that is done without its ticket."""
+
+    async def unaccounted() -> float | None:
+        for _ in range(6):
+            await books.measure()
+        labels = {"mailbox": "support", "outcome": "unaccounted"}
+        return metrics.registry.get_sample_value("mail_automator_books_mails", labels)
+
+    names = [f"m{count}" for count in range(7)]
+    await enter(store, clock, *names)
+    seen = [
+        Sighting(mailbox="support", folder="INBOX", uid_validity=1, uid=uid, mail_id=name, seen_at=clock.now())
+        for uid, name in enumerate((*names, "never-booked"), start=1)
+    ]
+    await store.sightings.insert_many(seen[:-1])
+    assert await unaccounted() == 0
+    await store.sightings.insert_many(seen[-1:])
+    mail = builders.classified("m3")
+    opened = decide.opens(mail, "INC-000001", clock.now())
+    await store.ledger.decide_many([DecisionWrite(mail_id="m3", decision=opened, trace=())])
+    await store.ledger.mark_done(["m3"])
+    assert await unaccounted() == 2
+    await store.tickets.insert_many([decide.ticket(mail, opened, "/test")])
+    assert await unaccounted() == 1
+    await enter(store, clock, "never-booked")
+    assert await unaccounted() == 0

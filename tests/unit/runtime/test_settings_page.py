@@ -20,7 +20,7 @@ from services.notifier.settings import NotifierSettings
 from services.ticket_writer.settings import TicketWriterSettings
 from shared.broker.settings import BrokerSettings
 from shared.oauth.settings import OAuthSettings
-from shared.runtime.settings import AdminSettings, EventSettings, LogSettings
+from shared.runtime.settings import AdminSettings, EventSettings, LogSettings, StopSettings
 from shared.store.settings import StoreSettings
 
 PAGE = Path(__file__).parents[3] / "docs" / "settings.md"
@@ -30,6 +30,7 @@ SETTINGS: tuple[tuple[str, type[BaseSettings]], ...] = (
     ("Broker (every service)", BrokerSettings),
     ("Health and metrics (every service)", AdminSettings),
     ("Logs (every service)", LogSettings),
+    ("Stop (every service)", StopSettings),
     ("Events (every service, and commands that send events)", EventSettings),
     ("Fetcher", FetcherSettings),
     ("OAuth (fetcher, notifier, console, command line)", OAuthSettings),

@@ -1,0 +1,71 @@
+"""Counts the mails that nobody can account for, page by page: each look checks a few, each round checks all.
+
+Two faults there are: a sighting whose mail is not in the ledger, and a mail that is done though its ticket does not
+exist or does not count it. What was found is looked at again each time, so that the count is 0 once it is mended;
+`mail-automator audit` names each one. Must never write.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from services.bookkeeper.ports import Articles, Ledger, Sightings, Tickets
+from shared.domain import effects
+from shared.domain.decision import Kind
+from shared.domain.ledger import State
+from shared.store.ledger import LedgerRow
+from shared.store.tickets import TicketOrigin
+
+PAGE = 1000
+
+
+@dataclass(slots=True)
+class Accounts:
+    """Where the round stands, and what was found: mailbox by mail_id."""
+
+    sightings: Sightings
+    ledger: Ledger
+    tickets: Tickets
+    articles: Articles
+    page: int = PAGE
+    _sighting: str = ""
+    _mail: str = ""
+    _unbooked: dict[str, str] = field(default_factory=dict[str, str])
+    _without_effect: dict[str, str] = field(default_factory=dict[str, str])
+
+    async def look(self) -> Mapping[str, int]:
+        """Check the next page of both; returns the mails unaccounted for, by mailbox."""
+        await self._look_at_sightings()
+        await self._look_at_mails()
+        return Counter((self._unbooked | self._without_effect).values())
+
+    async def _look_at_sightings(self) -> None:
+        rows = await self.sightings.mails_after(self._sighting, self.page)
+        self._sighting = rows[-1][0] if len(rows) == self.page else ""
+        mails = self._unbooked | {mail: mailbox for _, mailbox, mail in rows if mail is not None}
+        booked = await self.ledger.existing(mails)
+        self._unbooked = {mail: mailbox for mail, mailbox in mails.items() if mail not in booked}
+
+    async def _look_at_mails(self) -> None:
+        rows = await self.ledger.rows_after(self._mail, self.page)
+        self._mail = rows[-1][1].mail_id if len(rows) == self.page else ""
+        again = await self.ledger.rows_of(self._without_effect) if self._without_effect else ()
+        self._without_effect = await self._missing((*again, *rows))
+
+    async def _missing(self, rows: Sequence[tuple[str, LedgerRow]]) -> dict[str, str]:
+        """Those whose effect should be there and is not."""
+        done = [(mailbox, row) for mailbox, row in rows if row.state is State.DONE and row.kind is not Kind.REJECTED]
+        tickets = await self.tickets.origins({row.ticket_id for _, row in done if row.ticket_id})
+        places = await self.articles.places([row.mail_id for _, row in done if row.kind is Kind.REPLY])
+        found: dict[str, str] = {}
+        for mailbox, row in done:
+            if not _effect_is_there(row, tickets.get(row.ticket_id or ""), places.get(row.mail_id)):
+                found[row.mail_id] = mailbox
+        return found
+
+
+def _effect_is_there(row: LedgerRow, ticket: TicketOrigin | None, place: str | None) -> bool:
+    if row.kind is None or ticket is None:
+        return False
+    appended = place == ticket.ticket_id
+    return effects.is_there(row.kind, row.mail_id, ticket.origin_mail_id, ticket.duplicates, appended=appended)
