@@ -50,6 +50,8 @@ async def main(process: Process) -> None:
 
 async def _every(process: Process, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
     while not process.draining.is_set():
+        if not await process.permitted():
+            continue
         try:
             await work()
         except Transient as error:

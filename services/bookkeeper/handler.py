@@ -158,4 +158,6 @@ def _again(entry: LedgerEntry) -> EmailFetched:
         received_at=entry.origin.internal_date,
         fetched_at=entry.stored_at,
         size=entry.origin.size,
+        decision_version=entry.version,
+        overruling=entry.replay.overruling if entry.replay else None,
     )

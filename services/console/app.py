@@ -21,7 +21,7 @@ from shared.oauth.person import PersonSignIn
 from shared.oauth.settings import OAuthSettings
 from shared.runtime import admin
 from shared.runtime.process import Process
-from shared.runtime.settings import read
+from shared.runtime.settings import EventSettings, read
 from shared.store.client import Store
 from shared.store.indexes import ensure_indexes, verify_indexes
 from shared.store.settings import StoreSettings
@@ -45,6 +45,7 @@ async def main(process: Process) -> None:
     """Run until the process drains."""
     settings = read(ConsoleSettings, process.environ)
     broker, oauth = read(BrokerSettings, process.environ), read(OAuthSettings, process.environ)
+    source = read(EventSettings, process.environ).source
     rules = read(ProbeSettings, process.environ).rules()
     authorities = Authorities.of(oauth)
     door = PersonSignIn(authorities, oauth.timeout_seconds)
@@ -60,7 +61,16 @@ async def main(process: Process) -> None:
         listener = admin.bind(settings.host, settings.port)
         known_as = settings.known_as(listener.getsockname()[1])
         signing_in = SigningIn(door, known_as) if known_as else None
-        around = Surroundings(store, process.clock, process.version, tell, rules, authorities, signing_in=signing_in)
+        around = Surroundings(
+            store,
+            process.clock,
+            process.version,
+            tell,
+            rules,
+            authorities,
+            signing_in=signing_in,
+            event_source=source,
+        )
         await _serve(process, build(around), settings, listener)
         if around.running:
             await asyncio.wait(around.running, timeout=TESTS_END_SECONDS)

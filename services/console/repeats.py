@@ -12,15 +12,18 @@ from shared.domain.marks import Marks
 from shared.store.client import Store
 
 
-async def original_of(store: Store, mailbox: Mailbox, email: Email, marks: Marks) -> Original | None:
-    """The mail that this one would repeat if it were delivered now; None if it repeats none, or nobody minds."""
+async def original_of(
+    store: Store, mailbox: Mailbox, email: Email, marks: Marks, *, mail_id: str = "", at: datetime | None = None
+) -> Original | None:
+    """The mail that this one would repeat if it were delivered now, or had been at an instant; None if it repeats none,
+    or nobody minds. A mail that is in the books already, `mail_id`, does not repeat itself."""
     if not needed(mailbox):
         return None
     wanted = {one.key: one for one in keys(mailbox.name, email, answers_ours=bool(marks.of(email)))}
-    now = await store.server_time()
+    now = at or await store.server_time()
     found = {one["_id"]: one["owner"] for one in await store.collection("fingerprints").find(_among(wanted))}
     for key, one in wanted.items():
-        if key in found and _counts(one, mailbox, found[key], now):
+        if key in found and found[key]["mail_id"] != mail_id and _counts(one, mailbox, found[key], now):
             return await _booked(store, str(found[key]["mail_id"]))
     return None
 

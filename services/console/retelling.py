@@ -1,7 +1,8 @@
 """Makes events again from what the store keeps: the same ids and the same content as the first time.
 
 What cannot be made again: the quarantine of a mail that was replayed since (the books keep the last failure of a mail
-only while it stands). Must never invent: an event is made by the very function that made it first.
+only while it stands), and a rejection that a replay replaced. Must never invent: an event is made by the very function
+that made it first.
 """
 
 from collections.abc import AsyncIterator, Callable

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from shared.domain.decision import Decision, Kind, Reason, Revisions
-from shared.domain.ledger import LedgerEntry, State
+from shared.domain.decision import Decision, Kind, Reason, Revisions, Step
+from shared.domain.ledger import LedgerEntry, Replaced, Replay, State
 from shared.domain.ticket import Appended, Ticket
 
 
@@ -21,6 +21,9 @@ class Moment:
     looked_at: dict[str, str] = field(default_factory=dict[str, str])
 
 
+_PUBLISHED = "The event {} was published on the exchange tickets."
+
+
 def timeline(
     entry: LedgerEntry, ticket: Ticket | None, *, article: Appended | None = None, event_owed: bool = False
 ) -> tuple[Moment, ...]:
@@ -28,7 +31,9 @@ def timeline(
     published yet."""
     return (
         *_arrival(entry),
-        *(Moment(one.stage, one.rule, one.verdict.value, one.sentence, looked_at=one.looked_at) for one in entry.trace),
+        *(moment for one in entry.history for moment in _replaced(one)),
+        *_sent_again(entry),
+        *map(_step, entry.trace),
         *_trouble(entry),
         *_end(entry, ticket, article, event_owed),
     )
@@ -65,6 +70,30 @@ def _arrival(entry: LedgerEntry) -> Iterator[Moment]:
     yield Moment("fetcher", "fetched", "stored", sentence, entry.stored_at)
 
 
+def _step(one: Step) -> Moment:
+    return Moment(one.stage, one.rule, one.verdict.value, one.sentence, looked_at=one.looked_at)
+
+
+def _replaced(one: Replaced) -> Iterator[Moment]:
+    """What was decided before a replay, and the order that replaced it. Its event had been published by then."""
+    yield from map(_step, one.trace)
+    yield _decided(one.decision)
+    yield Moment("outbox", "mail.rejected", "published", _PUBLISHED.format("mail.rejected"))
+    yield _ordered(one.replay)
+
+
+def _sent_again(entry: LedgerEntry) -> Iterator[Moment]:
+    """The order that sent a mail back out of quarantine."""
+    if entry.replay is not None and entry.replay not in [one.replay for one in entry.history]:
+        yield _ordered(entry.replay)
+
+
+def _ordered(order: Replay) -> Moment:
+    what = "as a ticket, whatever the filter says" if order.as_ticket else "under the rules of now"
+    sentence = f"{order.who} sent it through the pipeline again, {what}: {order.why}"
+    return Moment("console", "replayed", "ordered", sentence, order.at, {"who": order.who, "why": order.why})
+
+
 def _trouble(entry: LedgerEntry) -> Iterator[Moment]:
     failure = entry.failure
     if failure is not None:
@@ -80,11 +109,17 @@ def _end(entry: LedgerEntry, ticket: Ticket | None, article: Appended | None, ev
     decision = entry.decision
     if decision is None:
         return
-    sentence = f"The decision was written, under {_revisions(decision.revisions)}."
-    yield Moment("ledger", decision.reason.value, decision.kind.value, sentence, decision.decided_at)
+    yield _decided(decision)
     if decision.ticket_id is not None:
         yield _ticket(decision, ticket, article)
     yield _event(entry, decision, event_owed)
+
+
+def _decided(decision: Decision) -> Moment:
+    which = "The decision" if decision.version == 1 else f"Version {decision.version} of the decision"
+    under = f", under {_revisions(decision.revisions)}" if decision.revisions.mailbox else ""
+    sentence = f"{which} was written{under}."
+    return Moment("ledger", decision.reason.value, decision.kind.value, sentence, decision.decided_at)
 
 
 def _revisions(under: Revisions) -> str:
@@ -127,7 +162,7 @@ def _event(entry: LedgerEntry, decision: Decision, event_owed: bool) -> Moment:
     name = _EVENTS[decision.kind]
     if event_owed or entry.state is not State.DONE:
         return Moment("outbox", name, "owed", f"The event {name} is not published yet; the bookkeeper sends it.")
-    return Moment("outbox", name, "published", f"The event {name} was published on the exchange tickets.")
+    return Moment("outbox", name, "published", _PUBLISHED.format(name))
 
 
 def _clock(at: datetime) -> str:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 
 from services.classifier.decide import decide as classify
-from services.filter.decide import explain, gather
+from services.filter.decide import explain, gather, overrule, screen, settle
 from shared.domain.catalogue import Catalogue
-from shared.domain.decision import Classification, Kind, Step
+from shared.domain.decision import Classification, Kind, Overruling, Step
 from shared.domain.email import Email
 from shared.domain.mailbox import Mailbox, Module
 from shared.domain.marks import Marks
@@ -44,13 +44,18 @@ def attempt(
     own: frozenset[str],
     original: Original | None = None,
     marks: Marks | None = None,
+    overruling: Overruling | None = None,
 ) -> Trial:
     """Ask every rule, in order, also those after the first that rejects; then, if it may pass, the classifier.
 
     `own` holds every address of a mailbox that is read here. Without `marks` nobody knows what answers a mail of ours.
+    With `overruling` it passes whatever the filter says, as a replay with that order does.
     """
     facts = replace(gather(email, own, marks), duplicate_of=original.mail_id if original else None)
-    decision = explain(email, mailbox, facts)
+    if overruling is None:
+        decision = explain(email, mailbox, facts)
+    else:
+        decision = settle(overrule(screen(email, mailbox, facts), overruling), email, mailbox, facts)
     if decision.rejected is not None:
         sentence = f"It would be rejected ({decision.rejected.value}): {decision.sentence}"
         return Trial(email, Kind.REJECTED, decision.rejected.value, sentence, decision.trace)

@@ -40,7 +40,7 @@ async def main(process: Process) -> None:
         follower = compose(open_doors, settings, tokens, people)
         try:
             while not process.draining.is_set():
-                await _look(open_doors, follower)
+                await (_look(open_doors, follower) if process.allowed.is_set() else follower.stop())
                 process.beat()
                 await process.pause(settings.follow_seconds)
         finally:

@@ -7,8 +7,8 @@ asks all others, `settle` asks that one when the fingerprints are known. `decide
 from dataclasses import dataclass, replace
 
 from services.filter.rules import RULES
-from services.filter.rules.rule import Beat, Facts, Rule
-from shared.domain.decision import Reason, Step, Verdict
+from services.filter.rules.rule import STAGE, Beat, Facts, Rule
+from shared.domain.decision import Overruling, Reason, Step, Verdict
 from shared.domain.email import Email
 from shared.domain.mailbox import Mailbox
 from shared.domain.marks import Marks
@@ -54,6 +54,16 @@ def settle(screened: FilterDecision, mail: Email, mailbox: Mailbox, facts: Facts
         return screened
     settled = _ask(Beat.SETTLE, mail, mailbox, facts)
     return replace(settled, trace=screened.trace + settled.trace)
+
+
+def overrule(screened: FilterDecision, order: Overruling | None) -> FilterDecision:
+    """The same decision without its rejection, if somebody ordered that the mail passes; the trace says who and why."""
+    if order is None or screened.rejected is None:
+        return screened
+    sentence = f"{order.who} ordered that it passes all the same: {order.why}"
+    looked_at = {"rejected": screened.rejected.value, "who": order.who, "why": order.why}
+    step = Step(stage=STAGE, rule="overruled", verdict=Verdict.PASSED, sentence=sentence, looked_at=looked_at)
+    return FilterDecision(None, sentence, None, (*screened.trace, step))
 
 
 def decide(mail: Email, mailbox: Mailbox, facts: Facts) -> FilterDecision:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from services.filter import fingerprints
-from services.filter.decide import FilterDecision, gather, screen, settle
+from services.filter.decide import FilterDecision, gather, overrule, screen, settle
 from services.filter.ports import Clock, Configuration, Fingerprints, Ledger, Parser, RawMails
 from services.filter.rules.rule import Facts
 from shared.broker.messages import Outgoing, owed
@@ -15,7 +15,7 @@ from shared.broker.topology import MAIL
 from shared.contracts.codec import encode
 from shared.contracts.events import mail_rejected
 from shared.contracts.messages import EmailAccepted, EmailFetched
-from shared.domain.decision import Decision, Kind, Reason, Revisions, Step, Verdict
+from shared.domain.decision import Decision, Kind, Reason, Revisions, Step, Verdict, by_version
 from shared.domain.email import Email
 from shared.domain.errors import AutomatorError, Permanent
 from shared.domain.ledger import DecisionWrite
@@ -28,6 +28,9 @@ from shared.runtime.consume import Outcome
 from shared.store.fingerprints import Claim
 
 Result = Outcome | AutomatorError
+
+_SUPERSEDED = Outcome("superseded", "superseded")
+"""A message of a mail that was quarantined or replayed meanwhile: it decides nothing."""
 
 ORIGINAL_ON_SERVER = "original_left_on_server"
 """The flag of a mail over the fetcher's limit: the ticket has its beginning, the whole lies in the mailbox."""
@@ -84,12 +87,12 @@ class Filter:
     async def settle(self, messages: Sequence[EmailFetched], outcomes: Sequence[Result]) -> None:
         """Note in the ledger that the events of rejections have been published."""
         rejected = [
-            message.mail_id
+            (message.mail_id, message.decision_version)
             for message, outcome in zip(messages, outcomes, strict=True)
             if isinstance(outcome, Outcome) and outcome.label == Kind.REJECTED.value and outcome.publish
         ]
-        if rejected:
-            await self._ledger.mark_done(rejected)
+        for version, mail_ids in by_version(rejected).items():
+            await self._ledger.mark_done(mail_ids, version)
 
     async def _parse(self, messages: Sequence[EmailFetched]) -> list[tuple[EmailFetched, Email | AutomatorError]]:
         """Each mail with its normalised form; one without raw bytes, or that kills its parser, with its error."""
@@ -113,7 +116,8 @@ class Filter:
         facts = gather(email, self._configuration.snapshot.own_addresses, self._marks)
         if facts.forged_mark:
             email = _flagged(email, Flag.FORGED_MARK)
-        return Judged(message, email, mailbox, facts, screen(email, mailbox, facts))
+        decision = overrule(screen(email, mailbox, facts), message.overruling)
+        return Judged(message, email, mailbox, facts, decision)
 
     async def _settle(self, judged: Sequence[Judged]) -> None:
         """The second beat, for mail that was not rejected: claim its fingerprints where its mailbox asks for that."""
@@ -148,9 +152,11 @@ class Filter:
         standing = await self._ledger.decide_many(list(writes.values())) if writes else {}
         if writes:
             crash_point("filter.after_decisions")
-        return {
+        known = await self._ledger.get_many(writes.keys() - standing.keys()) if len(standing) < len(writes) else {}
+        return dict.fromkeys(known, _SUPERSEDED) | {
             one.message.mail_id: self._result(one, one.message.mail_id in writes, standing.get(one.message.mail_id))
             for one in judged
+            if one.message.mail_id not in known
         }
 
     def _rejection(self, one: Judged) -> DecisionWrite:
@@ -160,6 +166,7 @@ class Filter:
             reason=judgement.rejected or Reason.MAILBOX_DELETED,
             sentence=judgement.sentence,
             revisions=Revisions(mailbox=one.mailbox.revision if one.mailbox else 0),
+            version=message.decision_version,
             decided_at=self._clock.now(),
         )
         event = self._event(one, decision)
@@ -222,6 +229,7 @@ def _accepted(one: Judged) -> EmailAccepted:
         mailbox=message.mailbox,
         received_at=message.received_at,
         fetched_at=message.fetched_at,
+        decision_version=message.decision_version,
         module=one.mailbox.spec.module if one.mailbox else Module.TICKET,
         mailbox_revision=one.mailbox.revision if one.mailbox else 0,
         email=one.email,

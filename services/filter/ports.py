@@ -1,13 +1,13 @@
 """What the filter asks of the parser, the store, the configuration and the clock."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from shared.domain.decision import Decision
 from shared.domain.email import Email
 from shared.domain.errors import AutomatorError
-from shared.domain.ledger import DecisionWrite
+from shared.domain.ledger import DecisionWrite, LedgerEntry
 from shared.domain.mailbox import Mailbox
 from shared.runtime.configuration import Snapshot
 from shared.store.fingerprints import Claim
@@ -32,7 +32,8 @@ class Ledger(Protocol):
         """Write decisions by compare-and-set; returns the winning decision of each mail."""
         ...
 
-    async def mark_done(self, mail_ids: Sequence[str]) -> None: ...
+    async def get_many(self, mail_ids: Iterable[str]) -> dict[str, LedgerEntry]: ...
+    async def mark_done(self, mail_ids: Sequence[str], version: int) -> None: ...
 
 
 class Fingerprints(Protocol):

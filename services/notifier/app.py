@@ -108,6 +108,8 @@ async def _take(open_doors: Doors, settings: NotifierSettings, notifier: Notifie
     process.ready("broker", True)
     try:
         while not process.draining.is_set():
+            if not await process.permitted():
+                continue
             deliveries = await subscription.batch(settings.batch, wait_seconds=1)
             process.beat()
             process.ready("broker", open_doors.broker.connected)
@@ -151,9 +153,9 @@ async def _taken(process: Process, notifier: Notifier, received: Sequence[Receiv
 
 
 async def _patiently(process: Process, notifier: Notifier, events: Sequence[TicketCreatedV1]) -> frozenset[str] | None:
-    """What `take` says; None if the process drains while the store is away."""
+    """What `take` says; None if the process drains while work is held, or the store is away."""
     pause = 0.5
-    while True:
+    while await process.may_go_on():
         try:
             unknown = await notifier.take(events)
         except StoreUnavailable as error:
@@ -166,11 +168,14 @@ async def _patiently(process: Process, notifier: Notifier, events: Sequence[Tick
         else:
             process.ready("store", True)
             return unknown
+    return None
 
 
 async def _look(process: Process, lanes: Lanes, seconds: float) -> None:
     """Look for what is due every few seconds, and at once when there is reason to."""
     while not process.draining.is_set():
+        if not await process.permitted():
+            continue
         try:
             await lanes.look()
         except Transient as error:
@@ -186,6 +191,8 @@ async def _look(process: Process, lanes: Lanes, seconds: float) -> None:
 
 async def _every(process: Process, seconds: float, *works: Callable[[], Awaitable[None]]) -> None:
     while not process.draining.is_set():
+        if not await process.permitted():
+            continue
         for work in works:
             try:
                 await work()

@@ -1,6 +1,6 @@
 """Executes decisions, whoever took them: tickets, articles, counted duplicates. Every effect may be repeated."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from services.ticket_writer import decide
 from services.ticket_writer.ports import Configuration, Store
@@ -8,7 +8,7 @@ from shared.broker.messages import owed
 from shared.contracts.events import ticket_duplicate_counted
 from shared.contracts.messages import EmailClassified
 from shared.domain import identity
-from shared.domain.decision import Decision, Kind
+from shared.domain.decision import Decision, Kind, by_version
 from shared.domain.email import Source
 from shared.domain.errors import AutomatorError, Transient
 from shared.domain.marks import Marks
@@ -46,23 +46,26 @@ class Effects:
             counted = await self._duplicates(repeats, decisions, there)
         else:
             counted = {}
+        await self._done((mail_id, decisions[mail_id].version) for mail_id in events)
         if events:
-            await self._store.ledger.mark_done(list(events))
             crash_point("ticket_writer.after_done")
         return {one.mail_id: _result(decisions[one.mail_id], (events | counted).get(one.mail_id)) for one in mails}
 
     async def settle(self, messages: Mails, outcomes: Sequence[Result]) -> None:
         """Note that the events of mails have been published."""
-        published: dict[str, list[str]] = {kind.value: [] for kind in Kind}
+        published: dict[str, list[EmailClassified]] = {kind.value: [] for kind in Kind}
         for mail, outcome in zip(messages, outcomes, strict=True):
             if isinstance(outcome, Outcome) and outcome.publish:
-                published[outcome.label].append(mail.mail_id)
+                published[outcome.label].append(mail)
         if opened := published[Kind.TICKET]:
-            await self._store.tickets.mark_published([identity.ticket_id(one) for one in opened])
+            await self._store.tickets.mark_published([identity.ticket_id(one.mail_id) for one in opened])
         if appended := published[Kind.REPLY]:
-            await self._store.articles.mark_published(appended)
-        if repeated := published[Kind.DUPLICATE]:
-            await self._store.ledger.mark_done(repeated)
+            await self._store.articles.mark_published([one.mail_id for one in appended])
+        await self._done((one.mail_id, one.decision_version) for one in published[Kind.DUPLICATE])
+
+    async def _done(self, versions: Iterable[tuple[str, int]]) -> None:
+        for version, mail_ids in by_version(versions).items():
+            await self._store.ledger.mark_done(mail_ids, version)
 
     async def _completed(self, tickets: Mapping[str, Ticket], mails: Mails, decisions: Decisions) -> dict[str, Ticket]:
         """The tickets of decisions: those at hand, and those that another writer decided on."""

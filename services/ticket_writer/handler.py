@@ -26,14 +26,14 @@ from shared.domain.marks import Marks
 from shared.domain.ticket import Ticket
 from shared.observability.crash_points import crash_point
 from shared.observability.metrics import Metrics
-from shared.runtime.consume import MAX_ATTEMPTS, Outcome
+from shared.runtime.consume import IN_QUARANTINE, MAX_ATTEMPTS, Outcome
 
 PATIENCE = timedelta(minutes=2)
 _WAITS = MAX_ATTEMPTS - 3
 """A reply that was put off this often waits no longer: it must not end in quarantine for waiting."""
 
-_IN_QUARANTINE = Outcome("quarantined", "in_quarantine")
-"""A message of a mail that was quarantined meanwhile: nothing is done until somebody replays it."""
+_SUPERSEDED = Outcome("superseded", "superseded")
+"""A message of a mail that was replayed meanwhile: it decides nothing, waits for nothing and takes no number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class TicketWriter:
         found.results |= await self._effects.execute(decided, found.standing, found.known.tickets)
         for mail in mails:
             if mail.mail_id not in found.waits:
-                found.results.setdefault(mail.mail_id, _IN_QUARANTINE)
+                found.results.setdefault(mail.mail_id, IN_QUARANTINE)
         return found
 
     async def _judge(self, mail: EmailClassified, here: frozenset[str], found: _Round) -> None:
@@ -126,12 +126,14 @@ class TicketWriter:
         if entry is None:
             found.results[mail.mail_id] = Permanent("the ledger does not know this mail", code="unknown_mail")
         elif entry.state is State.QUARANTINED:
-            found.results[mail.mail_id] = _IN_QUARANTINE
+            found.results[mail.mail_id] = IN_QUARANTINE
         elif entry.decision is not None and entry.state is State.STORED:
             # Replayed from quarantine: the decision it had stands again by being written again.
             found.writes.append(_write_of(mail, entry.decision))
         elif entry.decision is not None:
             found.standing[mail.mail_id] = entry.decision
+        elif entry.version != mail.decision_version:
+            found.results[mail.mail_id] = _SUPERSEDED
         else:
             await self._decide(mail, entry, here, found)
 
@@ -220,4 +222,6 @@ def _waiting(mail: EmailClassified) -> Transient:
 
 
 def _write_of(mail: EmailClassified, decision: Decision, conversation: Step | None = None) -> DecisionWrite:
+    """The version is that of the mail's journey: a message from before a replay decides nothing any more."""
+    decision = decision.model_copy(update={"version": mail.decision_version})
     return DecisionWrite(mail_id=mail.mail_id, decision=decision, trace=decide.trace(mail, decision, conversation))

@@ -11,11 +11,15 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from shared.contracts.messages import MESSAGES, EmailFetched, Message
+from shared.domain.decision import Overruling
 from shared.domain.errors import MalformedMessage
 
 RAW_CONTENT_TYPE = "message/rfc822"
 JSON_CONTENT_TYPE = "application/json"
 BY_REFERENCE = "x-raw-by-reference"
+VERSION = "decision_version"
+OVERRULED_BY = "overruled_by"
+OVERRULED_WHY = "overruled_why"
 
 Header = str | int | bool
 
@@ -50,6 +54,7 @@ def encode(message: Message) -> Envelope:
                 "fetched_at": message.fetched_at.isoformat(),
                 "size": message.size,
                 BY_REFERENCE: message.raw is None,
+                **_again(message),
             },
         )
     return Envelope(
@@ -80,6 +85,13 @@ def decode(envelope: Envelope) -> Message:
         raise MalformedMessage(f"{envelope.type} is not of its contract: {type(error).__name__}") from None
 
 
+def _again(message: EmailFetched) -> dict[str, Header]:
+    """What only a replayed mail carries."""
+    order = message.overruling
+    version: dict[str, Header] = {VERSION: message.decision_version} if message.decision_version != 1 else {}
+    return version | ({OVERRULED_BY: order.who, OVERRULED_WHY: order.why} if order else {})
+
+
 def _fetched(envelope: Envelope) -> EmailFetched:
     head = envelope.headers
     return EmailFetched(
@@ -89,4 +101,10 @@ def _fetched(envelope: Envelope) -> EmailFetched:
         fetched_at=datetime.fromisoformat(str(head["fetched_at"])),
         size=int(head["size"]),
         raw=None if head.get(BY_REFERENCE) else envelope.body,
+        decision_version=int(head.get(VERSION, 1)),
+        overruling=(
+            Overruling(who=str(head[OVERRULED_BY]), why=str(head.get(OVERRULED_WHY, "")))
+            if OVERRULED_BY in head
+            else None
+        ),
     )

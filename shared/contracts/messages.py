@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from shared.domain.decision import Classification, Step
+from shared.domain.decision import Classification, Overruling, Step
 from shared.domain.email import Email
 from shared.domain.mailbox import Module
 
@@ -27,15 +27,21 @@ class Message(BaseModel):
     received_at: datetime
     """The server's INTERNALDATE."""
     fetched_at: datetime
+    decision_version: int = 1
+    """Which version of the decision this journey leads to: a replay of a rejected mail leads to the next."""
 
 
 class EmailFetched(Message):
-    """A mail is ours: raw and ledger are durable. `raw` is None if the mail travels by reference to the raw store."""
+    """A mail is ours: raw and ledger are durable. `raw` is None if the mail travels by reference to the raw store.
+
+    `overruling`: somebody ordered that the filter lets it pass.
+    """
 
     TYPE: ClassVar[str] = "email.fetched"
 
     size: int
     raw: bytes | None = None
+    overruling: Overruling | None = None
 
 
 class EmailAccepted(Message):

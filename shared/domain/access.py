@@ -12,9 +12,9 @@ from shared.domain.value import Value
 class Role(StrEnum):
     """What a person or program may do; each role may do all that those before it may.
 
-    `viewer` reads; `operator` also pauses, resumes and tests mailboxes, and downloads raw mail; `editor` also changes
-    mailboxes and the catalogue; `administrator` also reads the audit log, makes API tokens, and lets a mailbox read its
-    secret from a file or a variable.
+    `viewer` reads; `operator` also pauses, resumes and tests mailboxes, downloads raw mail, and replays and discards
+    mail; `editor` also changes mailboxes and the catalogue; `administrator` also reads the audit log, makes API tokens,
+    and lets a mailbox read its secret from a file or a variable.
     """
 
     VIEWER = "viewer"

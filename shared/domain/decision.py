@@ -1,8 +1,11 @@
 """Decisions: what became of a mail, and why.
 
-A mail has one final decision. Its trace tells each step that led there: which stage, which rule, what it looked at.
+A mail has one final decision; a replay can replace a rejection by a later version. Its trace tells each step that led
+there: which stage, which rule, what it looked at.
 """
 
+from collections import defaultdict
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
@@ -39,6 +42,7 @@ class Reason(StrEnum):
     MAILBOX_DELETED = "mailbox_deleted"
     UNFETCHABLE = "unfetchable"
     TOO_LARGE = "too_large"
+    DISCARDED = "discarded"
 
 
 class Verdict(StrEnum):
@@ -82,6 +86,13 @@ class Classification(Value):
     priority: Priority = Priority.NORMAL
 
 
+class Overruling(Value):
+    """A person's order to let a mail pass whatever the filter says: who, and why."""
+
+    who: str
+    why: str
+
+
 class Relation(StrEnum):
     """Why a ticket names another one."""
 
@@ -107,7 +118,7 @@ class Revisions(Value):
 
 
 class Decision(Value):
-    """The one final decision on a mail. Written once, by compare-and-set.
+    """The one final decision on a mail. Written once per `version`, by compare-and-set.
 
     `ticket_id` and `number` name the ticket opened, replied to or counted on; both are None for a rejection. `related`
     is the other ticket that an opened one names. `reopens` says which closing of its ticket a reply undoes (the first
@@ -126,3 +137,11 @@ class Decision(Value):
     decided_at: datetime
     related: Related | None = None
     reopens: int = 0
+
+
+def by_version(versions: Iterable[tuple[str, int]]) -> dict[int, list[str]]:
+    """mail_ids by the version of their decisions."""
+    found: defaultdict[int, list[str]] = defaultdict(list)
+    for mail_id, version in versions:
+        found[version].append(mail_id)
+    return dict(found)

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from shared.domain.decision import Decision, Step
+from shared.domain.decision import Decision, Overruling, Step
 from shared.domain.email import Headline
 from shared.domain.ticket import OutboxEvent
 from shared.domain.value import Value
@@ -26,6 +26,8 @@ LEGAL_MOVES: frozenset[tuple[State, State]] = frozenset(
         (State.STORED, State.QUARANTINED),
         (State.DECIDED, State.QUARANTINED),
         (State.QUARANTINED, State.STORED),
+        (State.QUARANTINED, State.DECIDED),
+        (State.DONE, State.STORED),
     }
 )
 
@@ -57,8 +59,41 @@ class Failure(Value):
     at: datetime
 
 
+class Replay(Value):
+    """A person's order to send a mail through the pipeline again. `as_ticket`: whatever the filter says of it."""
+
+    who: str
+    why: str
+    at: datetime
+    as_ticket: bool = False
+
+    @property
+    def overruling(self) -> Overruling | None:
+        """What the filter is told, if it is told anything."""
+        return Overruling(who=self.who, why=self.why) if self.as_ticket else None
+
+
+class Replaced(Value):
+    """A rejection that a replay replaced, with its trace."""
+
+    decision: Decision
+    trace: tuple[Step, ...] = ()
+    replay: Replay
+
+
+class Alone(Value):
+    """How often a stage has begun to work on a mail alone, because its deliveries so far ended with the process."""
+
+    stage: str
+    times: int
+
+
 class LedgerEntry(Value):
-    """What the books say about one mail. `mail_id` is its key everywhere."""
+    """What the books say about one mail. `mail_id` is its key everywhere.
+
+    `version` is that of its decision, or of the decision it waits for: a replay of a rejected mail raises it and keeps
+    what was decided before in `history`. `replay` is the last order to send it again.
+    """
 
     mail_id: str
     origin: MailOrigin
@@ -72,6 +107,10 @@ class LedgerEntry(Value):
     failure: Failure | None = None
     stored_at: datetime
     progress_at: datetime
+    version: int = 1
+    history: tuple[Replaced, ...] = ()
+    replay: Replay | None = None
+    alone: Alone | None = None
 
 
 class KnownMail(Value):

@@ -180,6 +180,12 @@ class Metrics:
             ("reason",),
             registry=registry,
         )
+        self.held = Gauge(
+            "mail_automator_work_held",
+            "1 while this process takes no work because the store lost a guarantee (an index is gone), else 0.",
+            registry=registry,
+        )
+        self.held.set(0)
         self.books = Gauge(
             "mail_automator_books_mails",
             "Mails in the ledger by mailbox and outcome; outcome `unaccounted` must be 0.",

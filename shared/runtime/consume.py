@@ -7,11 +7,15 @@ What happens to an error depends on its fate alone:
 * Transient, or an unknown exception: `next_attempt_at` is written to the ledger, then acknowledged;
 * Permanent, or attempts exhausted: the mail is quarantined with its reason and its event, then acknowledged;
 * not of the contract: rejected to the dead letters.
+
+A mail that ends the process itself raises no error: the broker delivers it again, and counts. What was delivered often
+is tried alone, and how often is noted in the ledger before: a mail that ended the process so a few times is quarantined
+untouched. Its neighbours are handled before it, and none of this counts as an attempt of theirs.
 """
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeVar
@@ -25,7 +29,7 @@ from shared.contracts.codec import decode
 from shared.contracts.events import mail_quarantined
 from shared.contracts.messages import Message
 from shared.domain.errors import AutomatorError, BrokerUnavailable, MalformedMessage, Permanent, StoreUnavailable
-from shared.domain.ledger import Failure, LedgerEntry
+from shared.domain.ledger import Alone, Failure, LedgerEntry, State
 from shared.domain.ticket import OutboxEvent
 from shared.observability.crash_points import crash_point
 from shared.runtime.outbox import Debts, send_owed
@@ -33,12 +37,15 @@ from shared.runtime.process import Process
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
 M = TypeVar("M", bound=Message)
 M_contra = TypeVar("M_contra", bound=Message, contravariant=True)
 
 MAX_ATTEMPTS = 8
 SUSPECT_DELIVERIES = 3
 """A message delivered this often may be killing its worker: it is handled alone, so that its neighbours live."""
+MAX_ALONE = 3
+"""As often a mail may end the process while it is handled alone; then it is quarantined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,16 @@ class Outcome:
     label: str
     reason: str = ""
     publish: tuple[Outgoing, ...] = ()
+
+
+class KillsWorker(Permanent):
+    """The process ended each time it worked on this mail alone."""
+
+    code = "kills_worker"
+
+
+IN_QUARANTINE = Outcome("quarantined", "in_quarantine")
+"""A message of a mail that is in quarantine: nothing is done until somebody replays it."""
 
 
 class Handler(Protocol[M_contra]):
@@ -66,6 +83,8 @@ class Retries(Debts, Protocol):
     """The ledger, as far as failures go."""
 
     async def get(self, mail_id: str) -> LedgerEntry | None: ...
+    async def get_many(self, mail_ids: Iterable[str]) -> Mapping[str, LedgerEntry]: ...
+    async def tried_alone(self, mail_id: str, alone: Alone) -> None: ...
     async def defer(self, mail_id: str, failure: Failure, next_attempt_at: datetime) -> int: ...
     async def quarantine(self, mail_id: str, failure: Failure, event: OutboxEvent) -> bool: ...
 
@@ -110,6 +129,7 @@ class Consumer(Generic[M]):
         self._retries = retries
         self._source = event_source
         self._held = process.metrics.in_flight.labels(lane.stage)
+        self._alone = asyncio.Lock()
 
     async def run(self) -> None:
         """Consume until `draining` is set; what is held by then is finished, the rest given back."""
@@ -124,22 +144,58 @@ class Consumer(Generic[M]):
 
     async def _work(self, subscription: Subscription) -> None:
         while not self._process.draining.is_set():
+            if not await self._process.permitted():
+                continue
             deliveries = await subscription.batch(self._lane.batch, wait_seconds=1)
             self._process.beat()
             self._process.ready("broker", self._broker.connected)
             if deliveries:
                 self._held.inc(len(deliveries))
                 try:
-                    await self._take(deliveries)
+                    if await self._may_take(deliveries):
+                        await self._take(deliveries)
                 finally:
                     self._held.dec(len(deliveries))
 
+    async def _may_take(self, deliveries: Sequence[Delivery]) -> bool:
+        """Waits while work is held; False if the process drains before, with the messages given back."""
+        if await self._process.may_go_on():
+            return True
+        for delivery in deliveries:
+            await delivery.give_back()
+        return False
+
     async def _take(self, deliveries: Sequence[Delivery]) -> None:
         pairs = [pair for delivery in deliveries if (pair := await self._read(delivery))]
-        suspects = [pair for pair in pairs if pair[1].deliveries >= SUSPECT_DELIVERIES]
-        rest = [pair for pair in pairs if pair[1].deliveries < SUSPECT_DELIVERIES]
-        for group in ([rest] if rest else []) + [[pair] for pair in suspects]:
-            await self._process_group(group)
+        again = [pair for pair in pairs if pair[1].deliveries]
+        known = await self._patiently(pairs, lambda: self._look_up(again))
+        if known is None:
+            return
+        suspects = [pair for pair in pairs if _suspect(pair[1], known.get(pair[0].mail_id))]
+        rest = [pair for pair in pairs if not _suspect(pair[1], known.get(pair[0].mail_id))]
+        if rest:
+            await self._process_group(rest)
+        if suspects:
+            async with self._alone:
+                await self._one_by_one(suspects, known)
+
+    async def _look_up(self, pairs: Sequence[tuple[M, Delivery]]) -> Mapping[str, LedgerEntry]:
+        return await self._retries.get_many([message.mail_id for message, _ in pairs]) if pairs else {}
+
+    async def _one_by_one(self, suspects: Sequence[tuple[M, Delivery]], known: Mapping[str, LedgerEntry]) -> None:
+        """Those first that were tried alone least often: the innocent are through before a killer is at work."""
+        tried = {message.mail_id: self._tried(known.get(message.mail_id)) for message, _ in suspects}
+        for pair in sorted(suspects, key=lambda one: tried[one[0].mail_id]):
+            entry = known.get(pair[0].mail_id)
+            if entry is not None and entry.state is State.QUARANTINED:
+                await pair[1].ack()
+                self._count([pair[0]], [IN_QUARANTINE], 0)
+            else:
+                await self._process_group([pair], tried[pair[0].mail_id])
+
+    def _tried(self, entry: LedgerEntry | None) -> int:
+        alone = entry.alone if entry else None
+        return alone.times if alone is not None and alone.stage == self._lane.stage else 0
 
     async def _read(self, delivery: Delivery) -> tuple[M, Delivery] | None:
         if delivery.deliveries:
@@ -155,32 +211,39 @@ class Consumer(Generic[M]):
             return None
         return message, delivery
 
-    async def _process_group(self, pairs: Sequence[tuple[M, Delivery]]) -> None:
+    async def _process_group(self, pairs: Sequence[tuple[M, Delivery]], tried_alone: int | None = None) -> None:
         clock = self._process.clock
         started = clock.monotonic()
         messages = [message for message, _ in pairs]
-        pause = 0.5
-        while True:
-            try:
-                outcomes = await self._once(messages)
-                break
-            except (StoreUnavailable, BrokerUnavailable) as error:
-                self._process.ready("store" if isinstance(error, StoreUnavailable) else "broker", False)
-                log.warning("waiting", stage=self._lane.stage, error=error.line(), held=len(pairs))
-                if await self._process.pause(pause):
-                    for _, delivery in pairs:
-                        await delivery.give_back()
-                    return
-                self._process.beat()
-                pause = min(pause * 2, 15)
+        outcomes = await self._patiently(pairs, lambda: self._once(messages, tried_alone))
+        if outcomes is None:
+            return
         self._process.ready("store", True)
         for _, delivery in pairs:
             await delivery.ack()
         crash_point("stage.after_ack")
         self._count(messages, outcomes, clock.monotonic() - started)
 
-    async def _once(self, messages: Sequence[M]) -> Sequence[Outcome | AutomatorError]:
-        outcomes = await self._handled(messages)
+    async def _patiently(self, pairs: Sequence[tuple[M, Delivery]], work: Callable[[], Awaitable[T]]) -> T | None:
+        """The result of the work, once store and broker are there; None if the process drains before, with the
+        messages given back."""
+        pause = 0.5
+        while True:
+            try:
+                return await work()
+            except (StoreUnavailable, BrokerUnavailable) as error:
+                self._process.ready("store" if isinstance(error, StoreUnavailable) else "broker", False)
+                log.warning("waiting", stage=self._lane.stage, error=error.line(), held=len(pairs))
+                if await self._process.pause(pause):
+                    for _, delivery in pairs:
+                        await delivery.give_back()
+                    return None
+                self._process.beat()
+                pause = min(pause * 2, 15)
+
+    async def _once(self, messages: Sequence[M], tried_alone: int | None = None) -> Sequence[Outcome | AutomatorError]:
+        doomed = None if tried_alone is None else await self._suspected(messages[0], tried_alone)
+        outcomes = [doomed] if doomed else await self._handled(messages)
         await self._broker.publish_all([out for one in outcomes if isinstance(one, Outcome) for out in one.publish])
         crash_point("stage.after_publish")
         await self._handler.settle(messages, outcomes)
@@ -192,6 +255,14 @@ class Consumer(Generic[M]):
         ]
         await self._tell(quarantined)
         return outcomes
+
+    async def _suspected(self, message: M, tried: int) -> KillsWorker | None:
+        """The verdict on a suspect that has had its chances; else note that it gets another one."""
+        if tried >= MAX_ALONE:
+            what = f"the process ended {tried} times while it worked on this mail alone"
+            return KillsWorker(what, where=self._lane.stage, remedy="look at the raw mail before you replay it")
+        await self._retries.tried_alone(message.mail_id, Alone(stage=self._lane.stage, times=tried + 1))
+        return None
 
     async def _handled(self, messages: Sequence[M]) -> list[Outcome | AutomatorError]:
         try:
@@ -243,3 +314,9 @@ class Consumer(Generic[M]):
             metrics.messages.labels(stage, label, reason).inc()
             metrics.message_age.labels(stage).observe(max(0.0, (now - message.received_at).total_seconds()))
             log.info(label, stage=stage, mail_id=message.mail_id, mailbox=message.mailbox, reason=reason)
+
+
+def _suspect(delivery: Delivery, entry: LedgerEntry | None) -> bool:
+    """Whether a message delivered again is handled alone. A copy of a known suspect is one at once."""
+    marked = entry is not None and (entry.alone is not None or entry.state is State.QUARANTINED)
+    return delivery.deliveries >= SUSPECT_DELIVERIES or marked

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -43,12 +44,37 @@ class Process:
         self.clock = Clock()
         self.metrics = Metrics(service, self.version)
         self.draining = asyncio.Event()
+        self.allowed = asyncio.Event()
+        """Set while this process may take work; see `hold`."""
+        self.allowed.set()
         self._parts: dict[str, bool] = {}
         self._beaten = self.clock.monotonic()
 
     def ready(self, part: str, ok: bool) -> None:
         """Say whether something this process needs is there; /readyz is the sum."""
         self._parts[part] = ok
+
+    def hold(self, part: str, ok: bool) -> None:
+        """Like `ready`, for something without which nothing may be taken on: work is held while it is missing."""
+        self.ready(part, ok)
+        self.allowed.set() if ok else self.allowed.clear()
+        self.metrics.held.set(0 if ok else 1)
+
+    async def permitted(self) -> bool:
+        """Whether work may be taken; False after a second of being held, so that a caller can look at `draining`."""
+        if not self.allowed.is_set():
+            self.beat()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self.allowed.wait()
+        return self.allowed.is_set()
+
+    async def may_go_on(self) -> bool:
+        """Waits while work is held; False if the process drains before."""
+        while not await self.permitted():
+            if self.draining.is_set():
+                return False
+        return True
 
     def beat(self) -> None:
         """Say that the work loop is alive; /livez fails after a minute of silence."""

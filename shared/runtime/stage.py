@@ -11,6 +11,7 @@ from shared.broker.settings import BrokerSettings
 from shared.runtime.configuration import Configuration
 from shared.runtime.process import Process
 from shared.runtime.settings import EventSettings, read
+from shared.runtime.store_watch import watch
 from shared.store.client import Store
 from shared.store.indexes import ensure_indexes, verify_indexes
 from shared.store.settings import StoreSettings
@@ -34,7 +35,8 @@ async def doors(process: Process) -> AsyncGenerator[Doors, None]:
     Raises ConfigurationError, StoreUnavailable or BrokerUnavailable, each with one clear line.
     """
     source = read(EventSettings, process.environ).source
-    store = await Store.open(read(StoreSettings, process.environ), clock=process.clock, environ=process.environ)
+    settings = read(StoreSettings, process.environ)
+    store = await Store.open(settings, clock=process.clock, environ=process.environ)
     try:
         await ensure_indexes(store)
         await verify_indexes(store)
@@ -49,6 +51,7 @@ async def doors(process: Process) -> AsyncGenerator[Doors, None]:
                 tasks = [
                     beside.create_task(configuration.follow(hint)),
                     beside.create_task(_hear(broker, hint)),
+                    beside.create_task(watch(process, store, settings.check_seconds)),
                 ]
                 try:
                     yield Doors(process, store, broker, configuration, source)

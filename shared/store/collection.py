@@ -84,17 +84,6 @@ class Collection:
             for document in found:
                 yield document
 
-    async def pieces(self, query: Filter, sort: Sort, batch: int) -> AsyncIterator[Document]:
-        """Every document that matches, in that order, `batch` per round trip."""
-        cursor = self._driver.find(query, sort=list(sort), batch_size=batch)
-        while True:
-            with speaking(self.name):
-                found = await cursor.to_list(batch)
-            for document in found:
-                yield document
-            if not found:
-                return
-
     async def insert(self, document: Document) -> bool:
         """Insert one; False if a unique key is taken."""
         with speaking(self.name):

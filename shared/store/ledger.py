@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from shared.domain.decision import Decision, Kind, Step
-from shared.domain.ledger import DecisionWrite, Failure, LedgerEntry, State
+from shared.domain.ledger import Alone, DecisionWrite, Failure, LedgerEntry, Replaced, Replay, State
 from shared.domain.ticket import OutboxEvent
 from shared.store.collection import Change, Collection, Database, Document, changed, milliseconds
 from shared.store.ledger_documents import (
@@ -74,22 +74,26 @@ class Ledger(LedgerQueries):
     async def decide_many(self, writes: Sequence[DecisionWrite]) -> dict[str, Decision]:
         """Write decisions, each only if there is none yet; returns the decision that stands, by mail_id.
 
-        That is another one than asked for if somebody was faster: execute that one. A mail that is unknown or in
-        quarantine has none and is not in the result.
+        That is another one than asked for if somebody was faster: execute that one. A mail that is unknown, in
+        quarantine, or waits for a later version of its decision, has none and is not in the result.
         """
         now = self._clock.now()
-        matched = await self._mails.update_each((_undecided(one.mail_id), _decided(one, now)) for one in writes)
+        matched = await self._mails.update_each((_undecided(one), _decided(one, now)) for one in writes)
         if matched == len(writes):
             return {one.mail_id: to_millisecond(one.decision) for one in writes}
         return await self._standing([one.mail_id for one in writes])
 
-    async def mark_done(self, mail_ids: Iterable[str]) -> None:
-        """Say that the effects of decided mails exist, and that the events of all these mails are published."""
+    async def mark_done(self, mail_ids: Iterable[str], version: int | None = None) -> None:
+        """Say that the effects of decided mails exist, and that the events of all these mails are published.
+
+        With a `version`, only of decisions of that one: what a later one owes is still to be published.
+        """
         ids = list(mail_ids)
-        query = {"_id": {"$in": ids}, "state": State.DECIDED.value}
+        of_version = {} if version is None else {"version": _version(version)}
+        query = {"_id": {"$in": ids}, "state": State.DECIDED.value, **of_version}
         fields = {"state": State.DONE.value, **_NOTHING_OWED, **resting(self._clock.now())}
         if await self._mails.update_all(query, changed(fields)) < len(ids):
-            await self.mark_published(ids)
+            await self._mails.update_all({"_id": {"$in": ids}, **of_version}, changed(_NOTHING_OWED))
 
     async def mark_published(self, mail_ids: Sequence[str]) -> None:
         """Say that the events of mails have been published, whatever their state."""
@@ -113,14 +117,57 @@ class Ledger(LedgerQueries):
         owing = changed(fields | {"owed_ms": milliseconds(now)}, addToSet={"outbox": event.model_dump()})
         return await self._mails.update(query, owing)
 
-    async def replay(self, mail_id: str) -> bool:
+    async def replay(self, mail_id: str, order: Replay | None = None) -> bool:
         """Put a quarantined mail back in flight, due at once; False if it was not quarantined.
 
         A decision it already had stands: its effects are what is repeated.
         """
+        query = {"_id": mail_id, "state": State.QUARANTINED.value}
+        return await self._mails.update(query, changed(self._again(order)))
+
+    async def reopen(self, entry: LedgerEntry, order: Replay) -> bool:
+        """Put a rejected mail back in flight for the next version of its decision, due at once; the one it had goes
+        into its history. False if it is not (any more) finally rejected at the version of `entry`."""
+        decision = entry.decision
+        if entry.state is not State.DONE or decision is None or decision.kind is not Kind.REJECTED:
+            return False
+        history = (*entry.history, Replaced(decision=decision, trace=entry.trace, replay=order))
+        fields = {
+            **self._again(order),
+            "decision": None,
+            "trace": [],
+            "version": entry.version + 1,
+            "history": [one.model_dump() for one in history],
+        }
+        query = {"_id": entry.mail_id, "state": State.DONE.value, "version": _version(entry.version)}
+        return await self._mails.update(query, changed(fields))
+
+    def _again(self, order: Replay | None) -> dict[str, Any]:
         now = self._clock.now()
-        fields = {"state": State.STORED.value, "attempts": 0, "failure": None, **moving(now, now), **tally(IN_FLIGHT)}
-        return await self._mails.update({"_id": mail_id, "state": State.QUARANTINED.value}, changed(fields))
+        return {
+            "state": State.STORED.value,
+            "attempts": 0,
+            "failure": None,
+            "alone": None,
+            "replay": order.model_dump() if order else None,
+            **moving(now, now),
+            **tally(IN_FLIGHT),
+        }
+
+    async def discard(self, write: DecisionWrite) -> bool:
+        """Give a quarantined mail without a decision its rejection; False if it is not one (any more).
+
+        What it owes already, as the event of its quarantine, it goes on owing.
+        """
+        query = {"_id": write.mail_id, "state": State.QUARANTINED.value, "decision": None}
+        now = self._clock.now()
+        owing = {"outbox": {"$each": [event.model_dump() for event in write.outbox]}}
+        fields = _decision_fields(write, now) | {"owed_ms": milliseconds(now)}
+        return await self._mails.update(query, changed(fields, addToSet=owing))
+
+    async def tried_alone(self, mail_id: str, alone: Alone) -> None:
+        """Note, before it begins, that a stage works on this mail alone."""
+        await self._mails.update({"_id": mail_id, "state": _IN_FLIGHT}, changed({"alone": alone.model_dump()}))
 
     async def claim(self, entry: LedgerEntry, now: datetime) -> bool:
         """Take a due mail for re-publishing; False if somebody else did, or it moved on."""
@@ -182,15 +229,26 @@ def _state_again(document: Document) -> State:
     return State.DONE if rejected and document.get("owed_ms") is None else State.DECIDED
 
 
-def _undecided(mail_id: str) -> Document:
-    return {"_id": mail_id, "state": State.STORED.value, "decision": None}
+def _undecided(write: DecisionWrite) -> Document:
+    version = _version(write.decision.version)
+    return {"_id": write.mail_id, "state": State.STORED.value, "decision": None, "version": version}
+
+
+def _version(version: int) -> int | Document:
+    """What a search asks for: an entry from before there were versions has none, and is at its first."""
+    return {"$in": [1, None]} if version == 1 else version
 
 
 def _decided(write: DecisionWrite, now: datetime) -> Change:
-    fields: dict[str, Any] = {
+    owed = outbox_fields(write.outbox, now) if write.outbox else {}
+    return changed(_decision_fields(write, now) | owed)
+
+
+def _decision_fields(write: DecisionWrite, now: datetime) -> dict[str, Any]:
+    return {
         "state": State.DECIDED.value,
         "decision": write.decision.model_dump(),
         "trace": [step.model_dump() for step in write.trace],
+        **moving(now),
+        **tally(write.decision.kind.value),
     }
-    owed = outbox_fields(write.outbox, now) if write.outbox else {}
-    return changed(fields | owed | moving(now) | tally(write.decision.kind.value))

@@ -16,17 +16,20 @@ OUTCOMES = (*(kind.value for kind in Kind), QUARANTINED, IN_FLIGHT)
 
 _PLAIN = ("origin", "raw_kind", "headline", "state", "decision", "trace", "attempts", "failure", "stored_at")
 
+_LATER = ("version", "history", "replay", "alone")
+"""Fields that an entry from before them lacks."""
+
 
 def document_of(entry: LedgerEntry) -> Document:
     """The document of a new entry."""
-    content = entry.model_dump(include=set(_PLAIN))
+    content = entry.model_dump(include={*_PLAIN, *_LATER})
     times = moving(entry.progress_at, entry.next_attempt_at)
     return {"_id": entry.mail_id, **content, **times, **outbox_fields((), entry.progress_at), **tally(IN_FLIGHT)}
 
 
 def entry_of(document: Document) -> LedgerEntry:
     """The entry in a document."""
-    fields = {key: document[key] for key in _PLAIN}
+    fields = {key: document[key] for key in _PLAIN} | {key: document[key] for key in _LATER if key in document}
     return LedgerEntry.model_validate({"mail_id": document["_id"], **fields, **document["clock"]})
 
 

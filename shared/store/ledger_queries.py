@@ -1,9 +1,9 @@
 """What the ledger can be asked. Reads only."""
 
 import re
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared.domain.decision import Kind
 from shared.domain.ledger import KnownMail, LedgerEntry, State
@@ -15,6 +15,30 @@ from shared.store.ledger_documents import OUTCOMES, entry_of, known_of
 _NEWEST_FIRST = (("stored_at", -1), ("_id", -1))
 _REFERABLE = ("headline", "origin", "state", "decision", "stored_at")
 _MANY, _FEW = 2_000, 20
+_OLDEST_FIRST = (("stored_at", 1), ("_id", 1))
+
+
+class Ended(NamedTuple):
+    """Which of the mails that made no ticket are meant: those in quarantine, or those that were rejected for good; of
+    one mailbox, for one reason, entered at or after `since` and before `until`. None: any."""
+
+    quarantined: bool = True
+    mailbox: str | None = None
+    reason: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class Cause(NamedTuple):
+    """Mails that are in quarantine for one reason: how many, and when the first and the last of them were entered."""
+
+    mails: int
+    first: datetime
+    last: datetime
+
+    def joined(self, at: datetime) -> "Cause":
+        """With one more."""
+        return Cause(self.mails + 1, min(self.first, at), max(self.last, at))
 
 
 class LedgerQueries:
@@ -124,6 +148,26 @@ class LedgerQueries:
         """The newest mails, of one mailbox or of all."""
         return await self._newest({"origin.mailbox": mailbox} if mailbox else {}, limit)
 
+    async def ended(self, wanted: Ended, limit: int) -> tuple[LedgerEntry, ...]:
+        """Up to `limit` of these mails, in the order in which they were entered."""
+        found = await self._mails.find(_ended(wanted), sort=_OLDEST_FIRST, limit=limit, without=("outbox",))
+        return tuple(map(entry_of, found))
+
+    async def newest_ended(
+        self, wanted: Ended, limit: int, after: tuple[datetime, str] | None = None
+    ) -> tuple[LedgerEntry, ...]:
+        """The same, the newest first, `after` the stored_at and mail_id of the last one already seen."""
+        return await self._newest(_ended(wanted) | (older("stored_at", after) if after else {}), limit)
+
+    async def causes(self, mailbox: str | None = None) -> Mapping[tuple[str, str], Cause]:
+        """What the mails in quarantine (of one mailbox) are there for, by stage and code."""
+        found: dict[tuple[str, str], Cause] = {}
+        async for one in self._mails.stream(_ended(Ended(mailbox=mailbox)), only=("failure", "stored_at")):
+            failure: dict[str, Any] = one["failure"] or {"stage": "", "code": ""}
+            key = (str(failure["stage"]), str(failure["code"]))
+            found[key] = found.get(key, Cause(0, one["stored_at"], one["stored_at"])).joined(one["stored_at"])
+        return found
+
     async def count_by_outcome(self) -> dict[str, dict[str, int]]:
         """How many mails of each mailbox came to which end: a decision's kind, `quarantined` or `in_flight`."""
         sums = await self._mails.sums("origin.mailbox", {outcome: f"tally.{outcome}" for outcome in OUTCOMES})
@@ -140,3 +184,14 @@ class LedgerQueries:
     async def _newest(self, query: Document, limit: int) -> tuple[LedgerEntry, ...]:
         found = await self._mails.find(query, sort=_NEWEST_FIRST, limit=limit, without=("outbox",))
         return tuple(map(entry_of, found))
+
+
+def _ended(wanted: Ended) -> Document:
+    rejected = {"state": State.DONE.value, "decision.kind": Kind.REJECTED.value, "decision.reason": wanted.reason}
+    quarantined = {"state": State.QUARANTINED.value, "failure.code": wanted.reason}
+    instants = {"$gte": wanted.since, "$lt": wanted.until}
+    between = {operator: instant for operator, instant in instants.items() if instant is not None}
+    query = {**(quarantined if wanted.quarantined else rejected), "origin.mailbox": wanted.mailbox}
+    return {key: value for key, value in query.items() if value is not None} | (
+        {"stored_at": between} if between else {}
+    )

@@ -5,7 +5,7 @@ and changes nothing else. Files in GridFS have the layout of its specification, 
 the embedded server lists a file at length 0 as soon as its first chunk is there, so only the length tells it is whole.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 from bson import Binary
@@ -17,8 +17,10 @@ from shared.store.ports import Clock
 CHUNK_BYTES: Final = 255 * 1024
 BUCKET: Final = "raw_large"
 _TRIES: Final = 3
-_AT_ONCE: Final = 4
 _BATCH_BYTES: Final = 16 * 1024 * 1024
+_AT_ONCE: Final = 16
+_CHUNKS: Final = 128
+"""Read at a time: 4 MiB of a stream; of a whole mail 32 MiB, where the driver takes no answer over 48 MB."""
 
 RawKind = Literal["inline", "gridfs"]
 
@@ -57,10 +59,9 @@ class RawMails:
         document = await self._inline.get(mail_id)
         if document is not None:
             return bytes(document["data"])
-        file = await self._file(mail_id)
-        chunks = await self._chunks.find({"files_id": mail_id}, sort=(("n", 1),))
-        raw = b"".join(bytes(chunk["data"]) for chunk in chunks)
-        if len(raw) != int(file["length"]):
+        size = int((await self._file(mail_id))["length"])
+        raw = b"".join([data async for data in self._each_chunk(mail_id, size, _CHUNKS)])
+        if len(raw) != size:
             raise _missing(mail_id)
         return raw
 
@@ -74,13 +75,19 @@ class RawMails:
             data = bytes(document["data"])
             return RawStream(len(data), _once(data))
         size = int((await self._file(mail_id))["length"])
-        if len(await self._chunks.find({"files_id": mail_id}, only=("n",))) != -(-size // CHUNK_BYTES):
+        if len(await self._there(mail_id, size)) != -(-size // CHUNK_BYTES):
             raise _missing(mail_id)
-        return RawStream(size, self._each_chunk(mail_id))
+        return RawStream(size, self._each_chunk(mail_id, size, _AT_ONCE))
 
-    async def _each_chunk(self, mail_id: str) -> AsyncIterator[bytes]:
-        async for chunk in self._chunks.pieces({"files_id": mail_id}, (("n", 1),), _AT_ONCE):
-            yield bytes(chunk["data"])
+    async def _each_chunk(self, mail_id: str, size: int, at_once: int) -> AsyncIterator[bytes]:
+        for query in _parts(mail_id, size, at_once):
+            for chunk in await self._chunks.find(query, sort=(("n", 1),)):
+                yield bytes(chunk["data"])
+
+    async def _there(self, mail_id: str, size: int) -> frozenset[int]:
+        """Which chunks are there. The embedded server sends their content too, whatever is asked for."""
+        parts = [await self._chunks.find(query, only=("n",)) for query in _parts(mail_id, size, _CHUNKS)]
+        return frozenset(int(one["n"]) for part in parts for one in part)
 
     async def _file(self, mail_id: str) -> Document:
         file = await self._files.get(mail_id)
@@ -114,7 +121,7 @@ class RawMails:
         return file is not None and int(file["length"]) == size
 
     async def _add_chunks(self, mail_id: str, raw: bytes) -> None:
-        there = {int(one["n"]) for one in await self._chunks.find({"files_id": mail_id}, only=("n",))}
+        there = await self._there(mail_id, len(raw))
         missing = [_chunk(mail_id, n, raw) for n in range(-(-len(raw) // CHUNK_BYTES)) if n not in there]
         for batch in _batches(missing):
             await self._chunks.insert_many(batch)
@@ -131,6 +138,12 @@ def _inline(mail_id: str, raw: bytes) -> Document:
 def _chunk(mail_id: str, n: int, raw: bytes) -> Document:
     data = Binary(raw[n * CHUNK_BYTES : (n + 1) * CHUNK_BYTES])
     return {"_id": f"{mail_id}:{n}", "files_id": mail_id, "n": n, "data": data}
+
+
+def _parts(mail_id: str, size: int, at_once: int) -> Iterator[Document]:
+    """What finds all chunks, some at a time: the embedded server puts all it finds into one answer, however large."""
+    for first in range(0, -(-size // CHUNK_BYTES), at_once):
+        yield {"files_id": mail_id, "n": {"$gte": first, "$lt": first + at_once}}
 
 
 def _batches(chunks: Sequence[Document]) -> list[Sequence[Document]]:

@@ -26,6 +26,9 @@ class StoreSettings(BaseSettings):
     old_key_files: str = Field(default="", description="Files of keys that only open, separated by commas.")
     old_keys: SecretStr | None = Field(default=None, description="Keys that only open, base64, separated by commas.")
     timeout_seconds: float = Field(default=10, gt=0, description="How long the store may take to answer at all.")
+    check_seconds: float = Field(
+        default=3600, gt=0, description="How often a running service proves that unique indexes are there and kept."
+    )
     raw_inline_max: int = Field(
         default=MEBIBYTE,
         ge=0,

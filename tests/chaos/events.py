@@ -20,6 +20,7 @@ class EventLog:
 
     file: Path
     got: list[dict] = field(default_factory=list)
+    listening: asyncio.Event = field(default_factory=asyncio.Event)
 
     def of(self, word: str) -> list[dict]:
         """Events whose type ends so (`ticket.created`)."""
@@ -49,13 +50,19 @@ async def event_log(url: str, folder: Path) -> AsyncIterator[EventLog]:
 async def _listen(url: str, found: EventLog) -> None:
     while True:
         with contextlib.suppress(Exception):  # whatever breaks, it listens again: a deaf log would accuse the system
+            lost = asyncio.Event()
             connection = await aio_pika.connect(url, heartbeat=5)
-            async with connection:
-                channel = await connection.channel()
-                await channel.set_qos(100)
-                exchange = await channel.declare_exchange("tickets", "topic", durable=True)
-                queue = await channel.declare_queue(QUEUE, durable=True, arguments={"x-queue-type": "quorum"})
-                await queue.bind(exchange, "#")
-                await queue.consume(found.take)
-                await connection.closed()
+            connection.close_callbacks.add(lambda *_, lost=lost: lost.set())
+            channel = await connection.channel()
+            channel.close_callbacks.add(lambda *_, lost=lost: lost.set())
+            await channel.set_qos(100)
+            exchange = await channel.declare_exchange("tickets", "topic", durable=True)
+            queue = await channel.declare_queue(QUEUE, durable=True, arguments={"x-queue-type": "quorum"})
+            await queue.bind(exchange, "#")
+            await queue.consume(found.take)
+            found.listening.set()
+            await lost.wait()
+            async with asyncio.timeout(2):
+                await connection.close()
+        found.listening.clear()
         await asyncio.sleep(0.3)

@@ -32,6 +32,8 @@ KINDS = (
     Kind("blocked", 8, Ends.REJECTED),
     Kind("automatic", 5, Ends.TICKET),
     Kind("list", 5, Ends.TICKET),
+    Kind("null", 3, Ends.TICKET),
+    Kind("own", 3, Ends.REJECTED),
 )
 
 
@@ -87,6 +89,10 @@ class Traffic:
     def _raw(self, kind: Kind, token: str, mailbox: str, of: str) -> bytes:
         sender = f"{of or token}@{BLOCKED if kind.name == 'blocked' else 'people.example'}"
         headers = {TOKEN_HEADER: token}
+        if kind.name == "own":
+            sender = f"{self._chance.choice(self.mailboxes)}@example.com"
+        if kind.name == "null":
+            headers["Return-Path"] = "<>"
         if of:
             headers["In-Reply-To"] = headers["References"] = f"<{of}@people.example>"
         if kind.name == "automatic":

@@ -28,6 +28,15 @@ from tests.support.pipeline import QUICK
 
 log = structlog.get_logger(__name__)
 
+BUDGETS = {
+    "MAIL_AUTOMATOR_NOTIFIER_DOMAIN_PER_HOUR": "1000000",
+    "MAIL_AUTOMATOR_NOTIFIER_GLOBAL_PER_HOUR": "1000000",
+    "MAIL_AUTOMATOR_NOTIFIER_RETRY_SECONDS": "2",
+    "MAIL_AUTOMATOR_NOTIFIER_CLAIM_SECONDS": "6",
+    "MAIL_AUTOMATOR_NOTIFIER_STEP_SECONDS": "10",
+    "MAIL_AUTOMATOR_NOTIFIER_DOT_SECONDS": "15",
+}
+"""Every sender of the harness is of one domain, and patience is short; the budget of an address stays as it is."""
 USERS = {"alpha": "secret-a", "beta": "secret-b", "gamma": "secret-c"}
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -103,6 +112,7 @@ async def world(
                     "HOME": str(folder),
                     "MAIL_AUTOMATOR_CRASH_PLAN": str(folder / "crash.plan"),
                     **QUICK,
+                    **BUDGETS,
                     **(environ or {}),
                 },
                 launch=Launch(private=False),

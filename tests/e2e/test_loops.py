@@ -143,3 +143,52 @@ async def test_a_machine_that_answers_without_saying_so_gets_one_acknowledgement
     assert len(await town.system.entries("support")) == known + 2
     assert len(await town.system.store.tickets.list(limit=500)) == tickets + 2
     await town.system.balance()
+
+
+async def test_a_bounce_of_every_acknowledgement_becomes_a_note_and_is_not_answered(town: Town) -> None:
+    known, before = len(await town.system.entries("support")), len(town.post.sent)
+    gone = [f"gone{count}@people.example" for count in range(3)]
+    for address in gone:
+        town.post.people[address] = lambda raw: town.system.dovecot.deliver(
+            "support", BOUNCE.replace(b"%RETURNED%", raw)
+        )
+        town.system.dovecot.deliver("support", mail(sender=address, subject="Hello"))
+    entries = await town.system.settled("support", known + 2 * len(gone))
+    reasons = sorted(one.decision.reason.value for one in entries[: 2 * len(gone)] if one.decision)
+    assert reasons == ["bounce_attached"] * 3 + ["ticket_created"] * 3
+    for address in gone:
+        (told,) = await town.acknowledged("support", address)
+        assert told.state is State.SENT
+    await asyncio.sleep(2)
+    assert sorted(recipient for recipient, _ in town.post.sent[before:]) == gone
+    assert len(await town.system.entries("support")) == known + 2 * len(gone)
+    await town.system.balance()
+
+
+BOUNCE = b"""\
+Return-Path: <>\r
+From: MAILER-DAEMON@mail.example.com (Mail Delivery System)\r
+Subject: Undelivered Mail Returned to Sender\r
+To: support@example.com\r
+Auto-Submitted: auto-replied\r
+MIME-Version: 1.0\r
+Content-Type: multipart/report; report-type=delivery-status; boundary="=_report"\r
+\r
+--=_report\r
+Content-Type: text/plain\r
+\r
+Your message could not be delivered.\r
+--=_report\r
+Content-Type: message/delivery-status\r
+\r
+Reporting-MTA: dns; mail.example.com\r
+\r
+Action: failed\r
+Status: 5.1.1\r
+--=_report\r
+Content-Type: message/rfc822\r
+\r
+%RETURNED%\r
+--=_report--\r
+"""
+"""A delivery report as Postfix writes it, without a Message-ID of its own."""

@@ -80,3 +80,12 @@ async def store(store_settings: StoreSettings, clock: FakeClock) -> AsyncIterato
     await ensure_indexes(opened)
     yield opened
     await opened.close()
+
+
+async def drop_index(settings: StoreSettings, collection: str, field: str) -> None:
+    """Drop an index, as somebody with a shell on the database does."""
+    client: AsyncIOMotorClient[dict[str, object]] = AsyncIOMotorClient(settings.url.get_secret_value())
+    there = client[settings.database][collection]
+    (name,) = [key for key, one in (await there.index_information()).items() if one["key"][0][0] == field]
+    await there.drop_index(name)
+    client.close()

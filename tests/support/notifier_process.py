@@ -33,6 +33,7 @@ class Notifiers:
             "STORE_URL": store.url.get_secret_value(),
             "STORE_DATABASE": store.database,
             "STORE_KEY_FILE": str(store.key_file),
+            "STORE_CHECK_SECONDS": "0.3",
             "BROKER_URL": broker.url.get_secret_value(),
             "LOG_FORMAT": "json",
             "NOTIFIER_ADDRESS_PER_HOUR": "100",

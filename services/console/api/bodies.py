@@ -1,10 +1,10 @@
 """Request bodies: bounded, strict JSON, then the very validation that YAML documents go through."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import orjson
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, ValidationError
 from starlette.requests import Request
 
 from services.console.api.problems import Refused
@@ -14,7 +14,7 @@ from services.console.configuration.source import RawDocument
 from shared.domain.access import Role
 from shared.domain.catalogue import Department, Process, Service
 from shared.domain.mailbox import MailboxSpec
-from shared.domain.value import Document
+from shared.domain.value import Document, Slug
 
 M = TypeVar("M", bound=BaseModel)
 MAX_BYTES = 1024 * 1024
@@ -51,7 +51,47 @@ class TokenBody(Document):
     days: int | None = Field(default=None, ge=1, le=3650)
 
 
-BODIES: tuple[type[BaseModel], ...] = (MailboxBody, CatalogueBody, RollBackBody, TokenBody)
+Sentence = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f]$", max_length=500)]
+"""Why somebody wants it, in one line: kept in the trace and in the audit log."""
+
+
+class ReplayBody(Document):
+    """Why a mail is sent again; `asTicket` overrules the filter this once; `dryRun` only says what would change."""
+
+    why: Sentence
+    as_ticket: bool = False
+    dry_run: bool = False
+
+
+class ReplaysBody(Document):
+    """Which mails are sent again: rejected ones (or those in quarantine), of a mailbox, entered between two instants,
+    that ended for a reason; at most `limit`, oldest first. Only those that would end differently are sent."""
+
+    why: Sentence
+    mailbox: Slug | None = None
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    reason: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,60}$")] | None = None
+    quarantined: bool = False
+    limit: int = Field(default=100, ge=1, le=200)
+    dry_run: bool = False
+
+
+class DiscardBody(Document):
+    """Why a mail in quarantine is discarded."""
+
+    reason: Sentence
+
+
+BODIES: tuple[type[BaseModel], ...] = (
+    MailboxBody,
+    CatalogueBody,
+    RollBackBody,
+    TokenBody,
+    ReplayBody,
+    ReplaysBody,
+    DiscardBody,
+)
 """Every body there is, for the OpenAPI document."""
 
 
@@ -97,6 +137,21 @@ def roll_back(data: bytes) -> int:
 def token(data: bytes) -> TokenBody:
     """The token that is to be made. Raises ConfigurationProblems, Refused."""
     return _valid(TokenBody, data)
+
+
+def replay(data: bytes) -> ReplayBody:
+    """How one mail is to be sent again. Raises ConfigurationProblems, Refused."""
+    return _valid(ReplayBody, data)
+
+
+def replays(data: bytes) -> ReplaysBody:
+    """Which mails are to be sent again. Raises ConfigurationProblems, Refused."""
+    return _valid(ReplaysBody, data)
+
+
+def discard(data: bytes) -> DiscardBody:
+    """Why a mail is to be discarded. Raises ConfigurationProblems, Refused."""
+    return _valid(DiscardBody, data)
 
 
 def _valid(model: type[M], data: bytes) -> M:

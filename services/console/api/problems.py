@@ -58,6 +58,8 @@ STATUS: Mapping[str, int] = {
     "too_large": 422,
     "raw_missing": 404,
     "unknown_mailbox": 404,
+    "unknown_mail": 404,
+    "not_replayable": 409,
     "secret_bound_elsewhere": 422,
     "secret_missing": 422,
     "secret_unreadable": 422,

@@ -14,12 +14,21 @@ from services.console.api import (
     mailbox_tests,
     mailboxes,
     mails,
+    replays,
     sign_ins,
     tickets,
     tokens,
     views,
 )
-from services.console.api.bodies import CatalogueBody, MailboxBody, RollBackBody, TokenBody
+from services.console.api.bodies import (
+    CatalogueBody,
+    DiscardBody,
+    MailboxBody,
+    ReplayBody,
+    ReplaysBody,
+    RollBackBody,
+    TokenBody,
+)
 from services.console.defaults.presets import Servers
 from shared.domain.access import Role
 
@@ -135,6 +144,26 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("GET", "/mails", Role.VIEWER, mails.search, views.MailList),
     Route("GET", "/mails/{mail_id}", Role.VIEWER, mails.trace, views.MailDetail, refusals=(404,)),
+    Route(
+        "POST",
+        "/mails/{mail_id}/replay",
+        Role.OPERATOR,
+        replays.replay,
+        replays.ReplayView,
+        body=ReplayBody,
+        refusals=(*_BODY, 404, 409),
+    ),
+    Route(
+        "POST",
+        "/mails/{mail_id}/discard",
+        Role.OPERATOR,
+        replays.discard,
+        replays.DiscardView,
+        body=DiscardBody,
+        refusals=(*_BODY, 404, 409),
+    ),
+    Route("POST", "/replays", Role.OPERATOR, replays.replay_many, replays.ReplayView, body=ReplaysBody, refusals=_BODY),
+    Route("GET", "/quarantine", Role.OPERATOR, replays.quarantine, replays.QuarantineList),
     Route("GET", "/mails/{mail_id}/raw", Role.OPERATOR, mails.raw, refusals=(404,), media=mails.RFC822),
     Route("GET", "/tokens", Role.ADMINISTRATOR, tokens.list_, views.TokenList),
     Route("POST", "/tokens", Role.ADMINISTRATOR, tokens.create, views.NewTokenView, 201, TokenBody, _BODY),

@@ -11,6 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from services.console.api.problems import Refused
 from services.console.probe.addresses import Rules
+from shared.contracts.events import DEFAULT_SOURCE
 from shared.domain.access import ApiToken, Role
 from shared.domain.errors import ConfigurationError
 from shared.oauth.authorities import Authorities
@@ -53,6 +54,7 @@ class Surroundings:
     authorities: Authorities = field(default_factory=Authorities)
     running: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
     signing_in: SigningIn | None = None
+    event_source: str = DEFAULT_SOURCE
 
     def people(self) -> SigningIn:
         """How people sign in here. Raises ConfigurationError where no browser could come back to us."""

@@ -20,11 +20,13 @@ from services.console.cli import (
     events,
     mailbox,
     quarantine,
+    replay,
     secrets,
     services,
     sign_in,
     simulate,
     store,
+    store_check,
     tickets,
     token,
     trace,
@@ -58,6 +60,7 @@ COMMANDS: tuple[tuple[str, Command], ...] = (
     ("diff", configuration.diff),
     ("export", configuration.export),
     ("trace", trace.trace),
+    ("replay", replay.replay),
     ("audit", audit.audit),
     ("simulate", simulate.simulate),
     ("version", version),
@@ -97,8 +100,13 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, Command], ...]], ...] = (
     ),
     (
         "quarantine",
-        "Mails whose attempts ran out: look at them, send them again.",
-        (("list", quarantine.list_), ("show", quarantine.show), ("replay", quarantine.replay)),
+        "Mails whose attempts ran out: look at them, send them again, discard them.",
+        (
+            ("list", quarantine.list_),
+            ("show", quarantine.show),
+            ("replay", quarantine.replay),
+            ("discard", quarantine.discard),
+        ),
     ),
     (
         "events",
@@ -112,8 +120,8 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, Command], ...]], ...] = (
     ),
     (
         "store",
-        "The store's indexes.",
-        (("init", store.init), ("check", store.check)),
+        "The store's indexes, and what its server guarantees.",
+        (("init", store.init), ("check", store_check.check)),
     ),
     (
         "secrets",

@@ -114,8 +114,12 @@ class Session:
         folder = self._folder()
         return place_settings().broker_url if folder is None else read_endpoints(folder).broker_url
 
+    async def open(self) -> Store:
+        """A client of the store; whoever opens it closes it."""
+        return await Store.open(self.settings(), clock=Clock(), environ=environment())
+
     async def _with_store(self, work: Callable[[Store], Awaitable[T]]) -> T:
-        store = await Store.open(self.settings(), clock=Clock(), environ=environment())
+        store = await self.open()
         try:
             return await work(store)
         finally:

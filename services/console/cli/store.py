@@ -1,4 +1,4 @@
-"""`store init|check`: what the store needs before services start."""
+"""`store init`: what the store needs before services start."""
 
 import typer
 
@@ -18,13 +18,6 @@ def init(context: typer.Context) -> int:
 
     session.run(work)
     return _ok(session, "the store is ready: all indexes are there and kept")
-
-
-def check(context: typer.Context) -> int:
-    """Check that the store answers, has every index, and really keeps a unique one."""
-    session = session_of(context)
-    session.run(verify_indexes)
-    return _ok(session, "the store answers, all indexes are there and kept")
 
 
 def _ok(session: Session, sentence: str) -> int:

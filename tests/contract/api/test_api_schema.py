@@ -25,7 +25,7 @@ BEYOND_A_SCHEMA = {
     "an address, a host, a name of the catalogue": r"^/api/v1/mailboxes(|/test|/\{name\}(|/test))$",
     "an address": r"^/api/v1/defaults$",
     "a name of the catalogue": r"^/api/v1/catalogue$",
-    "a cursor of ours": r"^/api/v1/(audit|mails|tickets)$",
+    "a cursor of ours": r"^/api/v1/(audit|mails|quarantine|tickets)$",
 }
 """Where a request can be wrong in a way that JSON Schema has no words for: what it is, and the paths."""
 

@@ -1,5 +1,6 @@
 """News of tickets on a real broker: taken once, patient with a ticket that is late, strict with what is no event."""
 
+import asyncio
 from pathlib import Path
 
 from shared.broker import topology
@@ -10,7 +11,9 @@ from shared.contracts.codec import Envelope
 from shared.contracts.events import ticket_created
 from shared.domain.ticket import AcknowledgementState as State
 from shared.store.client import Store
+from shared.store.indexes import ensure_indexes
 from shared.store.settings import StoreSettings
+from tests.support.embedded_store import drop_index
 from tests.support.fetching import eventually
 from tests.support.notifier_process import announce, ended, notifiers
 from tests.support.notifying import mailbox, ticket
@@ -64,3 +67,25 @@ async def test_news_that_overtakes_its_ticket_waits_for_it_and_what_is_no_event_
         await eventually(both_refused)
         assert await store.outbound.get(never.ticket_id) is None
         assert "unknown_ticket" in services.log and "message_refused" in services.log
+
+
+async def test_while_a_unique_index_is_gone_nothing_is_taken_or_sent_and_once_it_is_back_everything_is(
+    store: Store, store_settings: StoreSettings, broker: Broker, broker_settings: BrokerSettings, tmp_path: Path
+) -> None:
+    async with smtp_sink(tmp_path) as sink, notifiers(store_settings, broker_settings, tmp_path) as services:
+        await store.mailboxes.put(mailbox(sink), {})
+        before, held = ticket(1), ticket(2)
+        services.start()
+        await announce(broker, store, before)
+        assert await ended(store, before) == [State.SENT]
+        await drop_index(store_settings, "tickets", "number")
+
+        async def is_held() -> bool:
+            return "work_held" in services.log
+
+        await eventually(is_held)
+        await announce(broker, store, held)
+        await asyncio.sleep(2)
+        assert await store.outbound.get(held.ticket_id) is None, "nothing was taken"
+        await ensure_indexes(store)
+        assert await ended(store, held) == [State.SENT]

@@ -4,12 +4,14 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from motor.motor_asyncio import AsyncIOMotorClient
 
 from shared.domain.decision import Decision, Kind, Reason, Step, Verdict
 from shared.domain.email import Headline
-from shared.domain.ledger import DecisionWrite, Failure, State
+from shared.domain.ledger import DecisionWrite, Failure, Replay, State
 from shared.domain.ticket import OutboxEvent
 from shared.store.client import Store
+from shared.store.settings import StoreSettings
 from tests.support.builders import AT, decision, entry
 from tests.support.embedded_store import FakeClock
 
@@ -280,3 +282,30 @@ async def test_an_id_that_thousands_of_mails_share_hides_no_other(store: Store) 
     assert "other" in {one.mail_id for one in found}
     assert {"m2199", "m2190"} <= {one.mail_id for one in found}
     assert len(found) < 100
+
+
+async def test_an_entry_from_before_there_were_versions_is_decided_done_and_replayed_like_any_other(
+    store: Store, store_settings: StoreSettings
+) -> None:
+    await store.ledger.insert_many([entry("m1")])
+    client: AsyncIOMotorClient[dict[str, object]] = AsyncIOMotorClient(store_settings.url.get_secret_value())
+    later = dict.fromkeys(("version", "history", "replay", "alone"), "")
+    await client[store_settings.database]["mails"].update_one({"_id": "m1"}, {"$unset": later})
+    client.close()
+    assert await store.ledger.decide_many([write("m1")]) == {"m1": decision()}
+    await store.ledger.mark_done(["m1"], 1)
+    found = await store.ledger.get("m1")
+    assert found is not None and (found.state, found.version, found.history) == (State.DONE, 1, ())
+    assert await store.ledger.reopen(found, Replay(who="cli ada", why="A customer.", at=AT))
+    found = await store.ledger.get("m1")
+    assert found is not None and (found.state, found.version) == (State.STORED, 2)
+
+
+async def test_a_discarded_mail_still_owes_the_event_of_its_quarantine(store: Store, clock: FakeClock) -> None:
+    await store.ledger.insert_many([entry("m1")])
+    quarantined = EVENT.model_copy(update={"event_id": "e0", "routing_key": "mail.quarantined.x"})
+    assert await store.ledger.quarantine("m1", FAILURE, quarantined)
+    assert await store.ledger.discard(write("m1", events=(EVENT,)))
+    clock.advance(seconds=60)
+    owed = await store.ledger.pending_outbox(clock.now(), 10)
+    assert [event.event_id for _, event in owed] == ["e0", "e1"]

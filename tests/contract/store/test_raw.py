@@ -38,6 +38,15 @@ async def test_two_processes_that_keep_the_same_large_mail_at_once_both_succeed(
     assert await store.raw.get("m1") == raw
 
 
+async def test_a_mail_larger_than_one_answer_of_the_wire_comes_back_too(store: Store) -> None:
+    """An answer over 48 MB is refused by the driver: the mail would look like a store that is away, for ever."""
+    raw = os.urandom(MEBIBYTE) * 50
+    await store.raw.put_many({"huge": raw})
+    assert await store.raw.get("huge") == raw
+    stream = await store.raw.open("huge")
+    assert (stream.size, b"".join([piece async for piece in stream.chunks])) == (len(raw), raw)
+
+
 async def test_mail_that_was_never_kept_is_a_permanent_error(store: Store) -> None:
     with pytest.raises(Permanent) as caught:
         await store.raw.get("nowhere")

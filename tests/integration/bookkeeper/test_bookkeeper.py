@@ -20,7 +20,8 @@ from shared.contracts.events import (
     ticket_duplicate_counted,
 )
 from shared.contracts.messages import EmailFetched
-from shared.domain.ledger import DecisionWrite, Failure, State
+from shared.domain.decision import Overruling
+from shared.domain.ledger import DecisionWrite, Failure, Replay, State
 from shared.domain.sighting import Sighting
 from shared.observability.metrics import Metrics
 from shared.runtime.consume import MAX_ATTEMPTS
@@ -165,6 +166,26 @@ async def test_events_that_were_never_published_are_relayed_and_then_owed_no_mor
     assert states == {"m2": State.DONE, "m4": State.DECIDED}, "a duplicate is done once it is counted"
     await books.relay()
     assert await subscription.batch(10, wait_seconds=0.5) == []
+
+
+async def test_a_replayed_mail_goes_back_to_the_start_with_its_version_and_its_order(
+    books: Bookkeeper, store: Store, broker: Broker, clock: FakeClock
+) -> None:
+    """Who overruled the filter, and why, travels with it."""
+    await enter(store, clock, "m1")
+    await store.ledger.decide_many([DecisionWrite(mail_id="m1", decision=builders.decision(), trace=())])
+    await store.ledger.mark_done(["m1"])
+    entry = await store.ledger.get("m1")
+    assert entry is not None
+    assert await store.ledger.reopen(entry, Replay(who="Zoë", why="Größer als 5 €", at=clock.now(), as_ticket=True))
+    await books.republish()
+    subscription = await broker.subscribe(topology.FILTER.name, window=5)
+    (delivery,) = await subscription.batch(5, wait_seconds=5)
+    message = decode(delivery.envelope)
+    assert isinstance(message, EmailFetched)
+    assert (message.decision_version, message.overruling) == (2, Overruling(who="Zoë", why="Größer als 5 €"))
+    await delivery.ack()
+    await subscription.stop()
 
 
 def letter(mail_id: str) -> Envelope:

@@ -1,7 +1,7 @@
 """The consume loop on a real broker: what happens to a mail depends on the fate of its error alone."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from shared.broker.messages import Outgoing
 from shared.contracts.codec import Envelope, encode
 from shared.contracts.messages import EmailAccepted
 from shared.domain.errors import AutomatorError, Permanent, StoreUnavailable, Transient
-from shared.domain.ledger import Failure, LedgerEntry
+from shared.domain.ledger import Alone, Failure, LedgerEntry, State
 from shared.domain.ticket import OutboxEvent
 from shared.runtime.consume import MAX_ATTEMPTS, Consumer, Lane, Outcome
 from shared.runtime.process import Process
@@ -27,10 +27,21 @@ class Books:
         self.attempts = attempts
         self.deferred: dict[str, datetime] = {}
         self.quarantined: dict[str, str] = {}
+        self.alone: dict[str, Alone] = {}
         self.outbox: dict[str, OutboxEvent] = {}
 
     async def get(self, mail_id: str) -> LedgerEntry | None:
-        return None if mail_id == "unknown" else entry(mail_id, attempts=self.attempts)
+        return (await self.get_many([mail_id])).get(mail_id)
+
+    async def get_many(self, mail_ids: Iterable[str]) -> dict[str, LedgerEntry]:
+        return {one: self._entry(one) for one in mail_ids if one != "unknown"}
+
+    def _entry(self, mail_id: str) -> LedgerEntry:
+        state = State.QUARANTINED if mail_id in self.quarantined else State.STORED
+        return entry(mail_id, attempts=self.attempts, alone=self.alone.get(mail_id), state=state)
+
+    async def tried_alone(self, mail_id: str, alone: Alone) -> None:
+        self.alone[mail_id] = alone
 
     async def defer(self, mail_id: str, failure: Failure, next_attempt_at: datetime) -> int:
         self.deferred[mail_id] = next_attempt_at
@@ -198,3 +209,18 @@ async def test_a_mail_the_ledger_does_not_know_is_counted_and_dropped(broker: Br
         await publish(broker, "unknown")
         await until(lambda: b'reason="unknown_mail"' in process.metrics.exposition())
     assert (books.deferred, books.quarantined) == ({}, {})
+
+
+async def test_a_copy_of_a_mail_that_is_in_quarantine_is_not_touched_when_delivered_again(broker: Broker) -> None:
+    """It may be there because it kills: one look at the books, and the message is done with."""
+    first = await broker.subscribe(topology.CLASSIFIER.name, window=1)
+    await publish(broker, "m1")
+    (held,) = await first.batch(1, wait_seconds=5)
+    await first.stop()
+    await held.give_back()
+    books, stage = Books(), Stage(lambda _: Outcome("done"))
+    books.quarantined["m1"] = "kills_worker"
+    async with consuming(broker, stage, books) as process:
+        await until(lambda: b'outcome="quarantined"' in process.metrics.exposition() or stage.handled != [])
+    assert stage.handled == []
+    assert await broker.depth(topology.CLASSIFIER.name) == 0

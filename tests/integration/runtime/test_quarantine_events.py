@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import orjson
 
+from services.bookkeeper.accounts import Accounts
 from services.bookkeeper.handler import Bookkeeper, Patience
 from shared.broker import topology
 from shared.broker.client import Broker, Subscription
@@ -59,7 +60,16 @@ async def consuming(broker: Broker, store: Store):  # type: ignore[no-untyped-de
 
 def bookkeeper(store: Store, broker: Broker, clock: FakeClock, metrics: Metrics) -> Bookkeeper:
     return Bookkeeper(
-        store.ledger, store.tickets, store.articles, store.dead_messages, broker, clock, metrics, PATIENCE, SOURCE
+        store.ledger,
+        store.tickets,
+        store.articles,
+        store.dead_messages,
+        broker,
+        clock,
+        metrics,
+        PATIENCE,
+        SOURCE,
+        Accounts(store.sightings, store.ledger, store.tickets, store.articles),
     )
 
 
