@@ -6,10 +6,13 @@ Exit code 0 only if nothing was lost, doubled or unexpected and every scenario c
 import argparse
 import asyncio
 import json
+import logging
 import random
 import sys
 import tempfile
 import time
+from collections import Counter
+from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -79,6 +82,8 @@ async def main(arguments: argparse.Namespace) -> int:
     """The whole run."""
     wanted = set(arguments.only.split(",")) if arguments.only else None
     chosen = [one for one in SCENARIOS if (one.name in wanted if wanted else one.short or arguments.long)]
+    for name in ("aio_pika", "aiormq"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # they cry out for every connection that we cut
     seed = arguments.seed or random.randrange(1, 100_000)
     results: list[Result] = []
     print(f"seed {seed}; scenarios {', '.join(one.name for one in chosen)}", flush=True)
@@ -88,6 +93,8 @@ async def main(arguments: argparse.Namespace) -> int:
                 result = await run_one(scenario, made, arguments.seconds)
                 results.append(result)
                 _say(result)
+            states = Counter([state async for state in acknowledgements(made)])
+            print(f"acknowledgements: {dict(states)}; mails at the sink {len(made.sink.accepted())}", flush=True)
             print(f"{len(made.faults)} faults in all; crash points hit: {len(made.hit)}", flush=True)
             if not all(one.good for one in results):
                 Path("chaos-services.log").write_text("\n".join(made.log))
@@ -96,6 +103,13 @@ async def main(arguments: argparse.Namespace) -> int:
         report = {"seed": seed, "results": [asdict(one) for one in results]}
         Path(arguments.report).write_text(json.dumps(report, indent=2) + "\n")
     return 0 if all(one.good for one in results) else 1
+
+
+async def acknowledgements(made: World) -> AsyncIterator[str]:
+    """The state of each ticket's acknowledgement, with its reason where it has one."""
+    for ticket in (await gather(made)).tickets.values():
+        one = ticket.acknowledgement
+        yield " ".join(filter(None, (one.state.value, one.code))) if one else "none"
 
 
 def _say(one: Result) -> None:

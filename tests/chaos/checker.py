@@ -131,15 +131,30 @@ def numbers_are_unique(seen: Evidence) -> Iterator[Violation]:
 
 
 def outcomes_are_the_oracles(seen: Evidence) -> Iterator[Violation]:
-    """I6: the outcome's class is the oracle's."""
+    """I6: the outcome's class is the oracle's. Of a mail and its copies one opens the ticket, whichever was first."""
+    swapped = _swapped(seen)
     for token, entries in seen.by_token.items():
         expected = seen.attempts.get(token)
         for entry in entries:
             if expected is None or entry.decision is None:
                 continue
-            if entry.decision.kind.value != expected.ends.value:
+            if entry.decision.kind.value != expected.ends.value and token not in swapped:
                 what = f"{expected.kind} ended as {entry.decision.kind.value} ({entry.decision.reason.value})"
                 yield Violation("I6", "unexpected", token, what)
+
+
+def _swapped(seen: Evidence) -> frozenset[str]:
+    """The tokens of mails with copies where exactly one of all opened a ticket and the others were counted on it."""
+    groups: dict[str, set[str]] = defaultdict(set)
+    for token, one in seen.attempts.items():
+        if one.kind == "duplicate":
+            groups[one.of] |= {one.of, token}
+    found: set[str] = set()
+    for tokens in groups.values():
+        kinds = Counter(one.decision.kind for token in tokens for one in seen.by_token.get(token, ()) if one.decision)
+        if kinds[Kind.TICKET] == 1 and kinds[Kind.DUPLICATE] == len(tokens) - 1:
+            found |= tokens
+    return frozenset(found)
 
 
 def rejections_have_a_reason(seen: Evidence) -> Iterator[Violation]:
