@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from services.all_in_one.process import wait_until
 from services.all_in_one.settings import ONE_EACH
 from shared.domain.mailbox_runtime import Lease
 from tests.support.fetching import eventually
@@ -72,7 +73,9 @@ async def test_the_mailboxes_of_a_fetcher_that_is_told_to_stop_are_read_elsewher
     print(f"hand-over of {len(names)} mailboxes after SIGTERM: {time.monotonic() - began:.1f} s")
     for name in names:
         await running.settled(name, before[name] + 1)
-    assert running.system.supervisor.kept[0].ends[-1] == 0
+    stopped = running.system.supervisor.kept[0]
+    assert await wait_until(lambda: bool(stopped.ends), 30)
+    assert stopped.ends[-1] == 0
 
 
 async def test_a_fetcher_that_slept_through_its_lease_writes_no_cursor_and_doubles_nothing(running: Pipeline) -> None:

@@ -1,6 +1,7 @@
 """Somebody between a client and a real server: hears what the client sends, and may change what the server says."""
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -47,7 +48,8 @@ async def between(
         listening.close()
         for writers in serving.values():
             for writer in writers:
-                writer.transport.abort()
+                with contextlib.suppress(AttributeError):  # Python 3.11.2: one that was closed twice already
+                    writer.transport.abort()
         await asyncio.gather(*serving)
 
 
