@@ -9,10 +9,10 @@ DEV := $(VENV)/dev.stamp
 RUN := $(VENV)/run.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check bench lock clean
+.PHONY: help setup demo run test check chaos chaos-long bench lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 20
 
 setup: $(RUN) ## install what running needs: Debian packages (as root, or with sudo), Python packages into .venv
 	@echo "ready: make demo"
@@ -31,6 +31,12 @@ check: $(DEV) ## what needs no servers: ruff, pyright strict, import contracts, 
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
+
+chaos: $(DEV) ## faults on purpose, a seeded selection of scenarios: lost, doubled and unexpected must be 0
+	$(BIN)/python -m tests.chaos $(CHAOS)
+
+chaos-long: $(DEV) ## every scenario, every crash point at its first and third hit
+	$(BIN)/python -m tests.chaos --long --seconds 120 $(CHAOS)
 
 bench: $(DEV) ## mails per second end to end, CPU by process, the slowest stage
 	$(BIN)/python -m tests.bench.backlog

@@ -4,16 +4,15 @@ It reads nothing of the services themselves. Each invariant is a function that y
 reliability.md; those that must hold at all times are asked by `watch`).
 """
 
-import json
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from shared.domain.decision import Kind, Reason
 from shared.domain.ledger import LedgerEntry, State
-from shared.domain.sighting import Sighting
 from shared.domain.ticket import AcknowledgementState, Ticket
-from tests.chaos.oracle import Ends, Injected
+from tests.chaos.oracle import Injected
 from tests.chaos.traffic import token_of, tokens_in
 from tests.chaos.world import World
 
@@ -40,7 +39,6 @@ class Evidence:
     tickets: Mapping[str, Ticket]
     articles: Mapping[str, str]
     """ticket_id by mail_id of every article after the first of a ticket."""
-    sightings: list[Sighting]
     events: list[dict]
     acknowledgements: list[dict]
     mailboxes: Mapping[str, Counter[str]]
@@ -54,17 +52,15 @@ async def gather(world: World) -> Evidence:
     """Read all of it."""
     attempts, delivered = world.oracle.read()
     entries: dict[str, LedgerEntry] = {}
+    ids = [row.mail_id async for row in world.store.ledger.iter_all()]
     by_token: dict[str, list[LedgerEntry]] = defaultdict(list)
     hashes: dict[str, str] = {}
-    async for row in world.store.ledger.iter_all():
-        entries[row.mail_id] = None  # type: ignore[assignment]  # filled below, in pages
-    ids = list(entries)
     for at in range(0, len(ids), 500):
         entries |= await world.store.ledger.get_many(ids[at : at + 500])
     for mail_id, entry in entries.items():
         raw = await world.store.raw.get(mail_id)
         by_token[token_of(raw)].append(entry)
-        hashes[mail_id] = _sha256(raw)
+        hashes[mail_id] = hashlib.sha256(raw).hexdigest()
     tickets = {one.ticket_id: one async for one in _tickets(world)}
     articles = {one["_id"]: one["ticket_id"] async for one in world.store.collection("articles").stream({})}
     return Evidence(
@@ -75,7 +71,6 @@ async def gather(world: World) -> Evidence:
         raw_hashes=hashes,
         tickets=tickets,
         articles=articles,
-        sightings=[],
         events=list(world.events.got),
         acknowledgements=world.sink.accepted(),
         mailboxes={user: Counter(tokens_in(world.dovecot.maildir(user))) for user in world.dovecot.users},
@@ -104,7 +99,7 @@ def every_token_has_one_entry(seen: Evidence) -> Iterator[Violation]:
 def every_entry_is_final(seen: Evidence) -> Iterator[Violation]:
     """I2: each ledger entry is done; quarantine only where the scenario says so."""
     for entry in seen.entries.values():
-        if entry.state is not State.DONE and entry.mail_id not in seen.more.get("may_be_quarantined", ()):
+        if entry.state is not State.DONE:
             word = "lost" if entry.state is not State.QUARANTINED else "unexpected"
             what = f"{entry.state.value}, {entry.failure.code if entry.failure else 'no failure'}"
             yield Violation("I2", word, entry.mail_id, f"the mail is not done: {what}")
@@ -207,10 +202,6 @@ def one_answer_at_most(seen: Evidence) -> Iterator[Violation]:
     for one in seen.acknowledgements:
         if one["to"] not in wanted:
             yield Violation("I11", "unexpected", one["to"], "an acknowledgement to whom none is due")
-    if seen.more.get("answers_must_be_complete"):
-        got = {one["to"] for one in seen.acknowledgements}
-        for missing in wanted - got:
-            yield Violation("I11", "lost", missing, "no acknowledgement, and no fault that excuses it")
 
 
 def acknowledgement_states_are_honest(seen: Evidence) -> Iterator[Violation]:
@@ -230,7 +221,7 @@ def mailboxes_are_untouched(seen: Evidence) -> Iterator[Violation]:
     """I21: nothing was removed from a mailbox."""
     there = Counter(token for tokens in seen.mailboxes.values() for token in tokens)
     for token in seen.delivered:
-        if there[token] < 1 and not seen.more.get("people_move_mail"):
+        if there[token] < 1:
             yield Violation("I21", "unexpected", token, "the mail is gone from its mailbox")
 
 
@@ -253,17 +244,3 @@ INVARIANTS: tuple[Invariant, ...] = (
 def check(seen: Evidence) -> list[Violation]:
     """Every violation of every invariant."""
     return [one for invariant in INVARIANTS for one in invariant(seen)]
-
-
-def _sha256(raw: bytes) -> str:
-    import hashlib
-
-    return hashlib.sha256(raw).hexdigest()
-
-
-def dumped(violations: list[Violation]) -> str:
-    """For a report."""
-    return "\n".join(json.dumps(one.__dict__) for one in violations)
-
-
-OUTCOMES = tuple(one.value for one in Ends)

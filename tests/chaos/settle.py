@@ -2,6 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import aio_pika
 
 from shared.domain.errors import AutomatorError
 from tests.chaos.world import World
@@ -38,14 +41,12 @@ async def _unrest(world: World) -> Sequence[str]:
     if in_flight:
         found.append(f"{in_flight} mails are in flight")
     found += [f"{name} has messages" for name in BELT if await depth(world, name)]
-    if world.store.collection("mails") and (owed := await _owed(world)):
+    if owed := await _owed(world):
         found.append(f"{owed} events are owed")
     return found
 
 
 async def _owed(world: World) -> int:
-    from datetime import UTC, datetime
-
     now = datetime.now(UTC)
     return len(await world.store.tickets.pending_outbox(now, 10)) + len(
         await world.store.ledger.pending_outbox(now, 10)
@@ -54,8 +55,6 @@ async def _owed(world: World) -> int:
 
 async def depth(world: World, queue: str) -> int:
     """Messages ready on a queue; 0 if there is none of that name."""
-    import aio_pika
-
     connection = await aio_pika.connect(world.rabbitmq.url)
     async with connection:
         channel = await connection.channel()

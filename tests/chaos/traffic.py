@@ -2,7 +2,7 @@
 
 import hashlib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -126,6 +126,3 @@ def token_of(raw: bytes) -> str:
     mark = f"{TOKEN_HEADER}: ".encode()
     at = head.find(mark)
     return head[at + len(mark) :].split(b"\r\n", 1)[0].decode() if at >= 0 else ""
-
-
-Deliver = Callable[[int], list[Injected]]

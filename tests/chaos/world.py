@@ -3,12 +3,12 @@
 import asyncio
 import random
 import shutil
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import structlog
 from pydantic import SecretStr
 
 from services.all_in_one.demo.dovecot import Dovecot
@@ -25,8 +25,6 @@ from tests.chaos.proxy import Proxies, proxies
 from tests.chaos.sink import MailSink, mail_sink
 from tests.chaos.traffic import BLOCKED, Traffic
 from tests.support.pipeline import QUICK
-
-log = structlog.get_logger(__name__)
 
 BUDGETS = {
     "MAIL_AUTOMATOR_NOTIFIER_DOMAIN_PER_HOUR": "1000000",
@@ -151,7 +149,7 @@ async def _configure(made: World) -> None:
             )
         )
     file.write_text("---".join(documents))
-    command = shutil.which("mail-automator", path=str(Path(__import__("sys").executable).parent))
+    command = shutil.which("mail-automator", path=str(Path(sys.executable).parent))
     process = await asyncio.create_subprocess_exec(
         str(command), "--data", str(made.system.data), "apply", "-f", str(file),
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,

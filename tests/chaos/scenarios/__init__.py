@@ -10,4 +10,5 @@ SCENARIOS = (
     *links.SCENARIOS,
     *smtp.SCENARIOS,
     *crash_points.SCENARIOS,
+    *broker.LAST,
 )
