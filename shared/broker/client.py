@@ -200,14 +200,14 @@ class Broker:
             failed = isinstance(result, BaseException)
             self._metrics.publishes.labels(one.exchange, "failed" if failed else "confirmed").inc()
             trouble = result if failed else trouble
-        if isinstance(trouble, PublishError):
+        if isinstance(trouble, (PublishError, ChannelNotFoundEntity)):
             await self._restore()
         if trouble is not None:
             self._raise(trouble)
 
     async def _restore(self) -> None:
-        """A message that must reach a queue reached none: somebody deleted a queue or a binding. Make them anew where
-        the topology is ours to declare; what was lost with them is put back by the bookkeeper."""
+        """A message reached no queue, or its exchange is gone: somebody deleted it, or the broker lost its data. Declare
+        all anew where the topology is ours; what was lost with it is put back by the bookkeeper."""
         if self._settings.topology == "declare":
             log.warning("topology_incomplete", where=self.where, remedy="it is declared anew")
             with contextlib.suppress(*_TROUBLE):
