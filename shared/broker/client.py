@@ -206,8 +206,8 @@ class Broker:
             self._raise(trouble)
 
     async def _restore(self) -> None:
-        """A message reached no queue, or its exchange is gone: somebody deleted it, or the broker lost its data. Declare
-        all anew where the topology is ours; what was lost with it is put back by the bookkeeper."""
+        """A message reached no queue, or its exchange is gone: somebody deleted it, or the broker lost its data.
+        Declare all anew where the topology is ours; what was lost with it is put back by the bookkeeper."""
         if self._settings.topology == "declare":
             log.warning("topology_incomplete", where=self.where, remedy="it is declared anew")
             with contextlib.suppress(*_TROUBLE):
