@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEBIAN := python3-venv rabbitmq-server dovecot-imapd
+DEBIAN_DEV := chromium faketime
 DEV := $(VENV)/dev.stamp
 RUN := $(VENV)/run.stamp
 
@@ -51,8 +52,8 @@ clean: ## remove .venv and .data (stop `make run` first)
 
 # --- what the targets stand on -------------------------------------------------------------------------------------
 
-$(VENV)/debian.stamp: Makefile
-	@missing=""; for p in $(DEBIAN); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q "ok installed" || missing="$$missing $$p"; done; \
+define install
+	@missing=""; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q "ok installed" || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then \
 	  echo "installing Debian packages:$$missing"; \
 	  as_root=""; [ "$$(id -u)" = 0 ] || as_root=sudo; \
@@ -61,6 +62,13 @@ $(VENV)/debian.stamp: Makefile
 	  { echo "could not install$$missing: install them by hand, then call make again" >&2; exit 1; }; \
 	fi
 	@mkdir -p $(VENV) && touch $@
+endef
+
+$(VENV)/debian.stamp: Makefile
+	$(call install,$(DEBIAN))
+
+$(VENV)/debian-dev.stamp: Makefile
+	$(call install,$(DEBIAN_DEV))
 
 $(VENV)/bin/python: $(VENV)/debian.stamp
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11" >&2; exit 1; }
@@ -72,6 +80,6 @@ $(RUN): $(VENV)/bin/python requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(DEV): $(RUN) requirements-dev.lock
+$(DEV): $(RUN) $(VENV)/debian-dev.stamp requirements-dev.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
 	@touch $@
