@@ -95,7 +95,8 @@ async def test_while_a_unique_index_is_gone_nothing_is_taken_or_sent_and_once_it
 async def test_a_ticket_whose_news_never_came_is_found_and_taken_once(store: Store, tmp_path: Path) -> None:
     async with smtp_sink(tmp_path) as sink:
         desk = await office(store, mailbox(sink))
-        told, untold = ticket(1), ticket(2)
+        earlier = {"created_at": desk.tools.clock.now() - timedelta(minutes=1)}
+        told, untold = ticket(1).model_copy(update=earlier), ticket(2).model_copy(update=earlier)
         await store.tickets.insert_many([told, untold])
         await desk.notifier.take({told.ticket_id})
         assert await store.tickets.unanswered(told.created_at - timedelta(seconds=1), 10) == ()
