@@ -1,6 +1,7 @@
 """S32: the soak. Mail comes in without a pause while faults of every kind strike, for as long as it takes."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -22,6 +23,8 @@ class Soak:
 
     world: World
     done: asyncio.Event = field(default_factory=asyncio.Event)
+    final: int = 0
+    """How many mails were final when they were last counted."""
 
     async def mail(self) -> None:
         """All of it, in bursts."""
@@ -30,22 +33,23 @@ class Soak:
             for _ in range(self.world.chance.randint(20, 200)):
                 self.world.traffic.deliver()
                 await asyncio.sleep(0)
-            if self.world.traffic.count // 5000 != (self.world.traffic.count - 200) // 5000:
-                print(f"      {self.world.traffic.count} mails, {len(self.world.faults)} faults", flush=True)
         self.done.set()
 
     async def room(self) -> None:
         """Wait until few enough mails are on their way."""
-        while True:
-            try:
-                counts = await self.world.store.ledger.count_by_outcome()
-            except AutomatorError:
-                await asyncio.sleep(1)
-                continue
-            final = sum(n for some in counts.values() for outcome, n in some.items() if outcome != "in_flight")
-            if self.world.traffic.count - final < BACKLOG:
-                return
+        while self.world.traffic.count - self.final > BACKLOG:
             await asyncio.sleep(1)
+            with contextlib.suppress(AutomatorError):  # the store is away: that is one of the faults
+                counts = await self.world.store.ledger.count_by_outcome()
+                ends = [one for some in counts.values() for one in some.items()]
+                self.final = sum(number for end, number in ends if end != "in_flight")
+
+    async def say(self) -> None:
+        """How far it is, each half minute."""
+        while not self.done.is_set():
+            await asyncio.sleep(30)
+            came, final, faults = self.world.traffic.count, self.final, len(self.world.faults)
+            print(f"      {came} mails came, {final} were final at last count, {faults} faults", flush=True)
 
     async def faults(self) -> None:
         """One after the other, until all mail has come and enough of them have struck."""
@@ -148,6 +152,7 @@ async def soak(world: World, seconds: float) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(this.mail())
         group.create_task(this.faults())
+        group.create_task(this.say())
 
 
 SCENARIOS = (
