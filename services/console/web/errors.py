@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from services.console.api.problems import Refused, status_of
-from services.console.web import kit
+from services.console.api.surroundings import surroundings
+from services.console.web import kit, visitor
 from services.console.web.visitor import SignInNeeded
 from shared.domain.errors import AutomatorError
 
@@ -42,6 +43,7 @@ async def show(request: Request, error: Exception) -> Response:
     error_id = secrets.token_hex(4)
     log.info("page_refused", error_id=error_id, status=status, error=type(error).__name__)
     try:
+        await _recognise(request)
         return await page(request, status, words, remedy, error_id)
     except AutomatorError:  # without a store, or without an address of our own, there is no layout either
         return PlainTextResponse(f"{words}\n{remedy}\n", status)
@@ -65,6 +67,12 @@ def sentence(words: str) -> str:
     """Words as a sentence."""
     line = words[:1].upper() + words[1:]
     return line if not line or line.endswith((".", "?", "!")) else f"{line}."
+
+
+async def _recognise(request: Request) -> None:
+    """Who is at an address that is no page: no door was passed on the way."""
+    if not hasattr(request.state, "visitor"):
+        request.state.visitor = await visitor.find(surroundings(request), request)
 
 
 def _sign_in(request: Request) -> Response:

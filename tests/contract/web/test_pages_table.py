@@ -62,3 +62,10 @@ def test_every_entry_of_the_navigation_leads_to_a_page_of_that_role() -> None:
 
 def test_every_parameter_of_a_path_has_a_value_in_these_tests() -> None:
     assert not [one.path for one in PAGES if "{" in path(one)]
+
+
+async def test_an_address_that_is_no_page_is_a_page_in_plain_words_with_the_navigation(console: Console) -> None:
+    async with await console.signed_in(Role.VIEWER) as person:
+        answer = await person.get("/nowhere")
+    assert (answer.status_code, "There is no such page" in answer.text, "Error id" in answer.text) == (404, True, True)
+    assert "Sign out" in answer.text
