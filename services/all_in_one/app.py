@@ -94,6 +94,7 @@ def _welcome(system: System) -> None:
     say(f"ready; data in {system.data}; stop with Ctrl-C")
     say(f"configure mailboxes: mail-automator --data {system.data} apply -f mailboxes.yaml")
     for url in system.api_urls:
+        say(f"web pages: {url.replace('127.0.0.1', 'localhost')}")
         say(f"HTTP API: {url}/api/v1 (a token for it: mail-automator --data {system.data} token create NAME)")
     for name in system.services:
         for url in system.admin_urls(name):

@@ -31,6 +31,8 @@ from shared.runtime.settings import PREFIX
 from shared.store.keys import create_key_file
 
 ENDPOINTS: Final = "endpoints.json"
+FIRST_LINK: Final = "first administrator"
+"""How the line begins on which a console without users prints the link for the first one."""
 
 
 def silent(_: str) -> None:

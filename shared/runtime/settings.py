@@ -26,6 +26,7 @@ PARTS = (
     "NOTIFIER_",
     "BOOKKEEPER_",
     "CONSOLE_",
+    "OIDC_",
     "PROBE_",
     "ALL_IN_ONE_",
     "TEST_",

@@ -24,6 +24,7 @@ from shared.store.encryption import Vault
 from shared.store.failures import speaking
 from shared.store.fingerprints import Fingerprints
 from shared.store.idempotency import IdempotencyKeys
+from shared.store.invitations import Invitations
 from shared.store.keys import Keyring
 from shared.store.ledger import Ledger
 from shared.store.mailbox_versions import MailboxVersions
@@ -37,11 +38,13 @@ from shared.store.rotation import Rotation
 from shared.store.runtime import Runtime
 from shared.store.secrets import Secrets
 from shared.store.sending import Sending
+from shared.store.sessions import Sessions
 from shared.store.settings import StoreSettings
 from shared.store.sightings import Sightings
 from shared.store.sign_in_requests import SignInRequests
 from shared.store.sign_ins import SignIns
 from shared.store.tickets import Tickets
+from shared.store.users import Users
 
 _SCHEMES = ("mongodb://", "mongodb+srv://")
 _NO_ENVIRONMENT: Mapping[str, str] = MappingProxyType({})
@@ -78,6 +81,9 @@ class Store:
         self.versions = MailboxVersions(self._database)
         self.audit = Audit(self._database, clock)
         self.api_tokens = ApiTokens(self._database, clock)
+        self.users = Users(self._database, clock)
+        self.sessions = Sessions(self._database, clock)
+        self.invitations = Invitations(self._database, clock)
         self.idempotency = IdempotencyKeys(self._database, clock)
         self.rates = Rates(self._database, clock)
 

@@ -58,6 +58,8 @@ INDEXES = (
     Index("mailbox_versions", ("name",)),
     Index("audit", ("name",)),
     Index("rates", ("expires_ms",)),
+    Index("sessions", ("user",)),
+    Index("sessions", ("began_ms",)),
     PROBE,
 )
 """Every index but those on `_id`, which every collection has."""

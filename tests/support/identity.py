@@ -1,8 +1,8 @@
 """An OpenID provider of our own, for tests: speaks to msal over TLS, and to a mail server that checks tokens.
 
-Discovery, an authorization endpoint (PKCE S256 only), a device authorization endpoint (RFC 8628), a token endpoint that
-checks client and secret and rotates refresh tokens (one that is used twice ends its sign-in), and introspection
-(RFC 7662). Its refusals carry Microsoft's codes. Loopback only.
+Discovery, its signing key, an authorization endpoint (PKCE S256 only), a device authorization endpoint (RFC 8628), a
+token endpoint that checks client and secret and rotates refresh tokens (one that is used twice ends its sign-in), and
+introspection (RFC 7662). Its refusals carry Microsoft's codes. Loopback only.
 """
 
 import base64
@@ -20,7 +20,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, unquote_plus, urlencode, urlsplit
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from services.all_in_one.demo.certificates import ensure_certificates
 from services.all_in_one.process import free_ports
@@ -98,10 +102,13 @@ class Provider:
     devices: dict[str, Grant] = field(default_factory=dict)
     families: dict[str, Grant] = field(default_factory=dict)
     user_codes: dict[str, str] = field(default_factory=dict)
+    groups: list[str] = field(default_factory=list)
+    claims_change: dict[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.certificates = ensure_certificates(self.folder / "tls", datetime.now(UTC))
         self.port, self.introspection_port = free_ports(2)
+        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self._servers: list[ThreadingHTTPServer] = []
         self._stopped_at = 0.0
 
@@ -182,7 +189,23 @@ class Provider:
             "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
             "token_endpoint": f"{base}/oauth2/v2.0/token",
             "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
+            "jwks_uri": f"{base}/discovery/v2.0/keys",
+            "id_token_signing_alg_values_supported": ["RS256"],
         }
+
+    def keys(self) -> dict[str, object]:
+        """The public half of what ID tokens are signed with (RFC 7517)."""
+        numbers = self._key.public_key().public_numbers()
+        n, e = (_bytes(one.to_bytes((one.bit_length() + 7) // 8, "big")) for one in (numbers.n, numbers.e))
+        return {"keys": [{"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "one", "n": n, "e": e}]}
+
+    def id_token(self, claims: dict[str, object]) -> str:
+        """Signed (RS256), with the person's groups; `claims_change` puts something else into it."""
+        now = int(time.time())
+        told = {"iss": f"{self.authority}/{TENANT}/v2.0", "iat": now, "exp": now + 300, "groups": self.groups}
+        head = {"alg": "RS256", "kid": "one"}
+        signed = f"{_part(head)}.{_part({**told, **claims, **self.claims_change})}"
+        return f"{signed}.{_bytes(self._key.sign(signed.encode(), PKCS1v15(), SHA256()))}"
 
     def authorize(self, asked: dict[str, str]) -> str | None:
         """Where the browser is sent back to; None if it is shown an error instead (RFC 6749 section 4.1.2.1)."""
@@ -194,8 +217,9 @@ class Provider:
             words = "AADSTS65004: User declined to consent to access the app. <b>Trace</b>"
             return f"{redirect}?{urlencode({**back, 'error': 'access_denied', 'error_description': words})}"
         wanted = set(asked.get("scope", "").split())
+        openid = wanted <= {"openid", "profile", "email"} and "openid" in wanted
         pkce = asked.get("code_challenge_method") == "S256" and len(asked.get("code_challenge", "")) == 43
-        if not pkce or asked.get("response_type") != "code" or not wanted >= PERMISSIONS:
+        if not pkce or asked.get("response_type") != "code" or not (openid or wanted >= PERMISSIONS):
             return f"{redirect}?{urlencode({**back, 'error': 'invalid_request'})}"
         code = secrets.token_urlsafe(24)
         self.codes[code] = Grant(
@@ -282,7 +306,7 @@ class Provider:
             "expires_in": self.lifetime,
             "access_token": token,
             "scope": " ".join(sorted(one for one in grant.scope.split() if one.startswith("https:"))),
-            "id_token": f"{_part({})}.{_part({**claims, 'oid': grant.person, 'nonce': grant.nonce})}.",
+            "id_token": self.id_token({**claims, "oid": grant.person, "nonce": grant.nonce}),
             "client_info": _part({"uid": grant.person, "utid": TENANT}),
         }
         if self.stays:
@@ -321,12 +345,15 @@ def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
                 self._say(302 if back else 400, {"error": "the person sees an error page"}, back or "")
             elif self.path == f"/{tenant}/v2.0/.well-known/openid-configuration":
                 self._say(*provider.discovery(tenant))
+            elif self.path == f"/{tenant}/discovery/v2.0/keys":
+                self._say(200, provider.keys())
             else:
                 self._say(404, {"error": "not_found"})
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()
             form = {name: values[0] for name, values in parse_qs(body).items()}
+            form |= _basic(self.headers.get("Authorization", ""))
             path = urlsplit(self.path).path
             if path == "/introspect":
                 self._say(*provider.introspect(form))
@@ -368,7 +395,19 @@ def _challenge(verifier: str) -> str:
 
 
 def _part(value: dict[str, object]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+    return _bytes(json.dumps(value).encode())
+
+
+def _bytes(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).decode().rstrip("=")
+
+
+def _basic(header: str) -> dict[str, str]:
+    """Client id and secret from a header (RFC 6749 section 2.3.1)."""
+    if not header.startswith("Basic "):
+        return {}
+    client_id, _, secret = base64.b64decode(header.removeprefix("Basic ")).decode().partition(":")
+    return {"client_id": unquote_plus(client_id), "client_secret": unquote_plus(secret)}
 
 
 @contextmanager

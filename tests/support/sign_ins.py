@@ -1,8 +1,6 @@
 """Mailboxes that people sign in for, a console where they do, and a browser that goes there and to our provider."""
 
 import asyncio
-import html
-import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
@@ -15,6 +13,8 @@ import uvicorn
 from services.all_in_one.demo.dovecot import Dovecot
 from services.console.api.server import build
 from services.console.api.surroundings import SigningIn, Surroundings
+from services.console.passwords import Passwords
+from services.console.web.site import Site
 from shared.domain.access import Role
 from shared.domain.mailbox import Mailbox
 from shared.domain.sign_in import SignIn
@@ -24,6 +24,7 @@ from shared.oauth.values import Application, Granted
 from shared.runtime import admin
 from shared.runtime.clock import Clock
 from shared.store.client import Store
+from tests.support.console import forms
 from tests.support.fetching import NAME
 from tests.support.identity import PUBLIC, TENANT, Client, Provider
 from tests.support.imap import USER, imap_of
@@ -130,7 +131,9 @@ async def console(store: Store, provider: Provider, public_url: str = "") -> Asy
     url = f"http://localhost:{listener.getsockname()[1]}"
     register(provider, f"{public_url or url}/sign-in/callback")
     door = PersonSignIn(provider.authorities, 5)
-    app = build(Surroundings(store, Clock(), "0.0.0", tell, signing_in=SigningIn(door, public_url or url)))
+    known_as = public_url or url
+    site = Site(known_as, Passwords())
+    app = build(Surroundings(store, Clock(), "0.0.0", tell, signing_in=SigningIn(door, known_as), site=site))
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     server.capture_signals = ExitStack  # type: ignore[method-assign]  # signals belong to pytest
@@ -146,6 +149,8 @@ class Browser:
 
     def __init__(self, provider: Provider) -> None:
         self.client = httpx.AsyncClient(verify=trust(provider), timeout=20)
+        self.origin = ""
+        """What this browser calls the console, if a proxy stands before it."""
 
     async def __aenter__(self) -> "Browser":
         return self
@@ -158,9 +163,11 @@ class Browser:
 
     async def press(self, shown: httpx.Response) -> httpx.Response:
         """The button of a page."""
-        action = re.search(r'<form method="post" action="([^"]*)"', shown.text)
-        assert action is not None, shown.text
-        return await self.go(urljoin(str(shown.url), html.unescape(action[1])), "POST")
+        ((action, fields),) = forms(shown).items()
+        path = action.removeprefix(urlsplit(self.origin).path)
+        sent = "; ".join(f"{name}={value}" for name, value in self.client.cookies.items())
+        headers = {"Origin": "{0.scheme}://{0.netloc}".format(urlsplit(self.origin or str(shown.url))), "Cookie": sent}
+        return await self.client.post(urljoin(str(shown.url), path), data=fields, headers=headers)
 
     async def to_microsoft(self, link: str) -> str:
         """Consent page and button: where the browser is sent."""

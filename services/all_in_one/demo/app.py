@@ -25,7 +25,7 @@ from services.all_in_one.demo.screen import Screen
 from services.all_in_one.demo.watch import Watch
 from services.all_in_one.launch import Launch
 from services.all_in_one.settings import LaptopSettings, environment
-from services.all_in_one.system import System
+from services.all_in_one.system import FIRST_LINK, System
 from shared.domain.errors import AutomatorError, ConfigurationError
 from shared.runtime.clock import Clock
 from shared.runtime.settings import read
@@ -137,9 +137,14 @@ def _log_file(file: Path) -> TextIO:
 
 
 def _liner(log: TextIO, screen: Screen) -> Callable[[str], None]:
-    """Every line into the log; our own (installing, restarting) on the screen as well."""
+    """Every line into the log; our own (installing, restarting) on the screen as well. The console's first link opens:
+    it is kept for the end of the screen, and is in no log."""
 
     def line(text: str) -> None:
+        who, _, words = text.partition("] ")
+        if who.startswith("console[") and words.startswith(FIRST_LINK):
+            screen.first_link = words
+            return
         log.write(f"{text}\n")
         if text.startswith("all_in_one["):
             screen.say(text.partition("] ")[2])

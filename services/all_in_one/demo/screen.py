@@ -31,6 +31,7 @@ class Screen:
         self._progress = Progress(*columns, console=self.console, disable=not self.interactive, transient=True)
         self._bar: TaskID = self._progress.add_task("mails", total=None)
         self._shown: set[int] = set()
+        self.first_link = ""
 
     def say(self, text: str) -> None:
         """One line."""
@@ -95,7 +96,10 @@ class Screen:
         mail = r"From: you@customer.example\nTo: support@desk.example\nSubject: Payroll question\n\nHello\n"
         lines = [
             "",
-            "It goes on running. In another terminal:",
+            "It goes on running. In a browser:",
+            *(f"  {url.replace('127.0.0.1', 'localhost')}" for url in system.api_urls),
+            *([f"  {self.first_link}"] if self.first_link else []),
+            "In another terminal:",
             f"  {command} trace {next(filter(None, numbers), 'ada@customer.example')}",
             f"  {command} tickets list",
             f"  {command} mailbox list",

@@ -5,8 +5,9 @@ from fastapi.responses import JSONResponse
 
 from services.console import changes
 from services.console.api import bodies, preconditions
+from services.console.api.caller import Caller
 from services.console.api.preconditions import IfMatch
-from services.console.api.surroundings import Caller, Here, who
+from services.console.api.surroundings import Here
 from services.console.api.views import CatalogueView
 from services.console.configuration.plan import Current, decide
 from shared.domain.catalogue import Catalogue
@@ -29,7 +30,7 @@ async def replace(here: Here, asking: Caller, request: Request, if_match: IfMatc
     if new == old:
         return _answer(old)
     try:
-        saved = await changes.save_catalogue(here.store, who(asking), old, new)
+        saved = await changes.save_catalogue(here.store, asking.who, old, new)
     except Conflict:
         raise preconditions.stale((await here.store.catalogue.load()).revision) from None
     await here.tell()

@@ -13,15 +13,15 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from services.console import testing
 from services.console.api import bodies
+from services.console.api.caller import Asking, Caller, has_body
 from services.console.api.following import followed
 from services.console.api.mailboxes import Name, find
 from services.console.api.problems import Refused
 from services.console.api.sources import check_sources
-from services.console.api.surroundings import Caller, Here, Surroundings, has_body, who
+from services.console.api.surroundings import Here, Surroundings
 from services.console.api.views import TestEnd, TestView
 from services.console.probe.checklist import probe
 from services.console.probe.steps import Outcome, StepResult
-from shared.domain.access import ApiToken
 from shared.domain.mailbox import Mailbox
 from shared.runtime.clock import Clock
 from shared.store.mailboxes import stored_fields
@@ -66,9 +66,9 @@ async def stored(here: Here, asking: Caller, request: Request, name: Name) -> Re
     return await _answer(here, asking, request, name, mailbox)
 
 
-async def _answer(here: Surroundings, asking: ApiToken, request: Request, name: str, mailbox: Mailbox) -> Response:
-    await testing.admit(here.store, who(asking))
-    results = _results(here, who(asking), name, mailbox)
+async def _answer(here: Surroundings, asking: Asking, request: Request, name: str, mailbox: Mailbox) -> Response:
+    await testing.admit(here.store, asking.who)
+    results = _results(here, asking.who, name, mailbox)
     if _wants_json(request.headers.get("accept", "")):
         return await _document(here, request, results)
     return StreamingResponse(_events(here, results), media_type=EVENTS, headers={"X-Accel-Buffering": "no"})

@@ -8,17 +8,17 @@ from fastapi.responses import JSONResponse
 
 from services.console import changes
 from services.console.api import bodies, preconditions
+from services.console.api.caller import Asking, Caller
 from services.console.api.preconditions import IfMatch
 from services.console.api.problems import Refused
 from services.console.api.repeats import once
 from services.console.api.sources import check_sources
-from services.console.api.surroundings import Caller, Here, Surroundings, who
+from services.console.api.surroundings import Here, Surroundings
 from services.console.api.views import MailboxList, MailboxView
 from services.console.configuration import apply as applying
 from services.console.configuration.documents import Documents, MailboxDocument
 from services.console.configuration.plan import Action, Plan
 from services.console.configuration.problems import Position, suggest
-from shared.domain.access import ApiToken
 from shared.domain.mailbox import Mailbox
 from shared.domain.value import Slug
 from shared.store.failures import Conflict
@@ -55,7 +55,7 @@ async def create(here: Here, asking: Caller, request: Request, idempotency_key: 
         stored = await _store(here, asking, bodies.mailbox(data), None)
         return await _answer(here, stored, 201, {"Location": f"/api/v1/mailboxes/{stored.name}"})
 
-    return await once(here.store, asking.token_id, idempotency_key, data, work)
+    return await once(here.store, asking.key, idempotency_key, data, work)
 
 
 async def replace(
@@ -70,7 +70,7 @@ async def replace(
 async def delete(here: Here, asking: Caller, name: Name, if_match: IfMatch = None, force: Force = False) -> Response:
     """Delete a mailbox and its secrets. Its tickets, its books and its versions stay."""
     old = await _changeable(here, name, if_match, force)
-    await changes.delete_mailbox(here.store, who(asking), old)
+    await changes.delete_mailbox(here.store, asking.who, old)
     await here.tell()
     return Response(status_code=204)
 
@@ -88,7 +88,7 @@ async def resume(here: Here, asking: Caller, name: Name) -> JSONResponse:
 async def accept_reappearance(here: Here, asking: Caller, name: Name) -> JSONResponse:
     """Take the mails that came back in masses and wait for a person (status code mass_reappearance)."""
     mailbox = await find(here, name)
-    await changes.accept_reappearance(here.store, who(asking), mailbox)
+    await changes.accept_reappearance(here.store, asking.who, mailbox)
     return await _answer(here, mailbox)
 
 
@@ -134,7 +134,7 @@ async def _changeable(here: Surroundings, name: str, if_match: str | None, force
     return old
 
 
-async def _store(here: Surroundings, asking: ApiToken, documents: Documents, old: Mailbox | None) -> Mailbox:
+async def _store(here: Surroundings, asking: Asking, documents: Documents, old: Mailbox | None) -> Mailbox:
     """Plan and carry out, over the revision that was read: the code that `apply` runs."""
     (given,) = documents.mailboxes
     check_sources(asking.role, given.name, given.spec, old)
@@ -142,7 +142,7 @@ async def _store(here: Surroundings, asking: ApiToken, documents: Documents, old
     if old is None and any(one.action is not Action.CREATE for one in todo.changes):
         raise _exists(given.name)
     try:
-        await changes.carry_out(here.store, who(asking), todo)
+        await changes.carry_out(here.store, asking.who, todo)
     except Conflict:
         raise preconditions.stale(old.revision) if old else _exists(given.name) from None
     await here.tell()
@@ -161,8 +161,8 @@ def _exists(name: str) -> Refused:
     return Refused(409, f"there is a mailbox {name} already", remedy=remedy, code="exists")
 
 
-async def _set_paused(here: Surroundings, asking: ApiToken, name: str, paused: bool) -> JSONResponse:
-    stored = await changes.set_paused(here.store, who(asking), await find(here, name), paused)
+async def _set_paused(here: Surroundings, asking: Asking, name: str, paused: bool) -> JSONResponse:
+    stored = await changes.set_paused(here.store, asking.who, await find(here, name), paused)
     await here.tell()
     return await _answer(here, stored)
 

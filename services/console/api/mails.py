@@ -6,8 +6,9 @@ from fastapi import Path, Query
 from fastapi.responses import StreamingResponse
 
 from services.console.api import paging
+from services.console.api.caller import Caller
 from services.console.api.problems import Refused
-from services.console.api.surroundings import Caller, Here, Surroundings, who
+from services.console.api.surroundings import Here, Surroundings
 from services.console.api.views import MailDetail, MailList, MailView, MomentView, mail_fields
 from services.console.history import history
 from shared.domain.ledger import LedgerEntry
@@ -54,7 +55,7 @@ async def raw(here: Here, asking: Caller, mail_id: MailId) -> StreamingResponse:
     """Download a mail as it was delivered, byte for byte. Who did so is in the audit log."""
     await _find(here, mail_id)
     mail = await here.store.raw.open(mail_id)
-    await here.store.audit.append(who(asking), "download", "Mail", mail_id)
+    await here.store.audit.append(asking.who, "download", "Mail", mail_id)
     headers = {
         "Content-Disposition": f'attachment; filename="{mail_id}.eml"',
         "Content-Length": str(mail.size),

@@ -58,6 +58,8 @@ STATUS: Mapping[str, int] = {
     "too_large": 422,
     "raw_missing": 404,
     "unknown_mailbox": 404,
+    "unknown_user": 404,
+    "link_invalid": 404,
     "unknown_mail": 404,
     "not_replayable": 409,
     "secret_bound_elsewhere": 422,
@@ -131,10 +133,11 @@ def _ours(error: AutomatorError) -> JSONResponse:
             causes = [Cause(what=one.what, where=one.where, remedy=one.remedy) for one in error.problems]
             return answer(422, "the configuration does not hold together", code="invalid", causes=causes)
         case _:
-            return answer(_status(error), error.what, code=error.code, where=error.where, remedy=error.remedy)
+            return answer(status_of(error), error.what, code=error.code, where=error.where, remedy=error.remedy)
 
 
-def _status(error: AutomatorError) -> int:
+def status_of(error: AutomatorError) -> int:
+    """The HTTP status of an error of the layers below."""
     if error.code in STATUS:
         return STATUS[error.code]
     match error:

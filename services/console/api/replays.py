@@ -9,9 +9,10 @@ from fastapi import Query, Request
 
 from services.console import replays
 from services.console.api import bodies, paging
+from services.console.api.caller import Caller
 from services.console.api.mails import TEXT, MailId
 from services.console.api.problems import Refused
-from services.console.api.surroundings import Caller, Here, Surroundings, who
+from services.console.api.surroundings import Here, Surroundings
 from services.console.api.views import MailView, mail_fields
 from services.console.replays import Forecast, Order
 from shared.domain.ledger import LedgerEntry
@@ -126,7 +127,7 @@ async def quarantine(
 async def replay(here: Here, asking: Caller, request: Request, mail_id: MailId) -> ReplayView:
     """Send a rejected or quarantined mail through the pipeline again; or, with `asTicket`, whatever the filter says."""
     wanted = bodies.replay(await bodies.read(request))
-    order = Order(who(asking), wanted.why, wanted.as_ticket)
+    order = Order(asking.who, wanted.why, wanted.as_ticket)
     found = await replays.forecast(here.store, await replays.named(here.store, [mail_id]), order)
     if found[0].kind == replays.IMPOSSIBLE:
         what = f"mail {mail_id} cannot be sent again"
@@ -137,7 +138,7 @@ async def replay(here: Here, asking: Caller, request: Request, mail_id: MailId) 
 async def replay_many(here: Here, asking: Caller, request: Request) -> ReplayView:
     """Send rejected (or quarantined) mails again, chosen by mailbox, time or reason, if they would end differently."""
     wanted = bodies.replays(await bodies.read(request))
-    order = Order(who(asking), wanted.why)
+    order = Order(asking.who, wanted.why)
     chosen = Ended(wanted.quarantined, wanted.mailbox, wanted.reason, wanted.since, wanted.until)
     found = await replays.forecast(here.store, await here.store.ledger.ended(chosen, wanted.limit), order)
     return await _answer(here, found, order, wanted.dry_run)
@@ -145,7 +146,7 @@ async def replay_many(here: Here, asking: Caller, request: Request) -> ReplayVie
 
 async def discard(here: Here, asking: Caller, request: Request, mail_id: MailId) -> DiscardView:
     """Reject a mail in quarantine for good, with a reason."""
-    order = Order(who(asking), bodies.discard(await bodies.read(request)).reason)
+    order = Order(asking.who, bodies.discard(await bodies.read(request)).reason)
     entries = await replays.named(here.store, [mail_id])
     return DiscardView(discarded=await replays.discard(here.store, entries, order, here.event_source))
 

@@ -1,4 +1,4 @@
-"""The application, made from the table of routes; and the OpenAPI document it publishes at /api/v1/openapi.json."""
+"""The application, made from the tables of routes and pages, and its OpenAPI document at /api/v1/openapi.json."""
 
 from http import HTTPStatus
 from typing import Any
@@ -15,10 +15,12 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.console.api.bodies import BODIES
+from services.console.api.caller import at_least
 from services.console.api.problems import MEDIA_TYPE, Problem, handle
 from services.console.api.routes import PREFIX, ROUTES, Route
-from services.console.api.surroundings import Surroundings, at_least
-from services.console.pages import PAGES
+from services.console.api.surroundings import Surroundings
+from services.console.web import errors, visitor
+from services.console.web.mount import add_pages
 from shared.domain.errors import AutomatorError
 
 ALWAYS = (401, 403, 422, 500, 503)
@@ -29,7 +31,12 @@ HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+"""On every response that does not say otherwise."""
 DESCRIPTION = "Mailboxes, catalogue, tickets, and what happened to every mail. See docs/api.md."
 
 log = structlog.get_logger(__name__)
@@ -49,13 +56,17 @@ def build(surroundings: Surroundings) -> FastAPI:
     app.state.surroundings = surroundings
     for route in ROUTES:
         _add(app, route)
-    for method, path, endpoint in PAGES:
-        app.add_api_route(path, endpoint, methods=[method], include_in_schema=False)
-    for kind in (AutomatorError, RequestValidationError, HTTPException):
-        app.add_exception_handler(kind, handle)
+    add_pages(app)
+    for kind in (AutomatorError, RequestValidationError, HTTPException, visitor.SignInNeeded):
+        app.add_exception_handler(kind, _answer)
     app.add_middleware(_Guard)
     app.openapi = lambda: _document(app)
     return app
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    """An error, as the API says it or as a page."""
+    return await (handle if request.url.path.startswith(f"{PREFIX}/") else errors.show)(request, error)
 
 
 def _add(app: FastAPI, route: Route) -> None:
@@ -160,6 +171,8 @@ class _Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+                for cookie in visitor.cookies(Request(scope)).values():
+                    headers.append("Set-Cookie", cookie)
             await send(message)
 
         try:
@@ -167,7 +180,7 @@ class _Guard:
         except Exception as error:  # noqa: BLE001 - the last net of a request
             log.error("request_failed", error=type(error).__name__, place=_place(error))
             if not started:
-                answer = await handle(Request(scope), error)
+                answer = await _answer(Request(scope), error)
                 await answer(scope, receive, guarded)
 
 

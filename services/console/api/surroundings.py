@@ -1,20 +1,20 @@
-"""What every endpoint is given: the store, the clock, and who is asking."""
+"""What every endpoint is given: the store, the clock, and how browsers know us."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from services.console.api.problems import Refused
 from services.console.probe.addresses import Rules
+from services.console.web.site import Site
 from shared.contracts.events import DEFAULT_SOURCE
-from shared.domain.access import ApiToken, Role
+from shared.domain.access import Role
 from shared.domain.errors import ConfigurationError
 from shared.oauth.authorities import Authorities
+from shared.oauth.openid import OpenIdProvider
 from shared.oauth.person import PersonSignIn
 from shared.runtime.clock import Clock
 from shared.store.client import Store
@@ -39,11 +39,20 @@ class SigningIn:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenId:
+    """Signing in to the console itself at an OpenID provider: what its button says, and what its groups make of one."""
+
+    provider: OpenIdProvider
+    title: str
+    role_of: Callable[[Mapping[str, Any]], Role | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Surroundings:
-    """All that the API stands on. `tell` lets running services know that the configuration changed.
+    """All that API and pages stand on. `tell` lets running services know that the configuration changed.
 
     `rules` and `authorities` say where a test of a mailbox may connect, and where it may ask for tokens; `running` are
-    the tests that have not ended.
+    the tests that have not ended. `site` is missing where nobody can tell what browsers call us: then no page answers.
     """
 
     store: Store
@@ -55,6 +64,8 @@ class Surroundings:
     running: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
     signing_in: SigningIn | None = None
     event_source: str = DEFAULT_SOURCE
+    site: Site | None = None
+    openid: OpenId | None = None
 
     def people(self) -> SigningIn:
         """How people sign in here. Raises ConfigurationError where no browser could come back to us."""
@@ -73,38 +84,3 @@ def surroundings(request: Request) -> Surroundings:
 
 
 Here = Annotated[Surroundings, Depends(surroundings)]
-BEARER = HTTPBearer(auto_error=False, description="An API token: `mail-automator token create`.")
-
-
-async def caller(here: Here, given: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]) -> ApiToken:
-    """Who is asking. Raises Refused 401."""
-    found = None if given is None else await here.store.api_tokens.holder(given.credentials)
-    if found is None:
-        remedy = "send `Authorization: Bearer <token>`; `mail-automator token create` makes one"
-        raise Refused(401, "no valid API token was given", remedy=remedy, code="unauthenticated")
-    return found
-
-
-Caller = Annotated[ApiToken, Depends(caller)]
-
-
-def who(token: ApiToken) -> str:
-    """How the audit log names the holder of a token."""
-    return f"token {token.name} ({token.token_id})"
-
-
-def at_least(role: Role, with_body: Role | None = None) -> Callable[[ApiToken, Request], None]:
-    """A dependency that raises Refused 403 below that role, or for a request with a body below `with_body`."""
-
-    def check(asking: Caller, request: Request) -> None:
-        least = with_body if with_body is not None and has_body(request) else role
-        if not asking.role.covers(least):
-            what = f"this needs the role {least.value}, and the token has {asking.role.value}"
-            raise Refused(403, what, remedy="use a token with that role", code="forbidden")
-
-    return check
-
-
-def has_body(request: Request) -> bool:
-    """Whether the request has a body, where one may be left out (RFC 9112, 6)."""
-    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers

@@ -10,10 +10,10 @@ from fastapi.responses import StreamingResponse
 
 from services.console import changes
 from services.console.api import paging
+from services.console.api.caller import Asking, Caller
 from services.console.api.problems import Refused
-from services.console.api.surroundings import Caller, Here, Surroundings, who
+from services.console.api.surroundings import Here, Surroundings
 from services.console.api.views import TicketDetail, TicketList, TicketView, ticket_fields
-from shared.domain.access import ApiToken
 from shared.domain.email import Attachment
 from shared.domain.mailbox import Module
 from shared.domain.ticket import Ticket, TicketState
@@ -79,9 +79,9 @@ async def _find(here: Surroundings, key: str) -> Ticket:
     return found
 
 
-async def _set_state(here: Surroundings, asking: ApiToken, key: str, state: TicketState) -> TicketDetail:
+async def _set_state(here: Surroundings, asking: Asking, key: str, state: TicketState) -> TicketDetail:
     found = await _find(here, key)
-    return await _detail(here, await changes.set_state(here.store, who(asking), found, state, here.clock.now()))
+    return await _detail(here, await changes.set_state(here.store, asking.who, found, state, here.clock.now()))
 
 
 async def _detail(here: Surroundings, ticket: Ticket) -> TicketDetail:

@@ -8,8 +8,9 @@ from fastapi.responses import JSONResponse
 
 from services.console import changes
 from services.console.api import bodies
+from services.console.api.caller import Caller
 from services.console.api.problems import Refused
-from services.console.api.surroundings import Caller, Here, who
+from services.console.api.surroundings import Here
 from services.console.api.views import NewTokenView, TokenList, TokenView, token_fields
 
 TokenId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", description="`tokenId` of the token.")]
@@ -24,14 +25,14 @@ async def create(here: Here, asking: Caller, request: Request) -> JSONResponse:
     """Make a token. Its text is in this answer and nowhere else: only a hash is kept."""
     given = bodies.token(await bodies.read(request))
     expires_at = None if given.days is None else here.clock.now() + timedelta(days=given.days)
-    made, text = await changes.create_token(here.store, who(asking), given.name, given.role, expires_at)
+    made, text = await changes.create_token(here.store, asking.who, given.name, given.role, expires_at)
     view = NewTokenView(**token_fields(made), token=text.get_secret_value())
     return JSONResponse(view.model_dump(mode="json", by_alias=True), 201)
 
 
 async def revoke(here: Here, asking: Caller, token_id: TokenId) -> Response:
     """Close a token for ever, also one's own."""
-    if not await changes.revoke_token(here.store, who(asking), token_id):
+    if not await changes.revoke_token(here.store, asking.who, token_id):
         remedy = "GET /api/v1/tokens lists them"
         raise Refused(404, f"no open token has the id {token_id}", remedy=remedy, code="unknown_token")
     return Response(status_code=204)

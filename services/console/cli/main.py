@@ -30,6 +30,7 @@ from services.console.cli import (
     tickets,
     token,
     trace,
+    users,
 )
 from services.console.cli.arguments import hoist
 from services.console.cli.exits import Exit, NotFound
@@ -117,6 +118,20 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, Command], ...]], ...] = (
         "token",
         "API tokens: make one (shown once), list them, revoke one.",
         (("create", token.create), ("list", token.list_), ("revoke", token.revoke)),
+    ),
+    (
+        "users",
+        "People who sign in to the console: list, add, invite, change, remove.",
+        (
+            ("list", users.list_),
+            ("add", users.add),
+            ("invite", users.invite),
+            ("set-role", users.set_role),
+            ("set-password", users.set_password),
+            ("disable", users.disable),
+            ("enable", users.enable),
+            ("remove", users.remove),
+        ),
     ),
     (
         "store",

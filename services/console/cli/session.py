@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from services.console.cli.environment import LAPTOP_DATA, environment, place_settings, store_settings
 from services.console.cli.output import Format, Printer
+from services.console.settings import ConsoleSettings
 from shared.broker.settings import BrokerSettings
 from shared.domain.errors import ConfigurationError
 from shared.runtime.clock import Clock
@@ -36,6 +37,7 @@ class Endpoints(BaseModel):
     event_source: str | None = None
     key_file: Path | None = None
     store_database: str | None = None
+    api: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,13 @@ class Session:
         folder = self._folder()
         told = None if folder is None else read_endpoints(folder).event_source
         return told or read(EventSettings, environment()).source
+
+    def console_url(self) -> str:
+        """What browsers call the console of that system."""
+        folder = self._folder()
+        told = read_endpoints(folder).api[:1] if folder is not None else ()
+        settings = read(ConsoleSettings, environment())
+        return settings.public_url or next(iter(told), "") or settings.known_as(settings.port) or ""
 
     def _broker_url(self) -> SecretStr | None:
         folder = self._folder()

@@ -69,7 +69,9 @@ async def test_a_person_signs_in_by_browser_and_the_mailbox_is_read_within_secon
     assert provider.grants == ["authorization_code"]
 
 
-async def test_the_consent_page_says_what_it_is_about_and_runs_no_script(desk: Console, browser: Browser) -> None:
+async def test_the_consent_page_says_what_it_is_about_and_loads_nothing_from_elsewhere(
+    desk: Console, browser: Browser
+) -> None:
     shown = await browser.go(await desk.link())
     for words in (
         NAME,
@@ -82,10 +84,9 @@ async def test_the_consent_page_says_what_it_is_about_and_runs_no_script(desk: C
     ):
         assert words in shown.text, words
     policy = shown.headers["content-security-policy"]
-    assert "default-src 'none'" in policy and "script" not in policy and "unsafe" not in policy
+    assert "default-src 'none'" in policy and "script-src 'self'" in policy and "unsafe" not in policy
     assert f"form-action 'self' {desk.provider.authority}" in policy
-    assert "<script" not in shown.text
-    assert (shown.headers["cache-control"], shown.headers["referrer-policy"]) == ("no-store", "no-referrer")
+    assert (shown.headers["cache-control"], shown.headers["referrer-policy"]) == ("no-store", "same-origin")
 
 
 async def test_the_browser_is_sent_with_pkce_and_a_cookie_that_no_script_and_no_other_site_can_use(
@@ -116,6 +117,7 @@ async def test_behind_a_proxy_with_tls_the_cookie_travels_over_tls_only_and_to_o
         await store.mailboxes.put(delegated_mailbox(provider), {})
         link = await desk.link()
         assert link.startswith("https://desk.example/mail/sign-in/")
+        browser.origin = "https://desk.example/mail"
         sent = await browser.press(await browser.go(f"{desk.url}/sign-in/{link.rpartition('/')[2]}"))
     assert "Secure" in sent.headers["set-cookie"] and "Path=/mail/sign-in" in sent.headers["set-cookie"]
     asked = parse_qs(urlsplit(sent.headers["location"]).query)
@@ -171,7 +173,7 @@ async def test_a_link_serves_once(desk: Console, browser: Browser) -> None:
     link = await desk.link()
     await browser.whole_way(link)
     failed(await browser.go(link), "it was used", "Ask for a new one")
-    failed(await browser.go(f"{link}?revision=1", "POST"))
+    assert (await browser.go(f"{link}?revision=1", "POST")).status_code == 403
     assert desk.provider.grants == ["authorization_code"]
 
 
@@ -231,7 +233,7 @@ async def test_words_of_the_identity_server_are_escaped(desk: Console, browser: 
     words = {"state": state, "error": "odd", "error_description": "<script>alert(1)</script>"}
     shown = await browser.client.get(f"{desk.url}/sign-in/callback", params=words)
     failed(shown, "&lt;script&gt;")
-    assert "<script" not in shown.text
+    assert "<script>" not in shown.text
 
 
 async def test_a_mailbox_that_was_changed_meanwhile_is_looked_at_again(

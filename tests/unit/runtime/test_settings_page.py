@@ -13,7 +13,7 @@ from services.all_in_one.settings import AllInOneSettings, LaptopSettings
 from services.bookkeeper.settings import BookkeeperSettings
 from services.classifier.settings import ClassifierSettings
 from services.console.probe.settings import ProbeSettings
-from services.console.settings import ConsoleSettings
+from services.console.settings import ConsoleSettings, OidcSettings
 from services.fetcher.settings import FetcherSettings
 from services.filter.settings import FilterSettings
 from services.notifier.settings import NotifierSettings
@@ -40,6 +40,7 @@ SETTINGS: tuple[tuple[str, type[BaseSettings]], ...] = (
     ("Notifier", NotifierSettings),
     ("Bookkeeper", BookkeeperSettings),
     ("Console", ConsoleSettings),
+    ("Console: signing in at an OpenID provider", OidcSettings),
     ("Test of a mailbox (console and command line)", ProbeSettings),
     ("Laptop mode: where things are", LaptopSettings),
     ("Laptop mode: how services are run", AllInOneSettings),

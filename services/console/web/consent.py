@@ -7,11 +7,12 @@ and a state that serves once ties it to the request. No page shows a secret, a c
 import secrets
 
 from fastapi import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from services.console import sign_in
 from services.console.api.surroundings import Here, SigningIn, Surroundings
-from services.console.pages.html import button, facts, page, paragraph
+from services.console.web import kit
+from services.console.web.errors import sentence
 from shared.domain.errors import AutomatorError, Permanent, Transient
 from shared.domain.mailbox import Mailbox
 from shared.oauth.values import Application, Granted
@@ -22,12 +23,12 @@ CALLBACK = "/sign-in/callback"
 _ANSWERS = ("code", "state", "error", "error_description")
 
 
-async def show(here: Here, link: str) -> Response:
+async def show(request: Request, here: Here, link: str) -> Response:
     """Show what will be asked for, and one button."""
     try:
-        return await _consent(here, *await _wanted(here, link))
+        return await _consent(request, here, link, *await _wanted(here, link))
     except AutomatorError as error:
-        return _failed(error)
+        return await _failed(request, error)
 
 
 async def begin(here: Here, request: Request, link: str) -> Response:
@@ -35,10 +36,11 @@ async def begin(here: Here, request: Request, link: str) -> Response:
     try:
         wanted, mailbox = await _wanted(here, link)
         if request.query_params.get("revision") != str(mailbox.revision):
-            return await _consent(here, wanted, mailbox, "The mailbox was changed meanwhile: please look again.")
+            note = "The mailbox was changed meanwhile: please look again."
+            return await _consent(request, here, link, wanted, mailbox, note)
         return await _sent_away(here, here.people(), wanted, mailbox)
     except AutomatorError as error:
-        return _failed(error)
+        return await _failed(request, error)
 
 
 async def callback(here: Here, request: Request) -> Response:
@@ -46,7 +48,7 @@ async def callback(here: Here, request: Request) -> Response:
     try:
         return await _came_back(here, here.people(), request)
     except AutomatorError as error:
-        return _failed(error)
+        return await _failed(request, error)
 
 
 async def _wanted(here: Surroundings, link: str) -> tuple[SignInRequest, Mailbox]:
@@ -69,10 +71,12 @@ async def _mailbox(here: Surroundings, wanted: SignInRequest) -> Mailbox:
     return mailbox
 
 
-async def _consent(here: Surroundings, wanted: SignInRequest, mailbox: Mailbox, note: str = "") -> HTMLResponse:
+async def _consent(
+    request: Request, here: Surroundings, link: str, wanted: SignInRequest, mailbox: Mailbox, note: str = ""
+) -> Response:
     application, where = await sign_in.asking(here.store, mailbox)
     imap = mailbox.spec.imap
-    rows = {
+    facts = {
         "Mailbox": f"{mailbox.name} ({mailbox.spec.email})",
         "Its mail is read at": f"{imap.host}, port {imap.port}",
         "Application (client) ID": application.client_id,
@@ -81,20 +85,14 @@ async def _consent(here: Surroundings, wanted: SignInRequest, mailbox: Mailbox, 
         "Asked for by": wanted.by,
         "Valid until": f"{wanted.until:%H:%M} UTC",
     }
-    return page(
-        "Sign in to Microsoft",
-        paragraph(note) if note else "",
-        paragraph(
-            "Mail Automator asks you to sign in, so that it can read this mailbox and turn its mail into tickets."
-        ),
-        facts(rows),
-        paragraph(
-            "You will be asked to let the application read your mail by IMAP (IMAP.AccessAsUser.All), send mail by "
-            "SMTP (SMTP.Send), and stay signed in (offline_access). Sign in as the mailbox itself, or, if it is a "
-            "shared mailbox, as somebody who has full access to it."
-        ),
-        button("Continue to Microsoft", f"revision={mailbox.revision}"),
-        leads_to=here.people().door.places(application, where),
+    return await kit.render(
+        request,
+        "consent.html",
+        title="Sign in to Microsoft",
+        form_to=here.people().door.places(application, where),
+        note=note,
+        facts=facts,
+        action=kit.address(request, f"/sign-in/{link}", revision=str(mailbox.revision)),
     )
 
 
@@ -138,30 +136,29 @@ async def _came_back(here: Surroundings, signing: SigningIn, request: Request) -
     await sign_in.keep(here.store, f"{wanted.by}, by browser", mailbox, granted)
     await here.store.sign_in_requests.done(wanted)
     await here.tell()
-    response = _succeeded(mailbox, application, granted)
+    response = await _succeeded(request, mailbox, application, granted)
     response.delete_cookie(COOKIE, path=signing.cookie_path)
     return response
 
 
-def _succeeded(mailbox: Mailbox, application: Application, granted: Granted) -> HTMLResponse:
-    shared = (
-        f"This is not the mailbox's own address, {mailbox.spec.email}. That is right for a shared mailbox to which "
-        "this account has full access. If it is not what you meant, ask for a new link and sign in as somebody else."
-    )
-    return page(
-        f"Signed in as {granted.account}",
-        paragraph(f"Mailbox {mailbox.name} is read within seconds. You can close this page."),
-        "" if sign_in.is_own_account(mailbox, granted.account) else paragraph(shared),
-        facts({"Mailbox": f"{mailbox.name} ({mailbox.spec.email})", "Tenant": application.tenant}),
+async def _succeeded(request: Request, mailbox: Mailbox, application: Application, granted: Granted) -> Response:
+    return await kit.render(
+        request,
+        "consent_done.html",
+        title=f"Signed in as {granted.account}",
+        mailbox=mailbox,
+        own=sign_in.is_own_account(mailbox, granted.account),
+        facts={"Mailbox": f"{mailbox.name} ({mailbox.spec.email})", "Tenant": application.tenant},
     )
 
 
-def _failed(error: AutomatorError) -> HTMLResponse:
-    status = 503 if isinstance(error, Transient) else 400
-    remedy = error.remedy or "Open the link again, or ask for a new one."
-    return page("Not signed in", paragraph(_capital(error.what)), paragraph(_capital(remedy)), status=status)
-
-
-def _capital(words: str) -> str:
-    line = words[:1].upper() + words[1:]
-    return line if line.endswith((".", "?", "!")) else f"{line}."
+async def _failed(request: Request, error: AutomatorError) -> Response:
+    remedy = error.remedy or "open the link again, or ask for a new one"
+    return await kit.render(
+        request,
+        "consent_failed.html",
+        title="Not signed in",
+        status=503 if isinstance(error, Transient) else 400,
+        words=sentence(error.what),
+        remedy=sentence(remedy),
+    )
