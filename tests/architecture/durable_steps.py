@@ -98,10 +98,7 @@ def _writes(method: ast.AsyncFunctionDef, writing: set[str]) -> bool:
             case ast.Await(value=ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=name))):
                 if name in writing:
                     return True
-            case ast.Await(value=ast.Call(func=ast.Attribute(attr=name))) if name in COLLECTION_WRITES | {
-                "bump",
-                "take",
-            }:
+            case ast.Await(value=ast.Call(func=ast.Attribute(attr=name))) if name in WRITES:
                 return True
             case _:
                 continue
