@@ -10,6 +10,7 @@ import pytest
 from shared.observability import crash_points
 from shared.observability.crash_points import POINTS
 from tests.architecture.durable_steps import Lint, store_writes
+from tests.chaos.provoke import ELSEWHERE, PROVOKED, TRAFFIC
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,6 +19,12 @@ def test_each_point_stands_once_in_the_code_and_there_is_no_other() -> None:
     code = [file.read_text() for part in ("services", "shared") for file in (ROOT / part).rglob("*.py")]
     found = Counter(name for text in code for name in re.findall(r'crash_point\("([^"]+)"\)', text))
     assert found == dict.fromkeys(POINTS, 1)
+
+
+def test_each_point_has_its_provocation_or_the_test_that_comes_by_it() -> None:
+    """Else S1 would run over a list that is not all of them."""
+    assert sorted((*TRAFFIC, *PROVOKED, *ELSEWHERE)) == sorted(POINTS)
+    assert [point for point, file in ELSEWHERE.items() if f'"{point}"' not in (ROOT / file).read_text()] == []
 
 
 def test_a_plan_that_names_no_point_is_refused(tmp_path: Path) -> None:

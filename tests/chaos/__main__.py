@@ -73,7 +73,7 @@ async def run_one(scenario: Scenario, made: World, seconds: float) -> Result:
         words.count("unexpected"),
         round(recovered, 1),
         len(made.faults) - faults,
-        list(unrest),
+        [*unrest, *(f"unexpected: crash point {point} was never reached" for point in made.missed)],
         [asdict(one) for one in violations[:50]],
     )
 

@@ -59,17 +59,13 @@ class World:
     chance: random.Random
     faults: list[str] = field(default_factory=list)
     hit: set[str] = field(default_factory=set)
+    missed: list[str] = field(default_factory=list)
     allowed: dict[str, bool] = field(default_factory=dict)
 
     @property
     def plan(self) -> Path:
         """The file of the crash plan."""
         return self.folder / "crash.plan"
-
-    async def provoke(self, point: str) -> None:
-        """Bring about what a crash point waits for and traffic alone does not cause."""
-        if point.startswith("bookkeeper"):
-            self.kill("classifier")
 
     def fault(self, what: str) -> None:
         """Note an injected fault."""
@@ -113,7 +109,7 @@ async def world(
                     **BUDGETS,
                     **(environ or {}),
                 },
-                launch=Launch(private=False),
+                launch=Launch(private=False, longest_pause_seconds=1),
             )
             async with system:
                 settings = StoreSettings(url=SecretStr(server.url), key_file=system.key_file)
