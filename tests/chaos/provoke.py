@@ -13,10 +13,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from uuid import uuid4
 
 import aio_pika
 
+from services.all_in_one import readiness
 from shared.broker.topology import DEAD_LETTERS, FILTER, NOTIFIER
 from shared.contracts.codec import encode
 from shared.contracts.messages import EmailFetched
@@ -54,12 +56,10 @@ async def new_start(service: str, world: World, plan: CrashPlan) -> None:
 
 
 async def told_to_stop(service: str, world: World, plan: CrashPlan) -> None:
-    """SIGTERM."""
-    for index in range(len([pid for pid in world.system.processes[service] if pid])):
-        with contextlib.suppress(ProcessLookupError, IndexError):
-            world.system.kill(service, index, signal.SIGTERM)
-            world.fault(f"SIGTERM {service}")
-    await asyncio.sleep(4)
+    """SIGTERM to all of a service, once they are at work."""
+    await _at_work(world, service)
+    signal_all(world, service, signal.SIGTERM)
+    await asyncio.sleep(2)
 
 
 async def new_validity(world: World, plan: CrashPlan) -> None:
@@ -98,19 +98,17 @@ async def withheld(world: World, plan: CrashPlan) -> None:
         world.oracle.attempt(Injected("", "broken", "withheld", Ends.REJECTED, nothing))
         await _side_mailbox(world, "broken", start_from=StartFrom.ALL)
     raw = mail(sender="x@people.example", to="broken@example.com", subject="Never read", text=uuid4().hex)
-    world.dovecot.deliver(USER, raw, "Broken").chmod(0)
-    world.fault("an unreadable mail")
-    await asyncio.sleep(20)
+    _lay_unreadable(world, world.dovecot.deliver(USER, raw, "Broken.Aside"))
+    await asyncio.sleep(10)
 
 
 async def given_later(world: World, plan: CrashPlan) -> None:
     """One that becomes readable."""
-    _, file = world.traffic.lay_aside(USER, "Broken", "broken")
-    mode = file.stat().st_mode
-    file.chmod(0)
-    held = len(await _holes(world))
+    _, file = world.traffic.lay_aside(USER, "Broken.Aside", "broken")
+    mode, held = file.stat().st_mode, len(await _holes(world))
+    _lay_unreadable(world, file)
     await _until(lambda: _more_holes(world, held), 40)
-    for one in file.parent.parent.rglob(f"{file.name}*"):
+    for one in world.dovecot.maildir(USER, "Broken").glob(f"*/{file.name}*"):
         one.chmod(mode)
     await _all_anew(world, "fetcher")
 
@@ -214,12 +212,11 @@ async def delivered_often(world: World, plan: CrashPlan) -> None:
 
 async def store_away(service: str, queue: str, world: World, plan: CrashPlan) -> None:
     """A service that is told to stop while it holds messages and the store is away."""
-    await asyncio.sleep(3)
+    await _at_work(world, service)
+    news = world.events.of("ticket.created")[:2]
     messages = {
         FILTER.name: [_message(entry) for entry in await _done(world, 2)],
-        NOTIFIER.name: [
-            aio_pika.Message(json.dumps(event).encode()) for event in world.events.of("ticket.created")[:2]
-        ],
+        NOTIFIER.name: [aio_pika.Message(json.dumps(one).encode()) for one in news],
         DEAD_LETTERS.name: [aio_pika.Message(uuid4().hex.encode(), type="nonsense")],
     }
     await world.proxies.use("store", down=True)
@@ -227,8 +224,9 @@ async def store_away(service: str, queue: str, world: World, plan: CrashPlan) ->
     try:
         for message in messages[queue]:
             await _put(world, queue, message)
-        await asyncio.sleep(12)
-        await told_to_stop(service, world, plan)
+        await asyncio.sleep(3)
+        signal_all(world, service, signal.SIGTERM)
+        await asyncio.sleep(14)  # until what was asked of the store has failed
     finally:
         await world.proxies.use("store")
     await asyncio.sleep(2)
@@ -352,6 +350,11 @@ PROVOKED: Mapping[str, Provocation] = {
     "notifier.after_trial": partial(smtp, "refuse_connection", 3),
     "notifier.after_trouble_ended": partial(smtp, "refuse_connection", 3),
     "notifier.after_recovery": killed_while_sending,
+    "bookkeeper.after_dead_message": partial(not_of_the_contract, FILTER.name),
+    "bookkeeper.after_ack": partial(not_of_the_contract, FILTER.name),
+    "bookkeeper.after_give_back": partial(store_away, "bookkeeper", DEAD_LETTERS.name),
+    "bookkeeper.after_failure": partial(dead_letter, 0),
+    "bookkeeper.after_quarantine": partial(dead_letter, 7),
     "bookkeeper.after_claims": lost_messages,
     "bookkeeper.after_republish": lost_messages,
     "bookkeeper.after_relay": partial(owed, "ticket_writer.after_tickets", "new"),
@@ -359,11 +362,6 @@ PROVOKED: Mapping[str, Provocation] = {
     "bookkeeper.after_articles_relayed": partial(owed, "ticket_writer.after_articles", "reply"),
     "bookkeeper.after_rejections_relayed": partial(owed, "filter.after_decisions", "blocked"),
     "bookkeeper.after_mails_relayed": partial(owed, "ticket_writer.after_duplicates", "duplicate"),
-    "bookkeeper.after_dead_message": partial(not_of_the_contract, FILTER.name),
-    "bookkeeper.after_ack": partial(not_of_the_contract, FILTER.name),
-    "bookkeeper.after_give_back": partial(store_away, "bookkeeper", DEAD_LETTERS.name),
-    "bookkeeper.after_failure": partial(dead_letter, 0),
-    "bookkeeper.after_quarantine": partial(dead_letter, 7),
 }
 """What is done for points that ordinary mail does not come by."""
 
@@ -378,9 +376,21 @@ ELSEWHERE: Mapping[str, str] = {
 """Points that need what the world does not have, and the test in which a process dies at each."""
 
 
+STORE_AWAY = tuple(point for point in PROVOKED if point.endswith(".after_give_back"))
+"""Points whose provocation takes the store from everybody for some time."""
+
+
 def provocation(point: str) -> Provocation:
     """What brings a point about."""
     return mail_of_each_kind if point in TRAFFIC else PROVOKED[point]
+
+
+def signal_all(world: World, service: str, number: signal.Signals) -> None:
+    """Signal every process of a service."""
+    for pid in world.system.processes[service]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+            world.fault(f"{number.name} {service}")
 
 
 async def _side_mailbox(world: World, name: str, **imap: object) -> None:
@@ -395,7 +405,26 @@ async def _side_mailbox(world: World, name: str, **imap: object) -> None:
             "imap": main.spec.imap.model_copy(update={"folder": folder, **imap}),
         }
     )
-    await world.store.mailboxes.put(main.model_copy(update={"name": name, "revision": 0, "spec": spec}), {})
+    await world.store.mailboxes.put(main.model_copy(update={"name": name, "revision": 1, "spec": spec}), {})
+
+
+def _lay_unreadable(world: World, file: Path) -> None:
+    """A mail into the folder Broken whose size Dovecot can tell, by its name, and whose content it cannot read."""
+    size = file.stat().st_size
+    file.chmod(0)
+    file.rename(world.dovecot.maildir(USER, "Broken") / "new" / f"{file.name},S={size},W={size}")
+    world.fault("an unreadable mail")
+
+
+async def _at_work(world: World, service: str) -> None:
+    """Once every process of a service is ready, and a moment longer."""
+    ports = [one.program.admin_port for one in world.system.supervisor.kept if one.program.name == service]
+    await _until(lambda: _all_ready(ports))
+    await asyncio.sleep(1)
+
+
+async def _all_ready(ports: list[int]) -> bool:
+    return all([await readiness.ready(port) for port in ports])
 
 
 async def _has_cursor(world: World, mailbox: str, folder: str) -> bool:
@@ -420,10 +449,9 @@ async def _more_holes(world: World, than: int) -> bool:
 
 
 async def _all_anew(world: World, service: str) -> None:
-    for pid in world.system.processes[service]:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    await asyncio.sleep(8)
+    signal_all(world, service, signal.SIGKILL)
+    await asyncio.sleep(2)
+    await _at_work(world, service)
 
 
 async def _done(world: World, number: int) -> list[LedgerEntry]:

@@ -1,12 +1,11 @@
 """S1: the process dies at each crash point, at its first hit, and where ordinary mail comes by, at its third.
 
-Three lines of work go on side by side, each with the points of its own services; no point waits for the world to come
-to rest after the one before it. What mail brings about comes first.
+Four lines of work go on side by side, each with the points of its own services; no point waits for the world to come
+to rest after the one before it.
 """
 
 import asyncio
 import contextlib
-import os
 import signal
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ import aio_pika
 from shared.domain.errors import AutomatorError
 from shared.domain.ledger import State
 from tests.chaos.plan import CrashPlan
-from tests.chaos.provoke import PROVOKED, TRAFFIC, provocation
+from tests.chaos.provoke import PROVOKED, STORE_AWAY, TRAFFIC, provocation, signal_all
 from tests.chaos.scenarios.scenario import Scenario
 from tests.chaos.world import World
 
@@ -37,7 +36,7 @@ OWNERS = {
     "store": "ticket_writer",
 }
 """Whose process is to die at a point whose first word is not the name of a service."""
-LINES = (("fetcher",), ("notifier",), ("filter", "classifier", "ticket_writer", "bookkeeper"))
+LINES = (("fetcher",), ("notifier",), ("filter", "classifier", "ticket_writer"), ("bookkeeper",))
 
 
 def owner(point: str) -> str:
@@ -62,13 +61,23 @@ async def all_points(world: World, seconds: float) -> None:
 async def _strike(world: World, points: Sequence[str], hit: int) -> None:
     plan = CrashPlan(world.plan)
     trickle = asyncio.create_task(_trickle(world))
-    lines = [[point for point in points if owner(point) in services] for services in LINES]
     try:
-        await asyncio.gather(*(_one_after_the_other(world, plan, line, hit) for line in lines))
+        await asyncio.gather(*(_line(world, plan, services, points, hit) for services in LINES))
+        last = [point for point in points if point in STORE_AWAY]
+        await asyncio.gather(*(_one_after_the_other(world, plan, [point], hit) for point in last))
     finally:
         trickle.cancel()
         world.plan.unlink(missing_ok=True)
     await _replay(world)
+
+
+async def _line(world: World, plan: CrashPlan, services: Sequence[str], points: Sequence[str], hit: int) -> None:
+    """What mail brings about goes on in all services at once; what is provoked, one after the other."""
+    by_mail = [[point for point in points if point in TRAFFIC and owner(point) == service] for service in services]
+    await asyncio.gather(*(_one_after_the_other(world, plan, some, hit) for some in by_mail))
+    rest = [point for point in points if point not in TRAFFIC and point not in STORE_AWAY]
+    provoked = [point for point in rest if owner(point) in services]
+    await _one_after_the_other(world, plan, provoked, hit)
 
 
 async def _trickle(world: World) -> None:
@@ -79,24 +88,19 @@ async def _trickle(world: World) -> None:
 
 async def _one_after_the_other(world: World, plan: CrashPlan, points: Iterable[str], hit: int) -> None:
     for point in points:
+        began = asyncio.get_running_loop().time()
         marker = plan.arm(point, hit)
-        _read_anew(world, owner(point))
+        signal_all(world, owner(point), signal.SIGKILL)  # each of its processes reads the plan when it starts
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(POINT_SECONDS):
                 await _reached(world, plan, point, marker)
         plan.disarm(point)
+        print("POINT", point, hit, marker.exists(), round(asyncio.get_running_loop().time() - began, 1), flush=True)
         if marker.exists():
             world.hit.add(f"{point}:{hit}")
             world.fault(f"crash at {point}, hit {hit}")
         else:
             world.missed.append(f"{point}, hit {hit},")
-
-
-def _read_anew(world: World, service: str) -> None:
-    """Let every process of a service read the plan; one that has just died reads it anyway."""
-    for pid in world.system.processes[service]:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
 
 
 async def _reached(world: World, plan: CrashPlan, point: str, marker: Path) -> None:
@@ -114,8 +118,10 @@ async def _reached(world: World, plan: CrashPlan, point: str, marker: Path) -> N
 
 async def _provoked(world: World, plan: CrashPlan, point: str) -> None:
     """One provocation. What it needs may be down itself at this moment: then it is tried again."""
-    with contextlib.suppress(AutomatorError, TimeoutError, aio_pika.exceptions.AMQPError, OSError):
+    try:
         await provocation(point)(world, plan)
+    except (AutomatorError, TimeoutError, aio_pika.exceptions.AMQPError, OSError) as e:
+        print("PROV", point, repr(e)[:200], flush=True)
 
 
 async def _replay(world: World) -> None:
