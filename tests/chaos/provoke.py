@@ -249,6 +249,7 @@ async def reopened(world: World, plan: CrashPlan) -> None:
 
 async def smtp(mode: str, seconds: float, world: World, plan: CrashPlan) -> None:
     """An SMTP server that misbehaves for a while."""
+    await _at_work(world, "notifier")
     world.sink.mode = mode
     world.fault(f"SMTP {mode}")
     for _ in range(3):
@@ -262,6 +263,7 @@ async def smtp(mode: str, seconds: float, world: World, plan: CrashPlan) -> None
 
 async def killed_while_sending(world: World, plan: CrashPlan) -> None:
     """A notifier that dies with a claim."""
+    await _at_work(world, "notifier")
     world.sink.mode = "stall_after_dot"
     for _ in range(3):
         world.traffic.deliver_one("new")
@@ -464,7 +466,7 @@ async def _done(world: World, number: int) -> list[LedgerEntry]:
 
 async def _entry(world: World, injected: Injected) -> LedgerEntry:
     async def look() -> LedgerEntry | None:
-        known = await world.store.ledger.of_message_ids([f"{injected.token}@people.example"])
+        known = await world.store.ledger.of_message_ids([f"<{injected.token}@people.example>"])
         return await world.store.ledger.get(known[0].mail_id) if known else None
 
     return await _until(look)
