@@ -88,14 +88,12 @@ async def _trickle(world: World) -> None:
 
 async def _one_after_the_other(world: World, plan: CrashPlan, points: Iterable[str], hit: int) -> None:
     for point in points:
-        began = asyncio.get_running_loop().time()
         marker = plan.arm(point, hit)
         signal_all(world, owner(point), signal.SIGKILL)  # each of its processes reads the plan when it starts
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(POINT_SECONDS):
                 await _reached(world, plan, point, marker)
         plan.disarm(point)
-        print("POINT", point, hit, marker.exists(), round(asyncio.get_running_loop().time() - began, 1), flush=True)
         if marker.exists():
             world.hit.add(f"{point}:{hit}")
             world.fault(f"crash at {point}, hit {hit}")
@@ -118,10 +116,8 @@ async def _reached(world: World, plan: CrashPlan, point: str, marker: Path) -> N
 
 async def _provoked(world: World, plan: CrashPlan, point: str) -> None:
     """One provocation. What it needs may be down itself at this moment: then it is tried again."""
-    try:
+    with contextlib.suppress(AutomatorError, TimeoutError, aio_pika.exceptions.AMQPError, OSError):
         await provocation(point)(world, plan)
-    except (AutomatorError, TimeoutError, aio_pika.exceptions.AMQPError, OSError) as e:
-        print("PROV", point, repr(e)[:200], flush=True)
 
 
 async def _replay(world: World) -> None:
