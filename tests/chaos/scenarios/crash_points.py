@@ -1,7 +1,7 @@
 """S1: the process dies at each crash point, at its first hit, and where ordinary mail comes by, at its third.
 
-Four lines of work go on side by side, each with the points of its own services; no point waits for the world to come
-to rest after the one before it.
+All services die side by side, each at one of its points after the other; no point waits for the world to come to rest
+after the one before it. First comes what mail brings about, last what takes the store from everybody.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from shared.domain.errors import AutomatorError
 from shared.domain.ledger import State
 from tests.chaos.plan import CrashPlan
 from tests.chaos.provoke import PROVOKED, STORE_AWAY, TRAFFIC, provocation, signal_all
+from tests.chaos.scenarios.kills import STAGES
 from tests.chaos.scenarios.scenario import Scenario
 from tests.chaos.world import World
 
@@ -36,7 +37,6 @@ OWNERS = {
     "store": "ticket_writer",
 }
 """Whose process is to die at a point whose first word is not the name of a service."""
-LINES = (("fetcher",), ("notifier",), ("filter", "classifier", "ticket_writer"), ("bookkeeper",))
 
 
 def owner(point: str) -> str:
@@ -61,23 +61,21 @@ async def all_points(world: World, seconds: float) -> None:
 async def _strike(world: World, points: Sequence[str], hit: int) -> None:
     plan = CrashPlan(world.plan)
     trickle = asyncio.create_task(_trickle(world))
+    by_mail = [point for point in points if point in TRAFFIC]
+    provoked = [point for point in points if point in PROVOKED and point not in STORE_AWAY]
     try:
-        await asyncio.gather(*(_line(world, plan, services, points, hit) for services in LINES))
-        last = [point for point in points if point in STORE_AWAY]
-        await asyncio.gather(*(_one_after_the_other(world, plan, [point], hit) for point in last))
+        for some in (by_mail, provoked, [point for point in points if point in STORE_AWAY]):
+            await _side_by_side(world, plan, some, hit)
     finally:
         trickle.cancel()
         world.plan.unlink(missing_ok=True)
     await _replay(world)
 
 
-async def _line(world: World, plan: CrashPlan, services: Sequence[str], points: Sequence[str], hit: int) -> None:
-    """What mail brings about goes on in all services at once; what is provoked, one after the other."""
-    by_mail = [[point for point in points if point in TRAFFIC and owner(point) == service] for service in services]
-    await asyncio.gather(*(_one_after_the_other(world, plan, some, hit) for some in by_mail))
-    rest = [point for point in points if point not in TRAFFIC and point not in STORE_AWAY]
-    provoked = [point for point in rest if owner(point) in services]
-    await _one_after_the_other(world, plan, provoked, hit)
+async def _side_by_side(world: World, plan: CrashPlan, points: Sequence[str], hit: int) -> None:
+    """All services at the same time, the points of each one after the other."""
+    lines = [[point for point in points if owner(point) == service] for service in STAGES]
+    await asyncio.gather(*(_one_after_the_other(world, plan, line, hit) for line in lines))
 
 
 async def _trickle(world: World) -> None:
