@@ -51,12 +51,12 @@ class Kept:
 
 
 class Supervisor:
-    """Runs a set of programs. `log` gets every line, as `service[pid] text`. A program that keeps dying is started
-    again after pauses (seconds) that grow up to `longest_pause`."""
+    """Runs a set of programs. `log` gets every line, as `service[pid] text`. `longest_pause`: seconds that one which
+    keeps dying waits at most before it is started again."""
 
     def __init__(self, log: Log, longest_pause: float = LONGEST_PAUSE) -> None:
-        self._longest_pause = longest_pause
         self._log = log
+        self._longest_pause = longest_pause
         self._kept: list[Kept] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()

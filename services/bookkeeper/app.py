@@ -11,6 +11,7 @@ from services.bookkeeper.handler import Bookkeeper, Patience
 from services.bookkeeper.settings import BookkeeperSettings
 from shared.broker import topology
 from shared.domain.errors import Transient
+from shared.observability.crash_points import crash_point
 from shared.runtime.process import Process
 from shared.runtime.settings import read
 from shared.runtime.stage import Doors, doors
@@ -71,6 +72,8 @@ async def _bury(open_doors: Doors, books: Bookkeeper) -> None:
                 log.warning("put_off", work="bury", error=error.line())
                 await process.pause(2)
                 await delivery.give_back()
+                crash_point("bookkeeper.after_give_back")
             else:
                 await delivery.ack()
+                crash_point("bookkeeper.after_ack")
     await subscription.stop()

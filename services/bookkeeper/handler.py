@@ -79,6 +79,8 @@ class Bookkeeper:
         now = self._clock.now()
         entries = await self._ledger.due(now, now - patience, self._patience.batch)
         claimed = [entry for entry in entries if await self._ledger.claim(entry, now)]
+        if claimed:
+            crash_point("bookkeeper.after_claims")
         await send_owed(self._ledger, self._broker, [entry.mail_id for entry in claimed])
         await self._broker.publish_all([Outgoing(MAIL, EmailFetched.TYPE, encode(_again(entry))) for entry in claimed])
         if claimed:
@@ -104,12 +106,16 @@ class Bookkeeper:
             crash_point("bookkeeper.after_relay")
         if of_tickets:
             await self._tickets.mark_published([ticket_id for ticket_id, _ in of_tickets])
+            crash_point("bookkeeper.after_tickets_relayed")
         if of_articles:
             await self._articles.mark_published([mail_id for mail_id, _ in of_articles])
+            crash_point("bookkeeper.after_articles_relayed")
         if final := [mail_id for mail_id, event in of_mails if event.type == MAIL_REJECTED]:
             await self._ledger.mark_done(final)
+            crash_point("bookkeeper.after_rejections_relayed")
         if others := [mail_id for mail_id, event in of_mails if event.type != MAIL_REJECTED]:
             await self._ledger.mark_published(others)
+            crash_point("bookkeeper.after_mails_relayed")
         if pending:
             log.info("relayed", tickets=len(of_tickets), articles=len(of_articles), mails=len(of_mails))
 
@@ -138,16 +144,19 @@ class Bookkeeper:
             await self._dead_messages.record(
                 {"type": envelope.type[:200], "message_id": envelope.message_id[:200], "size": len(envelope.body)}
             )
+            crash_point("bookkeeper.after_dead_message")
             log.error("dead_letter_without_mail", type=envelope.type[:60])
             return
         now = self._clock.now()
         failure = Failure(stage="broker", code="dead_lettered", what="the broker gave this message up", at=now)
         if entry.attempts + 1 >= MAX_ATTEMPTS:
             await self._ledger.quarantine(mail_id, failure, mail_quarantined(entry, failure, self._source))
+            crash_point("bookkeeper.after_quarantine")
             self._metrics.quarantined.labels("broker", failure.code).inc()
             await send_owed(self._ledger, self._broker, [mail_id])
         else:
             await self._ledger.defer(mail_id, failure, now + backoff(entry.attempts, random.random()))  # noqa: S311 - jitter
+            crash_point("bookkeeper.after_failure")
         log.warning("dead_letter", mail_id=mail_id, attempts=entry.attempts + 1)
 
 

@@ -14,6 +14,7 @@ from services.fetcher.ports import Books, Clock, ImapSession, Marked
 from shared.domain.ledger import LedgerEntry, State
 from shared.domain.mailbox import AfterFetch, AfterFetchAction
 from shared.domain.sighting import Sight
+from shared.observability.crash_points import crash_point
 
 PAGE = 500
 IN_FLIGHT = frozenset({State.STORED, State.DECIDED})
@@ -88,6 +89,7 @@ class Aftermath:
                 await session.move(uids, folder)
             case _:
                 await session.delete(uids)
+        crash_point("fetcher.after_action")
 
 
 def _same(final: Mapping[int, LedgerEntry], marks: Iterable[Marked]) -> Iterable[int]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from services.fetcher.errors import MessageTrouble
+from services.fetcher.errors import MessageTrouble, NetworkTrouble, ServerTrouble
 from services.fetcher.ports import ImapSession, Outline, Preview
 from services.fetcher.troubles import Troubles
 
@@ -12,19 +12,39 @@ log = structlog.get_logger(__name__)
 
 
 async def outlines(session: ImapSession, uids: Sequence[int], troubles: Troubles) -> tuple[list[Outline], set[int]]:
-    """Size and date of each that the server tells, and the UIDs that it refuses to tell: these count as failed."""
+    """Size and date of each that the server tells, and the UIDs that it refuses to tell: these count as failed.
+
+    Seen in practice: Dovecot hangs up when it is asked for the size of a mail that it cannot read. What was asked for
+    when a connection broke is asked for alone the next time, and last.
+    """
+    doubted = [uid for uid in uids if uid in troubles.doubted]
+    found: list[Outline] = []
+    refused: set[int] = set()
+    for some in ([uid for uid in uids if uid not in troubles.doubted], *([uid] for uid in doubted)):
+        told, not_told = await _outlines(session, some, troubles) if some else ([], set[int]())
+        found += told
+        refused |= not_told
+    return found, refused
+
+
+async def _outlines(session: ImapSession, uids: Sequence[int], troubles: Troubles) -> tuple[list[Outline], set[int]]:
     try:
-        return await session.outlines(uids), set()
+        told = await session.outlines(uids)
+        troubles.doubted.difference_update(uids)
+        return told, set()
     except MessageTrouble as error:
         if len(uids) == 1:
             troubles.failed(uids[0], alone=True)
             log.warning("mail_not_told", mailbox=troubles.mailbox, uid=uids[0], error=error.line())
             return [], set(uids)
+    except (NetworkTrouble, ServerTrouble):
+        troubles.untold(uids)
+        raise
     found: list[Outline] = []
     refused: set[int] = set()
     half = len(uids) // 2
     for some in (uids[:half], uids[half:]):
-        told, not_told = await outlines(session, some, troubles)
+        told, not_told = await _outlines(session, some, troubles)
         found += told
         refused |= not_told
     return found, refused

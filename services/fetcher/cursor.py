@@ -49,6 +49,7 @@ async def open_cursor(
     moved = moved.model_copy(update={"account": account})
     if moved != found:
         await save_cursor(books, mailbox.name, lease, moved)
+        crash_point("fetcher.after_epoch")
     return moved
 
 

@@ -16,6 +16,7 @@ from services.fetcher.watch import Watch
 from shared.domain.errors import Transient
 from shared.domain.mailbox import Mailbox
 from shared.domain.mailbox_runtime import Lease
+from shared.observability.crash_points import crash_point
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +69,7 @@ class Follower:
         await self._end(*tuple(self._running))
         try:
             await self._runtime.retire(self._id)
+            crash_point("fetcher.after_retired")
         except Transient as error:
             log.warning("not_retired", error=error.line())
 
@@ -80,6 +82,7 @@ class Follower:
         now = self._clock.monotonic()
         if now - self._announced_at >= min(3.0, self._ttl.total_seconds() / 5):
             await self._runtime.announce(self._id, self._ttl / 2)
+            crash_point("fetcher.after_announced")
             self._live = await self._runtime.live_fetchers() or (self._id,)
             self._announced_at = now
 
@@ -105,6 +108,7 @@ class Follower:
             if len(self._running) >= share or (held is not None and held.holder != self._id):
                 continue
             lease = await self._runtime.acquire(name, self._id, self._ttl)
+            crash_point("fetcher.after_lease")
             if lease is not None:
                 self._begin(wanted[name], lease)
 

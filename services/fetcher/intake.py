@@ -95,6 +95,7 @@ class Intake:
             _sighting(place, uid, Sight.MAIL, now, contents[uid], mail) for uid, mail in mails.items() if mail in there
         ]
         await self.books.sightings.insert_many(found)
+        crash_point("fetcher.after_recognised")
         return frozenset(one.uid for one in found)
 
     async def give_up(self, session: ImapSession, place: Place, one: Unfetchable, revision: int) -> str:
@@ -106,18 +107,24 @@ class Intake:
         numbers = decide.copy_numbers({one.uid: content}, await self._taken(session, place, {one.uid: content}))
         entry, event = booking(one, place, numbers[one.uid], revision, now, self.event_source)
         await self.books.raw.put_many({entry.mail_id: one.head})
+        crash_point("fetcher.after_head")
         await self.books.ledger.insert_decided(entry, (event,))
+        crash_point("fetcher.after_unfetchable")
         await self.books.sightings.insert_many([_sighting(place, one.uid, Sight.HOLE, now, content, entry.mail_id)])
+        crash_point("fetcher.after_hole")
         return entry.mail_id
 
     async def gone(self, holes: Sequence[Sighting]) -> None:
         """These holes are not on the server any more. What was booked for them stays."""
         await self.books.sightings.settle([one.model_copy(update={"state": Sight.VANISHED}) for one in holes])
+        if holes:
+            crash_point("fetcher.after_gone")
 
     async def sight(self, place: Place, uids: Sequence[int], state: Sight) -> None:
         """Note UIDs that are no mail of ours."""
         now = self.clock.now()
         await self.books.sightings.insert_many([_sighting(place, uid, state, now) for uid in uids])
+        crash_point("fetcher.after_odd_sightings")
 
     async def _sight(
         self, place: Place, found: Sequence[_Identified], now: datetime, holes: Mapping[int, Sighting] | None
@@ -130,6 +137,7 @@ class Intake:
             rejected = holes[one.mail.uid].mail_id
             if rejected is not None:
                 await self.books.ledger.note(rejected, given_later(one.mail_id))
+                crash_point("fetcher.after_note")
         await self.books.sightings.settle(sightings)
 
     async def _identify(self, session: ImapSession, place: Place, mails: Sequence[FetchedMail]) -> list[_Identified]:

@@ -8,6 +8,7 @@ from services.fetcher.errors import LeaseLost
 from services.fetcher.ports import Clock, Runtime
 from shared.domain.errors import Transient
 from shared.domain.mailbox_runtime import Lease
+from shared.observability.crash_points import crash_point
 
 
 class LeaseKeeper:
@@ -36,6 +37,7 @@ class LeaseKeeper:
             if self._clock.monotonic() < self._deadline:
                 return
             renewed = None
+        crash_point("fetcher.after_renewal")
         if renewed is None:
             raise LeaseLost("the lease is lost", where=f"mailbox {self._mailbox}")
         self.lease = renewed
@@ -46,3 +48,4 @@ class LeaseKeeper:
         with contextlib.suppress(Transient, TimeoutError):
             async with asyncio.timeout(5):
                 await self._runtime.release(self._mailbox, self.lease)
+                crash_point("fetcher.after_release")

@@ -16,6 +16,7 @@ from services.fetcher.intake import Intake
 from services.fetcher.place import Place
 from services.fetcher.ports import ImapSession, Outline, Runtime
 from shared.domain.mailbox_runtime import Cursor
+from shared.observability.crash_points import crash_point
 
 log = structlog.get_logger(__name__)
 
@@ -94,6 +95,7 @@ class Reappearance:
         self._counts.clear()
         if complete and self._accepted:
             await self.runtime.settle_reappearance(self.mailbox)
+            crash_point("fetcher.after_reappearance")
             self._accepted = False
 
     async def _is_accepted(self) -> bool:

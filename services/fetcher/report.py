@@ -10,6 +10,7 @@ from shared.contracts.messages import EmailFetched
 from shared.domain.errors import AutomatorError, ConfigurationError, Permanent, StoreUnavailable, Transient
 from shared.domain.mailbox_runtime import MASS_REAPPEARANCE, MailboxStatus, Phase
 from shared.domain.sighting import Sight
+from shared.observability.crash_points import crash_point
 from shared.observability.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -124,6 +125,7 @@ class Report:
             return
         try:
             await self._runtime.set_status(self._mailbox, self._status)
+            crash_point("fetcher.after_status")
             self._written_at = monotonic
         except Transient as error:
             log.warning("status_not_written", mailbox=self._mailbox, error=error.line())

@@ -19,6 +19,8 @@ class Troubles:
     tries: dict[int, int] = field(default_factory=dict[int, int])
     hole_due: dict[int, float] = field(default_factory=dict[int, float])
     asked: set[int] = field(default_factory=set[int])
+    doubted: set[int] = field(default_factory=set[int])
+    """Asked for their size and date when the connection broke: one of these may have broken it."""
 
     def under(self, uid_validity: int) -> "Troubles":
         """These troubles, forgotten if the UIDs mean something else by now."""
@@ -27,11 +29,18 @@ class Troubles:
             self.tries.clear()
             self.hole_due.clear()
             self.asked.clear()
+            self.doubted.clear()
         return self
 
     def failed(self, uid: int, *, alone: bool) -> None:
         """It was not fetched. Only a failure alone counts: in a batch it may be another one's fault."""
         self.tries[uid] = self.tries.get(uid, 0) + alone
+
+    def untold(self, uids: Sequence[int]) -> None:
+        """The connection broke when these were asked for their size and date."""
+        self.doubted.update(uids)
+        if len(uids) == 1:
+            self.failed(uids[0], alone=True)
 
     def is_hopeless(self, uid: int) -> bool:
         """Whether it has failed alone too often."""
@@ -47,6 +56,7 @@ class Troubles:
         """It is a hole now."""
         self.tries.pop(uid, None)
         self.asked.discard(uid)
+        self.doubted.discard(uid)
         self.hole_due[uid] = now + HOLE_RETRY_SECONDS
 
     def due(self, holes: Sequence[int], now: float) -> list[int]:

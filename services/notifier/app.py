@@ -27,6 +27,7 @@ from shared.oauth.authorities import Authorities
 from shared.oauth.delegated import DelegatedTokens
 from shared.oauth.settings import OAuthSettings
 from shared.oauth.tokens import MicrosoftTokens
+from shared.observability.crash_points import crash_point
 from shared.runtime.process import Process
 from shared.runtime.settings import read
 from shared.runtime.stage import Doors, doors
@@ -131,6 +132,7 @@ async def _read(process: Process, delivery: Delivery) -> Received | None:
         process.metrics.dead_letters.labels("notifier", error.code).inc()
         log.error("message_refused", stage="notifier", error=error.line())
         await delivery.reject()
+        crash_point("notifier.after_reject")
         return None
 
 
@@ -141,9 +143,11 @@ async def _taken(process: Process, notifier: Notifier, received: Sequence[Receiv
         if unknown is None:
             for delivery, _ in received:
                 await delivery.give_back()
+            crash_point("notifier.after_give_back")
             return
         for delivery, _ in (one for one in received if one[1].ticket_id not in unknown):
             await delivery.ack()
+        crash_point("notifier.after_ack")
         received = [one for one in received if one[1].ticket_id in unknown]
         if not received:
             return
@@ -153,6 +157,7 @@ async def _taken(process: Process, notifier: Notifier, received: Sequence[Receiv
         process.metrics.dead_letters.labels("notifier", "unknown_ticket").inc()
         log.error("unknown_ticket", stage="notifier", ticket_id=event.ticket_id[:60])
         await delivery.reject()
+        crash_point("notifier.after_unknown_ticket")
 
 
 async def _patiently(process: Process, notifier: Notifier, tickets: Set[str]) -> frozenset[str] | None:

@@ -54,9 +54,9 @@ class Delivery:
         """Claim one and bring it to an end; False if the next need not be tried. Raises StoreUnavailable."""
         tools = self._tools
         held = await tools.outbound.claim(mail, tools.worker, tools.ttl)
+        crash_point("notifier.after_claim")
         if held is None:
             return True
-        crash_point("notifier.after_claim")
         hold = self.hold = Hold(held, tools.outbound, tools.tickets, tools.metrics)
         try:
             return await self._ended(hold)
@@ -126,7 +126,6 @@ class Delivery:
     async def _transfer(self, hold: Hold, letter: Letter, session: Session) -> None:
         async def before_dot() -> None:
             await hold.begin_data(self._clock.now())
-            crash_point("notifier.after_data_started")
 
         try:
             words = await session.deliver(letter, before_dot)

@@ -11,6 +11,7 @@ import structlog
 
 from services.notifier import decide
 from services.notifier.ports import Clock, Configuration, OutboundMails, Sending, Tickets
+from services.notifier.showing import show
 from shared.domain.outbound import Outbound
 from shared.domain.ticket import AcknowledgementState, Ticket
 from shared.observability.crash_points import crash_point
@@ -52,8 +53,7 @@ class Notifier:
         decided = [await self._decided(one, since) for one in tickets.values()]
         written = await self._outbound.insert_many(decided)
         crash_point("notifier.after_taken")
-        await self._tickets.show_acknowledgements(written)
-        await self._outbound.shown(written)
+        await show(written, self._outbound, self._tickets)
         for one in written:
             self._say(one)
         return frozenset(wanted - tickets.keys())

@@ -7,9 +7,11 @@ import structlog
 
 from services.notifier.decide import Suppressed
 from services.notifier.ports import OutboundMails, Tickets
+from services.notifier.showing import show
 from shared.domain.errors import AutomatorError, Transient
 from shared.domain.outbound import Outbound
 from shared.domain.ticket import Acknowledgement, AcknowledgementState
+from shared.observability.crash_points import crash_point
 from shared.observability.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -35,6 +37,7 @@ class Hold:
     async def count(self) -> None:
         """Note that the budgets have been asked. Raises ClaimLost, StoreUnavailable."""
         counted = await self._outbound.count(self.mail)
+        crash_point("notifier.after_counted")
         if counted is None:
             raise ClaimLost("the claim was lost")
         self.mail = counted
@@ -43,6 +46,7 @@ class Hold:
         """Note that the final dot is sent next. Raises ClaimLost, StoreUnavailable: then it must not be sent."""
         status = Acknowledgement(state=AcknowledgementState.DATA_STARTED, sentence="It is being sent.", at=at)
         begun = await self._outbound.move(self.mail, status)
+        crash_point("notifier.after_data_started")
         if begun is None:
             raise ClaimLost("the claim was lost")
         self.mail = begun
@@ -60,13 +64,14 @@ class Hold:
         """Let go of it in this state. A store that is away is waited for a while; after that the claim runs out."""
         status = Acknowledgement(state=state, code=code, sentence=sentence, at=at)
         moved = await self._moved(status, due_at, attempts)
+        crash_point("notifier.after_end")
         if moved is None:
             log.warning("acknowledgement_claim_lost", ticket_id=self.mail.ticket_id, wanted=state.value)
             return
         self.mail = moved
         self._metrics.acknowledgements.labels(state.value, code).inc()
         log.info(f"acknowledgement_{state.value}", ticket_id=moved.ticket_id, mailbox=moved.mailbox, reason=code)
-        await show(moved, self._outbound, self._tickets)
+        await self._show()
 
     async def suppress(self, verdict: Suppressed, at: datetime) -> None:
         """It is not sent, and why."""
@@ -77,6 +82,13 @@ class Hold:
     ) -> None:
         """Back to those that wait, until it is due again."""
         await self.settle(AcknowledgementState.PENDING, code, sentence, at, due_at=due_at, attempts=attempts)
+
+    async def _show(self) -> None:
+        """Never raises for a store that is away: what is not shown now is shown later."""
+        try:
+            await show([self.mail], self._outbound, self._tickets)
+        except Transient as error:
+            log.warning("put_off", work="show", error=error.line())
 
     async def _moved(self, status: Acknowledgement, due_at: datetime | None, attempts: int | None) -> Outbound | None:
         for attempt in range(_TRIES):
@@ -98,12 +110,3 @@ class Hold:
             return (self.mail,)
         begun = self.mail.status.model_copy(update={"state": AcknowledgementState.DATA_STARTED})
         return self.mail, self.mail.model_copy(update={"status": begun, "moves": self.mail.moves + 1})
-
-
-async def show(mail: Outbound, outbound: OutboundMails, tickets: Tickets) -> None:
-    """Let the ticket show it. Never raises for a store that is away: what is not shown is shown later."""
-    try:
-        await tickets.show_acknowledgements([mail])
-        await outbound.shown([mail])
-    except Transient as error:
-        log.warning("put_off", work="show", error=error.line())

@@ -7,10 +7,12 @@ from datetime import datetime
 import structlog
 
 from services.notifier.lanes import Lanes
+from services.notifier.showing import show
 from services.notifier.tools import Tools
 from shared.domain.budgets import Scope
 from shared.domain.outbound import Outbound
 from shared.domain.ticket import Acknowledgement, AcknowledgementState
+from shared.observability.crash_points import crash_point
 
 log = structlog.get_logger(__name__)
 
@@ -29,13 +31,16 @@ class Keeper:
         """Say that this process is alive, for each acknowledgement that it holds."""
         for mail in self._lanes.held:
             await self._tools.outbound.renew(mail, self._tools.ttl)
+            crash_point("notifier.after_renewal")
 
     async def recover(self) -> None:
         """What a killed process had not begun to send waits again; what it may have sent is unknown."""
         now = await self._tools.sending.now()
         for mail in await self._tools.outbound.expired(_BATCH):
             status = _end(mail, now)
-            if await self._tools.outbound.take_back(mail, status):
+            taken_back = await self._tools.outbound.take_back(mail, status)
+            crash_point("notifier.after_recovery")
+            if taken_back:
                 self._tools.metrics.acknowledgements.labels(status.state.value, status.code).inc()
                 log.warning("acknowledgement_recovered", ticket_id=mail.ticket_id, state=status.state.value)
 
@@ -43,8 +48,7 @@ class Keeper:
         """Let tickets show what they may not show yet."""
         mails = await self._tools.outbound.to_show(_BATCH)
         if mails:
-            await self._tools.tickets.show_acknowledgements(mails)
-            await self._tools.outbound.shown(mails)
+            await show(mails, self._tools.outbound, self._tools.tickets)
 
     async def measure(self) -> None:
         """Show states, age and breakers as metrics, and forget counters that decide nothing any more."""
@@ -61,6 +65,7 @@ class Keeper:
             if name in tools.configuration.snapshot.mailboxes:
                 tools.metrics.smtp_up.labels(name).set(int(status.up))
         await tools.counts.forget(now)
+        crash_point("notifier.after_forgetting")
 
 
 def _end(mail: Outbound, at: datetime) -> Acknowledgement:

@@ -11,6 +11,7 @@ from services.notifier.tools import ServerClock, Tools
 from shared.domain.errors import AutomatorError, StoreUnavailable
 from shared.domain.mailbox import Mailbox
 from shared.domain.outbound import SendingStatus
+from shared.observability.crash_points import crash_point
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +57,9 @@ class Line:
             return True
         if status.forbids(mailbox.revision, now):
             return False
-        return await self._tools.sending.begin(status, now + self._tools.waits.of_trial(status))
+        ours = await self._tools.sending.begin(status, now + self._tools.waits.of_trial(status))
+        crash_point("notifier.after_trial")
+        return ours
 
     async def _troubled(self, mailbox: Mailbox, error: AutomatorError) -> None:
         before, now = self._known(mailbox), self._clock.now()
@@ -77,6 +80,7 @@ class Line:
         if before is None or before.code != error.code:
             log.warning("sending_troubled", mailbox=mailbox.name, code=error.code, error=error.line())
         await self._tools.sending.save(self.status)
+        crash_point("notifier.after_trouble")
 
     async def _well(self, mailbox: Mailbox) -> None:
         self._tools.metrics.smtp_up.labels(mailbox.name).set(1)
@@ -86,6 +90,7 @@ class Line:
                 mailbox=mailbox.name, up=True, revision=mailbox.revision, since=now, retry_at=now
             )
             await self._tools.sending.save(self.status)
+            crash_point("notifier.after_trouble_ended")
             log.info("sending_recovered", mailbox=mailbox.name)
 
     def _known(self, mailbox: Mailbox) -> SendingStatus | None:

@@ -59,8 +59,10 @@ class Effects:
                 published[outcome.label].append(mail)
         if opened := published[Kind.TICKET]:
             await self._store.tickets.mark_published([identity.ticket_id(one.mail_id) for one in opened])
+            crash_point("ticket_writer.after_tickets_published")
         if appended := published[Kind.REPLY]:
             await self._store.articles.mark_published([one.mail_id for one in appended])
+            crash_point("ticket_writer.after_articles_published")
         await self._done((one.mail_id, one.decision_version) for one in published[Kind.DUPLICATE])
 
     async def _done(self, versions: Iterable[tuple[str, int]]) -> None:
@@ -114,6 +116,7 @@ class Effects:
             for mail_id, decision in asked
         ]
         await self._store.tickets.reopen_by_mails(reopenings)
+        crash_point("ticket_writer.after_reopening")
         found = await self._store.tickets.heads({one.ticket_id for one in reopenings})
         return {one.ticket_id: one for one in found}
 

@@ -23,6 +23,7 @@ from shared.oauth.door import PATIENCE, Answer, Asked, Cache, Door, access_token
 from shared.oauth.errors import ProviderUnavailable, SignInNeeded
 from shared.oauth.tokens import EARLY, Clock, lifetime
 from shared.oauth.values import Application, Token
+from shared.observability.crash_points import crash_point
 
 log = structlog.get_logger(__name__)
 
@@ -124,7 +125,9 @@ class DelegatedTokens:
             kept = self._kept(wish, found)
             if kept is not None and found.lack is None and self._clock.now() < kept.expires_at - EARLY:
                 return kept
-            if await self._sign_ins.claim(wish.mailbox.name, found.rev):
+            claimed = await self._sign_ins.claim(wish.mailbox.name, found.rev)
+            crash_point("oauth.after_claim")
+            if claimed:
                 token = await self._renewed(wish, found, kept)
                 if token is not None:
                     return token
@@ -146,18 +149,24 @@ class DelegatedTokens:
             token, cache = await self._ask(wish, found)
         except SignInNeeded as error:
             lack = Lack(code=error.code, sentence=error.what, remedy=error.remedy)
-            if await self._sign_ins.refuse(wish.mailbox, found.rev, lack):
+            refused = await self._sign_ins.refuse(wish.mailbox, found.rev, lack)
+            crash_point("oauth.after_refusal")
+            if refused:
                 raise
             return None
         except ProviderUnavailable:
-            await self._sign_ins.release(wish.mailbox.name, found.rev)
+            await self._given_back(wish, found.rev)
             if kept is not None and self._clock.now() < kept.expires_at:
                 return kept
             raise
         except Exception:
-            await self._sign_ins.release(wish.mailbox.name, found.rev)
+            await self._given_back(wish, found.rev)
             raise
         return token if await self._stored(wish, found.rev, cache) else None
+
+    async def _given_back(self, wish: _Wish, rev: int) -> None:
+        await self._sign_ins.release(wish.mailbox.name, rev)
+        crash_point("oauth.after_release")
 
     async def _ask(self, wish: _Wish, found: OpenSignIn) -> tuple[Token, SecretStr]:
         application = wish.application.public if found.public else wish.application
@@ -174,11 +183,14 @@ class DelegatedTokens:
         pause = LOOK_SECONDS
         while True:
             try:
-                return await self._sign_ins.renew(wish.mailbox, rev, cache)
+                stored = await self._sign_ins.renew(wish.mailbox, rev, cache)
             except Transient as error:
                 log.warning("renewed_sign_in_not_stored", mailbox=wish.mailbox.name, error=error.line())
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                crash_point("oauth.after_renewal")
+                return stored
 
 
 def _refresh(asked: Asked, cache: Cache) -> Answer:

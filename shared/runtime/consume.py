@@ -161,8 +161,7 @@ class Consumer(Generic[M]):
         """Waits while work is held; False if the process drains before, with the messages given back."""
         if await self._process.may_go_on():
             return True
-        for delivery in deliveries:
-            await delivery.give_back()
+        await _give_back(deliveries)
         return False
 
     async def _take(self, deliveries: Sequence[Delivery]) -> None:
@@ -188,7 +187,7 @@ class Consumer(Generic[M]):
         for pair in sorted(suspects, key=lambda one: tried[one[0].mail_id]):
             entry = known.get(pair[0].mail_id)
             if entry is not None and entry.state is State.QUARANTINED:
-                await pair[1].ack()
+                await _acknowledge([pair[1]])
                 self._count([pair[0]], [IN_QUARANTINE], 0)
             else:
                 await self._process_group([pair], tried[pair[0].mail_id])
@@ -208,6 +207,7 @@ class Consumer(Generic[M]):
             self._process.metrics.dead_letters.labels(self._lane.stage, error.code).inc()
             log.error("message_refused", stage=self._lane.stage, error=error.line())
             await delivery.reject()
+            crash_point("stage.after_reject")
             return None
         return message, delivery
 
@@ -219,9 +219,7 @@ class Consumer(Generic[M]):
         if outcomes is None:
             return
         self._process.ready("store", True)
-        for _, delivery in pairs:
-            await delivery.ack()
-        crash_point("stage.after_ack")
+        await _acknowledge([delivery for _, delivery in pairs])
         self._count(messages, outcomes, clock.monotonic() - started)
 
     async def _patiently(self, pairs: Sequence[tuple[M, Delivery]], work: Callable[[], Awaitable[T]]) -> T | None:
@@ -235,8 +233,7 @@ class Consumer(Generic[M]):
                 self._process.ready("store" if isinstance(error, StoreUnavailable) else "broker", False)
                 log.warning("waiting", stage=self._lane.stage, error=error.line(), held=len(pairs))
                 if await self._process.pause(pause):
-                    for _, delivery in pairs:
-                        await delivery.give_back()
+                    await _give_back([delivery for _, delivery in pairs])
                     return None
                 self._process.beat()
                 pause = min(pause * 2, 15)
@@ -262,6 +259,7 @@ class Consumer(Generic[M]):
             what = f"the process ended {tried} times while it worked on this mail alone"
             return KillsWorker(what, where=self._lane.stage, remedy="look at the raw mail before you replay it")
         await self._retries.tried_alone(message.mail_id, Alone(stage=self._lane.stage, times=tried + 1))
+        crash_point("stage.after_alone")
         return None
 
     async def _handled(self, messages: Sequence[M]) -> list[Outcome | AutomatorError]:
@@ -297,9 +295,12 @@ class Consumer(Generic[M]):
         elif isinstance(error, Permanent) or entry.attempts + 1 >= MAX_ATTEMPTS:
             metrics.quarantined.labels(stage, error.code).inc()
             event = mail_quarantined(entry, failure, self._source)
-            return await self._retries.quarantine(message.mail_id, failure, event)
+            quarantined = await self._retries.quarantine(message.mail_id, failure, event)
+            crash_point("stage.after_quarantine")
+            return quarantined
         else:
             await self._retries.defer(message.mail_id, failure, now + backoff(entry.attempts, random.random()))  # noqa: S311 - jitter
+            crash_point("stage.after_failure")
             metrics.retries.labels(stage, error.code).inc()
         return False
 
@@ -314,6 +315,18 @@ class Consumer(Generic[M]):
             metrics.messages.labels(stage, label, reason).inc()
             metrics.message_age.labels(stage).observe(max(0.0, (now - message.received_at).total_seconds()))
             log.info(label, stage=stage, mail_id=message.mail_id, mailbox=message.mailbox, reason=reason)
+
+
+async def _acknowledge(deliveries: Iterable[Delivery]) -> None:
+    for delivery in deliveries:
+        await delivery.ack()
+    crash_point("stage.after_ack")
+
+
+async def _give_back(deliveries: Iterable[Delivery]) -> None:
+    for delivery in deliveries:
+        await delivery.give_back()
+    crash_point("stage.after_give_back")
 
 
 def _suspect(delivery: Delivery, entry: LedgerEntry | None) -> bool:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from shared.broker.messages import Outgoing, owed
 from shared.domain.ticket import OutboxEvent
+from shared.observability.crash_points import crash_point
 
 
 class Debts(Protocol):
@@ -28,4 +29,6 @@ async def send_owed(ledger: Debts, broker: Belt, mail_ids: Sequence[str]) -> Non
     debts = await ledger.owed_by(mail_ids) if mail_ids else ()
     await broker.publish_all([owed(event) for _, event in debts])
     if debts:
+        crash_point("outbox.after_publish")
         await ledger.mark_published(list(dict.fromkeys(mail_id for mail_id, _ in debts)))
+        crash_point("outbox.after_published")

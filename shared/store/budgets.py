@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.domain.budgets import DAY, Budgets, Scope, budget_address, hour_of
+from shared.observability.crash_points import crash_point
 from shared.store.collection import Collection, Database, Document, changed, milliseconds
 
 KEPT_HOURS = 26
@@ -37,10 +38,12 @@ class BudgetCounts:
         """
         if not await self._of_address(budgets, ticket_id, budget_address(address), now):
             return Spending(Scope.ADDRESS)
+        crash_point("store.after_address_budget")
         for scope, name in ((Scope.DOMAIN, domain), (Scope.GLOBAL, "all")):
             found = await self._of_hour(scope, name, budgets.per_hour(scope), hour_of(now))
             if found.refused is not None:
                 return found
+            crash_point("store.after_hour_budget")
         return Spending()
 
     async def spent(self, now: datetime) -> frozenset[Scope]:

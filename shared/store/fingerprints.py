@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from shared.domain.value import Value
+from shared.observability.crash_points import crash_point
 from shared.store.collection import Collection, Database, Document, changed
 from shared.store.failures import Conflict
 
@@ -38,6 +39,7 @@ class Fingerprints:
         refused = await self._collection.insert_many([_document(claim) for claim in claims])
         owners = [claim.mail_id for claim in claims]
         if refused:
+            crash_point("store.after_claims")
             keys = list({claims[position].key for position in refused})
             there = {one["_id"]: one for one in await self._collection.find({"_id": {"$in": keys}})}
             for position in sorted(refused):

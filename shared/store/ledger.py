@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from shared.domain.decision import Decision, Kind, Step
 from shared.domain.ledger import Alone, DecisionWrite, Failure, LedgerEntry, Replaced, Replay, State
 from shared.domain.ticket import OutboxEvent
+from shared.observability.crash_points import crash_point
 from shared.store.collection import Change, Collection, Database, Document, changed, milliseconds
 from shared.store.ledger_documents import (
     IN_FLIGHT,
@@ -81,6 +82,7 @@ class Ledger(LedgerQueries):
         matched = await self._mails.update_each((_undecided(one), _decided(one, now)) for one in writes)
         if matched == len(writes):
             return {one.mail_id: to_millisecond(one.decision) for one in writes}
+        crash_point("store.after_decisions")
         return await self._standing([one.mail_id for one in writes])
 
     async def mark_done(self, mail_ids: Iterable[str], version: int | None = None) -> None:
@@ -93,6 +95,7 @@ class Ledger(LedgerQueries):
         query = {"_id": {"$in": ids}, "state": State.DECIDED.value, **of_version}
         fields = {"state": State.DONE.value, **_NOTHING_OWED, **resting(self._clock.now())}
         if await self._mails.update_all(query, changed(fields)) < len(ids):
+            crash_point("store.after_done")
             await self._mails.update_all({"_id": {"$in": ids}, **of_version}, changed(_NOTHING_OWED))
 
     async def mark_published(self, mail_ids: Sequence[str]) -> None:
@@ -216,6 +219,8 @@ class Ledger(LedgerQueries):
             )
             for one in replayed
         )
+        if replayed:
+            crash_point("store.after_replayed_decisions")
 
 
 def _row(document: Document) -> LedgerRow:

@@ -11,6 +11,7 @@ from typing import Final, Literal, NamedTuple
 from bson import Binary
 
 from shared.domain.errors import Permanent, StoreUnavailable
+from shared.observability.crash_points import crash_point
 from shared.store.collection import Collection, Database, Document
 from shared.store.ports import Clock
 
@@ -50,6 +51,7 @@ class RawMails:
         """Keep mails, by mail_id. What is there already is success."""
         small = {key: raw for key, raw in raws.items() if self.kind_for(len(raw)) == "inline"}
         await self._inline.insert_many([_inline(key, raw) for key, raw in small.items()])
+        crash_point("store.after_small_raws")
         for key, raw in raws.items():
             if key not in small:
                 await self._put_large(key, raw)
@@ -125,6 +127,7 @@ class RawMails:
         missing = [_chunk(mail_id, n, raw) for n in range(-(-len(raw) // CHUNK_BYTES)) if n not in there]
         for batch in _batches(missing):
             await self._chunks.insert_many(batch)
+            crash_point("store.after_chunks")
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

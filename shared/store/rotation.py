@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple, Self
 
 from shared.domain.errors import ConfigurationError
+from shared.observability.crash_points import crash_point
 from shared.store.collection import Change, Collection, Database, Document, changed
 from shared.store.encryption import Sealed, Vault
 
@@ -112,7 +113,9 @@ class Rotation:
             found = [one for one, _ in pairs]
             if not write or not _number(found, Fate.REWRAPPED):
                 return found
-            if await collection.update(*_guarded(place, document, [after for _, after in pairs])):
+            rewrapped = await collection.update(*_guarded(place, document, [after for _, after in pairs]))
+            crash_point("store.after_rewrap")
+            if rewrapped:
                 return found
         return []
 

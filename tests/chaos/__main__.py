@@ -87,7 +87,7 @@ class Run:
             round(recovered, 1),
             len(made.faults) - faults,
             round(time.monotonic() - came, 1),
-            list(unrest),
+            [*unrest, *(f"unexpected: crash point {point} was never reached" for point in made.missed)],
             [asdict(one) for one in violations[:50]],
         )
 

@@ -35,6 +35,7 @@ KINDS = (
     Kind("automatic", 5, Ends.TICKET),
     Kind("list", 5, Ends.TICKET),
     Kind("null", 3, Ends.TICKET),
+    Kind("large", 0, Ends.TICKET, acknowledged=True),
     Kind("own", 3, Ends.REJECTED),
 )
 
@@ -57,32 +58,48 @@ class Traffic:
         """Deliver so many, of all kinds."""
         return [self._one() for _ in range(number)]
 
-    def _one(self) -> Injected:
-        kind = self._chance.choices(KINDS, [one.weight for one in KINDS])[0]
+    def deliver_one(self, name: str, about: Injected | None = None) -> Injected:
+        """Deliver one of a kind; a reply or duplicate is about that mail, or about any."""
+        kind = next(one for one in KINDS if one.name == name)
+        return self._one(kind, next((one for one in self.originals if one[0] == about), None))
+
+    def lay_aside(self, user: str, folder: str, mailbox: str) -> tuple[Injected, Path]:
+        """Deliver a new mail into another folder of a user, which is the mailbox of that name; and where it lies. The
+        checker does not look for it there, only for what became of it."""
+        injected, raw = self._next(KINDS[0], None, mailbox)
+        self.oracle.attempt(injected)
+        return injected, self.dovecot.deliver(user, raw, folder)
+
+    def _one(self, kind: Kind | None = None, about: tuple[Injected, bytes] | None = None) -> Injected:
+        kind = kind or self._chance.choices(KINDS, [one.weight for one in KINDS])[0]
         if kind.name in ("reply", "duplicate") and not self.originals:
             kind = KINDS[0]
-        self.count += 1
-        token = f"t{self.seed}x{self.count}"
-        mailbox, raw, of = self._written(kind, token)
-        injected = Injected(
-            token, mailbox, kind.name, kind.ends, hashlib.sha256(raw).hexdigest(), kind.acknowledged, of
-        )
+        injected, raw = self._next(kind, about)
         self.oracle.attempt(injected)
-        self.dovecot.deliver(mailbox, raw)
-        self.oracle.delivered(token)
+        self.dovecot.deliver(injected.mailbox, raw)
+        self.oracle.delivered(injected.token)
         if kind.name == "new":
             self.originals.append((injected, raw))
         return injected
 
-    def _written(self, kind: Kind, token: str) -> tuple[str, bytes, str]:
+    def _next(self, kind: Kind, about: tuple[Injected, bytes] | None, mailbox: str = "") -> tuple[Injected, bytes]:
+        self.count += 1
+        token = f"t{self.seed}x{self.count}"
+        mailbox, raw, of = self._written(kind, token, about, mailbox)
+        digest = hashlib.sha256(raw).hexdigest()
+        return Injected(token, mailbox, kind.name, kind.ends, digest, kind.acknowledged, of), raw
+
+    def _written(
+        self, kind: Kind, token: str, about: tuple[Injected, bytes] | None, mailbox: str
+    ) -> tuple[str, bytes, str]:
         if kind.name == "duplicate":
-            original, raw = self._chance.choice(self.originals)
+            original, raw = about or self._chance.choice(self.originals)
             # The same Message-ID, sender and text: only a header that no content hash covers tells them apart.
             header = f"{TOKEN_HEADER}: {original.token}\r\n".encode()
             return original.mailbox, raw.replace(header, f"{TOKEN_HEADER}: {token}\r\n".encode(), 1), original.token
-        mailbox = self._chance.choice(self.mailboxes)
+        mailbox = mailbox or self._chance.choice(self.mailboxes)
         if kind.name == "reply":
-            original, _ = self._chance.choice(self.originals)
+            original, _ = about or self._chance.choice(self.originals)
             mailbox, of = original.mailbox, original.token
         else:
             of = ""
@@ -102,8 +119,10 @@ class Traffic:
         if kind.name == "list":
             headers |= {"List-Id": "<news.lists.example>", "Precedence": "list"}
         attachments = ()
-        if kind.name == "attachment":
-            attachments = (Attached("scan.bin", self._chance.randbytes(self._chance.randint(20_000, 200_000))),)
+        if kind.name in ("attachment", "large"):
+            smallest = 20_000 if kind.name == "attachment" else 1_300_000
+            size = self._chance.randint(smallest, smallest + 180_000)
+            attachments = (Attached("scan.bin", self._chance.randbytes(size)),)
         return mail(
             sender=sender,
             to=f"{mailbox}@example.com",

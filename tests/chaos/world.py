@@ -66,6 +66,8 @@ class World:
     """What the scenario that runs now allows (see Scenario.allows)."""
     raws: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Token and sha256 of each raw mail that the checker has read, by mail_id."""
+    missed: list[str] = field(default_factory=list)
+    """Crash points that were armed and never reached."""
 
     @property
     def plan(self) -> Path:
@@ -75,11 +77,6 @@ class World:
     def excused(self, allowance: str) -> bool:
         """Whether what happens now is excused by the scenario that runs."""
         return allowance in self.allowed
-
-    async def provoke(self, point: str) -> None:
-        """Bring about what a crash point waits for and traffic alone does not cause."""
-        if point.startswith("bookkeeper"):
-            self.kill("classifier")
 
     def fault(self, what: str) -> None:
         """Note an injected fault."""
@@ -124,7 +121,7 @@ async def world(
                     **BUDGETS,
                     **(environ or {}),
                 },
-                launch=Launch(private=False, longest_pause=2),
+                launch=Launch(private=False, longest_pause_seconds=1),
             )
             async with system:
                 settings = StoreSettings(url=SecretStr(server.url), key_file=system.key_file)

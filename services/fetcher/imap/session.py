@@ -23,6 +23,7 @@ from shared.domain.errors import AutomatorError
 from shared.domain.mailbox import Imap
 from shared.mail import folder_names
 from shared.mail.headline import headline
+from shared.observability.crash_points import crash_point
 from shared.sasl.values import Credentials, Kind
 
 SLOWEST = 64 * 1024
@@ -192,6 +193,7 @@ class Session:
             await self._into("MOVE", uids, folder)
         else:
             await self._into("COPY", uids, folder)
+            crash_point("fetcher.after_copy")
             await self.delete(uids)
 
     async def delete(self, uids: Sequence[int]) -> None:
@@ -200,6 +202,7 @@ class Session:
         The flag is then also what keeps them from being copied or flagged again (`search_unmarked`).
         """
         await self._store(uids, "\\Deleted")
+        crash_point("fetcher.after_deletion_mark")
         if "UIDPLUS" in self.capabilities:
             await self._done("EXPUNGE", parse.uid_set(uids), uid=True)
 

@@ -238,3 +238,19 @@ async def test_the_after_fetch_action_waits_for_the_final_decision(
         assert await acted(), "the mail in flight stays as it is"
         if action["action"] == "move":
             assert (await session.select("Processed")).exists == 1
+
+
+async def test_a_mail_that_dovecot_cannot_read_becomes_a_rejection_and_holds_up_no_other(
+    dovecot: Dovecot, store: Store
+) -> None:
+    """Seen in practice: it hangs up when it is asked for the size of such a mail, before any body is asked for."""
+    published = Published()
+    dovecot.deliver(USER, mail(1)).chmod(0)
+    dovecot.deliver(USER, mail(2))
+    await store.mailboxes.put(support_mailbox(dovecot), {})
+    async with following(store, tools(store, published)):
+        await eventually(has(published, 1), 60)
+        await eventually(is_in(store, Phase.IDLE), 60)
+    rows = [row async for row in store.ledger.iter_all()]
+    assert sorted(str(row.kind and row.kind.value) for row in rows) == ["None", "rejected"]
+    assert [one.raw for one in published.messages] == [mail(2)]

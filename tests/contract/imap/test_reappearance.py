@@ -12,8 +12,10 @@ from services.fetcher.ports import FetchedMail
 from shared.domain.mailbox import Mailbox
 from shared.domain.mailbox_runtime import Phase
 from shared.store.client import Store
+from shared.store.settings import StoreSettings
 from tests.contract.imap.test_following_mailboxes import has, is_in
 from tests.support.dovecot import USERS
+from tests.support.dying import dies
 from tests.support.fetching import NAME, Published, eventually, following, open_folder, support_mailbox, tools
 from tests.support.imap import USER, logged_in, mail
 
@@ -123,6 +125,26 @@ async def test_old_mails_that_were_deleted_and_are_restored_are_not_downloaded(d
     second, bodies, _ = await read(store, mailbox)
     assert len(first.messages) == len(kept)
     assert (second.messages, bodies) == ([], 0)
+
+
+async def test_a_fetcher_that_dies_once_a_persons_word_is_used_up_has_taken_all_of_them(
+    dovecot: Dovecot, store: Store, store_settings: StoreSettings
+) -> None:
+    mailbox = support_mailbox(dovecot)
+    await store.mailboxes.put(mailbox, {})
+    async with following(store, tools(store, Published()), "victim"):
+        await eventually(is_in(store, Phase.IDLE))
+    for number in range(100, 120):
+        dovecot.deliver(USER, mail(number), received=LONG_AGO)
+    await store.runtime.accept_reappearance(NAME)
+    await dies(store_settings, "fetcher.after_reappearance", "follows")
+    assert not await store.runtime.reappearance_accepted(NAME)
+    assert len([row async for row in store.ledger.iter_all()]) == 20
+    published = Published()
+    async with following(store, tools(store, published), "victim"):
+        dovecot.deliver(USER, mail(1), received=datetime.now(UTC))
+        await eventually(has(published, 1))
+    assert [one.raw for one in published.messages] == [mail(1)]
 
 
 async def test_unknown_old_mail_in_masses_waits_for_a_person_and_new_mail_does_not(

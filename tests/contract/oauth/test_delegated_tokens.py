@@ -23,6 +23,7 @@ from shared.store.client import Store
 from shared.store.settings import StoreSettings
 from shared.store.sign_ins import SignIns
 from tests.contract.oauth.conftest import SECRET
+from tests.support.dying import dies
 from tests.support.fetching import eventually
 from tests.support.identity import Provider
 from tests.support.sign_ins import (
@@ -318,6 +319,43 @@ async def test_a_process_that_is_killed_after_it_stored_the_rotated_token_costs_
         await store.sign_ins.release(mailbox.name, (await store.sign_ins.state(mailbox)).rev)
         assert isinstance(await refused(tokens, store, mailbox), SignInNeeded)
         assert (await store.sign_ins.state(mailbox)).needed
+
+
+@pytest.mark.parametrize(
+    ("point", "refreshes"), [("oauth.after_claim", 0), ("oauth.after_renewal", 1), ("oauth.after_release", 0)]
+)
+async def test_a_process_that_dies_after_any_step_of_a_renewal_costs_no_person_a_sign_in(
+    identity: Provider,
+    store: Store,
+    store_settings: StoreSettings,
+    tokens: DelegatedTokens,
+    point: str,
+    refreshes: int,
+) -> None:
+    mailbox = await stored(store, delegated_mailbox(identity))
+    await signed_in(store, identity, mailbox)
+    identity.busy = 10 if point == "oauth.after_release" else 0
+    await dies(store_settings, point, "renews", mailbox.name, identity.authority, str(identity.certificates.ca_file))
+    identity.busy = 0
+    assert identity.refreshes == refreshes
+    rev = (await store.sign_ins.state(mailbox)).rev
+    if point == "oauth.after_claim":
+        assert not await store.sign_ins.claim(mailbox.name, rev), "the dead one has it until it runs out"
+        await store.sign_ins.release(mailbox.name, rev)
+    assert (await given(tokens, store, mailbox)).fresh
+    assert not (await store.sign_ins.state(mailbox)).needed
+
+
+async def test_a_process_that_dies_after_a_refusal_has_remembered_it(
+    identity: Provider, store: Store, store_settings: StoreSettings, tokens: DelegatedTokens
+) -> None:
+    mailbox = await stored(store, delegated_mailbox(identity))
+    await signed_in(store, identity, mailbox)
+    identity.end_sign_ins(50173)
+    place = (mailbox.name, identity.authority, str(identity.certificates.ca_file))
+    await dies(store_settings, "oauth.after_refusal", "renews", *place)
+    assert isinstance(await refused(tokens, store, mailbox), SignInNeeded)
+    assert identity.refreshes == 1, "it is not asked again"
 
 
 # --- sign in again --------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from shared.store.keys import Keyring, create_key_file, from_file
 from shared.store.rotation import Fate
 from shared.store.settings import StoreSettings
 from tests.support.builders import mailbox
+from tests.support.dying import dies
 from tests.support.embedded_store import FakeClock
 
 Opener = Callable[..., Coroutine[Any, Any, Store]]
@@ -93,6 +94,20 @@ async def test_all_is_readable_by_the_new_key_alone_and_a_second_time_changes_no
     assert stored is not None and stored.revision == 1
     assert [await password(after, name) for name in ("one", "two")] == ["hunter2"] * 2
     assert (await after.secrets.reveal(stored, "smtp.password")).get_secret_value() == "out-secret"
+
+
+async def test_a_rotation_that_dies_after_any_secret_is_finished_by_the_next(
+    keys: Keys, opened: Opener, store_settings: StoreSettings
+) -> None:
+    before = await opened(keys.old)
+    for name in ("one", "two"):
+        await put(before, name)
+    settings = store_settings.model_copy(update={"key_file": keys.new})
+    await dies(settings, "store.after_rewrap", "rewraps", old_key=keys.old)
+    rotating = await opened(keys.new, keys.old)
+    assert [await password(rotating, name) for name in ("one", "two")] == ["hunter2"] * 2
+    report = await rotating.rotation.rewrap()
+    assert (report.rewrapped, report.already, report.left) == (1, 1, ())
 
 
 async def test_sign_ins_are_rewrapped_too_and_whoever_renews_one_does_not_notice(keys: Keys, opened: Opener) -> None:
