@@ -8,18 +8,18 @@ the books differ from it, the rules were changed since. Changes nothing in the s
 
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from services.classifier.rules.rule import STAGE
+from services.console.ends import JOINING, End, ended, why, would_end
 from services.console.past import Past
 from services.console.repeats import Claims, claims_of
-from services.console.replays import QUARANTINED, outcome
+from services.console.replays import QUARANTINED
 from services.console.rules import Rules, parsing, tried
 from services.console.trial import Letter, Trial
 from services.filter.parser_pool import ParserPool
-from shared.domain.decision import Classification, Kind, Reason
+from shared.domain.decision import Kind, Reason
 from shared.domain.email import Email
 from shared.domain.errors import AutomatorError, Permanent, Transient
 from shared.domain.ledger import LedgerEntry, State
@@ -43,29 +43,6 @@ class Wanted:
     mailboxes: tuple[str, ...] | None = None
     last: int = USUAL
     since: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """How a mail ended or would end. `kind` is that of a decision, `quarantined` or `in_flight`; `ticket_id` and
-    `number` name the ticket it opened, was appended to or counted on; a new one has `…` for a number."""
-
-    kind: str
-    reason: str | None
-    sentence: str
-    number: str | None = None
-    ticket_id: str | None = field(default=None, compare=False)
-    classification: Classification | None = None
-
-    @property
-    def outcome(self) -> str:
-        """In one word, for counting: `ticket`, `request`, `reply`, `note`, `duplicate`, or what ended it otherwise."""
-        return _WORDS.get(self.reason or "") or (f"{self.kind}: {self.reason}" if self.reason else self.kind)
-
-    def same(self, other: "End") -> bool:
-        """Whether they come to the same: the words may differ."""
-        mine, its = ((one.outcome, one.classification, _joined(one)) for one in (self, other))
-        return mine == its
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,23 +100,6 @@ async def backtest(store: Store, saved: Rules, new: Rules, wanted: Wanted) -> As
                     yield change
             yield Progress(min(start + AT_ONCE, len(turns)), len(turns))
     yield sums.result()
-
-
-def ended(entry: LedgerEntry) -> End:
-    """How a mail of the books ended."""
-    kind, reason = outcome(entry)
-    decision = entry.decision
-    if decision is None:
-        sentence = f"It is in quarantine: {entry.failure.what}." if entry.failure else "It is in flight."
-        return End(kind, reason, sentence)
-    return End(kind, reason, decision.sentence, decision.number, decision.ticket_id, decision.classification)
-
-
-def would_end(trial: Trial) -> End:
-    """How a mail would end."""
-    decision = trial.decision
-    kind, reason = decision.kind.value, decision.reason.value
-    return End(kind, reason, trial.sentence, decision.number, decision.ticket_id, decision.classification)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +167,7 @@ class _Courses:
 
     async def _gone(self, entries: Iterable[LedgerEntry]) -> frozenset[str]:
         """The tickets that mails were appended to or counted on, and that are no longer there."""
-        joined = (one.decision for one in entries if one.decision is not None and one.decision.kind in _JOINING)
+        joined = (one.decision for one in entries if one.decision is not None and one.decision.kind in JOINING)
         wanted = {one.ticket_id for one in joined if one.ticket_id}
         there = await self._store.tickets.heads(wanted) if wanted else ()
         return frozenset(wanted - {one.ticket_id for one in there})
@@ -236,7 +196,7 @@ class _Courses:
             return _Judged(old, killed, killed, (killed.sentence,))
         today = await self._today.run(entry, email)
         new = today if self._new is self._today else await self._new.run(entry, email)
-        return _Judged(old, would_end(new), would_end(today), _why(old, new))
+        return _Judged(old, would_end(new), would_end(today), why(old, new))
 
 
 class _Sums:
@@ -269,20 +229,7 @@ class _Sums:
         return Result(sum(old.values()), self._changed, self._by_rules, old, new, then, untested)
 
 
-_WORDS: Final = {
-    Reason.TICKET_CREATED.value: "ticket",
-    Reason.REQUEST_CREATED.value: "request",
-    Reason.REPLY_APPENDED.value: "reply",
-    Reason.BOUNCE_ATTACHED.value: "note",
-    Reason.AUTOMATIC_ANSWER_ATTACHED.value: "note",
-    Reason.DUPLICATE_OF.value: "duplicate",
-}
-_JOINING: Final = (Kind.REPLY, Kind.DUPLICATE)
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
-
-
-def _joined(end: End) -> str | None:
-    return end.ticket_id if end.kind in _JOINING else None
 
 
 def _turn(one: Arrived) -> tuple[datetime, int, datetime, int, str]:
@@ -294,12 +241,3 @@ def _is_settled(entry: LedgerEntry) -> bool:
     """Whether no rule has a say any more: a person or the fetcher decided, or a decision waits to be executed."""
     decision = entry.decision
     return decision is not None and (decision.reason in BY_PEOPLE or entry.state is State.QUARANTINED)
-
-
-def _why(old: End, trial: Trial) -> tuple[str, ...]:
-    """The sentences that decided: where a ticket only changes its place, those of the parts that change."""
-    before, after = old.classification, trial.classification
-    if before is None or after is None:
-        return (trial.sentence,)
-    moved = {name for name in Classification.model_fields if getattr(before, name) != getattr(after, name)}
-    return tuple(one.sentence for one in trial.steps if one.stage == STAGE and one.rule in moved) or (trial.sentence,)

@@ -18,7 +18,6 @@ from shared.domain.ledger import KnownMail, LedgerEntry, State
 from shared.domain.ticket import Answerable, Ticket, TicketState
 from shared.store.client import Store
 
-
 _LEAST: Final = timedelta(milliseconds=1)
 """What the store tells instants apart by."""
 

@@ -52,6 +52,15 @@ class Arrived(NamedTuple):
     decided_at: datetime | None
 
 
+class Subject(NamedTuple):
+    """A mail as people name it."""
+
+    mail_id: str
+    mailbox: str
+    sender: str | None
+    subject: str
+
+
 class LedgerQueries:
     """The reading half of the ledger."""
 
@@ -163,10 +172,17 @@ class LedgerQueries:
         self, mailboxes: Sequence[str] | None, limit: int, since: datetime | None = None
     ) -> tuple[Arrived, ...]:
         """The newest mails of these mailboxes (None: of all), entered at or after an instant; the newest first."""
-        query: Document = {} if mailboxes is None else {"origin.mailbox": {"$in": list(mailboxes)}}
-        query |= {} if since is None else {"stored_at": {"$gte": since}}
+        query = _of(mailboxes) | ({} if since is None else {"stored_at": {"$gte": since}})
         found = await self._mails.find(query, only=_ARRIVED, sort=_NEWEST_FIRST, limit=limit)
         return tuple(map(_arrived, found))
+
+    async def subjects(self, mailboxes: Sequence[str] | None, limit: int) -> tuple[Subject, ...]:
+        """The subjects of the newest mails of these mailboxes (None: of all), the newest first."""
+        found = await self._mails.find(_of(mailboxes), only=("origin", "headline"), sort=_NEWEST_FIRST, limit=limit)
+        return tuple(
+            Subject(one["_id"], one["origin"]["mailbox"], one["headline"]["sender"], one["headline"]["subject"])
+            for one in found
+        )
 
     async def ended(self, wanted: Ended, limit: int) -> tuple[LedgerEntry, ...]:
         """Up to `limit` of these mails, in the order in which they were entered."""
@@ -204,6 +220,10 @@ class LedgerQueries:
     async def _newest(self, query: Document, limit: int) -> tuple[LedgerEntry, ...]:
         found = await self._mails.find(query, sort=_NEWEST_FIRST, limit=limit, without=("outbox",))
         return tuple(map(entry_of, found))
+
+
+def _of(mailboxes: Sequence[str] | None) -> Document:
+    return {} if mailboxes is None else {"origin.mailbox": {"$in": list(mailboxes)}}
 
 
 def _arrived(document: Document) -> Arrived:
