@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from services.console.configuration.documents import Documents
+from services.console.configuration.plan import Current, outlook
 from services.console.trial import Letter, Trial, attempt, unjudged
 from services.filter.parser_pool import ParserPool
 from services.ticket_writer.lookups import look_up
@@ -34,6 +36,16 @@ def rules_of(mailboxes: Mapping[str, Mailbox], catalogue: Catalogue, marks: Mark
     """The rules that these mailboxes and this catalogue make."""
     own = frozenset(address for one in mailboxes.values() for address in one.spec.addresses)
     return Rules(mailboxes, catalogue, own, marks)
+
+
+def unsaved(saved: Rules, documents: Documents, *, whole_catalogue: bool = False) -> Rules:
+    """The rules as these documents would leave them; the catalogue is only theirs if it is meant as a whole.
+
+    Raises ConfigurationProblems: a name nobody has.
+    """
+    old = Catalogue(revision=saved.catalogue.revision) if whole_catalogue else saved.catalogue
+    mailboxes, catalogue = outlook(Current(saved.mailboxes, old), documents)
+    return rules_of(mailboxes, catalogue, saved.marks)
 
 
 async def tried(books: Books, rules: Rules, letter: Letter) -> Trial:

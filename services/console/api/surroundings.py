@@ -43,7 +43,7 @@ class Surroundings:
     """All that the API stands on. `tell` lets running services know that the configuration changed.
 
     `rules` and `authorities` say where a test of a mailbox may connect, and where it may ask for tokens; `running` are
-    the tests that have not ended.
+    the tests and back-tests that have not ended, `trying` who has a back-test running.
     """
 
     store: Store
@@ -53,6 +53,7 @@ class Surroundings:
     rules: Rules = field(default_factory=Rules)
     authorities: Authorities = field(default_factory=Authorities)
     running: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+    trying: set[str] = field(default_factory=set[str])
     signing_in: SigningIn | None = None
     event_source: str = DEFAULT_SOURCE
 
