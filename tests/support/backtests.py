@@ -18,8 +18,8 @@ LETTERS = (
 
 
 async def write_past(store: Store, clock: FakeClock, **domains: object) -> Desk:
-    """Eight letters, a second apart: a ticket, its reply and its repeat, two more tickets; a rejection, its reply and its
-    repeat, which therefore opened tickets."""
+    """Eight letters, a second apart: a ticket, its reply and its repeat, two more tickets; a rejection, and its reply
+    and its repeat, which therefore opened tickets."""
     support = {"domains": {"allowDuplicates": False, "onlyIfInTo": True, **domains}}
     desk = await Desk.open(store, clock, Metrics("test", "0"), support)
     for letter in LETTERS:
