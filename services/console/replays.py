@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.console import changes
+from services.console.past import Past
 from services.console.repeats import original_of
-from services.console.trial import attempt
+from services.console.rules import Rules, parsing, saved, tried
+from services.console.trial import Letter
 from services.filter.parser_pool import ParserPool
 from shared.contracts.events import mail_rejected
-from shared.domain.catalogue import Catalogue
 from shared.domain.decision import Decision, Kind, Overruling, Reason, Revisions, Step, Verdict
 from shared.domain.email import Email
 from shared.domain.errors import AutomatorError, Permanent
 from shared.domain.ledger import DecisionWrite, LedgerEntry, Replay, State
 from shared.domain.mailbox import Mailbox
-from shared.domain.marks import Marks
 from shared.store.client import Store
 from shared.store.failures import Conflict
 
@@ -60,16 +60,6 @@ class Forecast:
     def changes(self) -> bool:
         """Whether sending it again makes a difference. For a mail in quarantine it always may."""
         return self.kind != IMPOSSIBLE and (self.before[0] == QUARANTINED or (self.kind, self.reason) != self.before)
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The configuration of now."""
-
-    mailboxes: dict[str, Mailbox]
-    catalogue: Catalogue
-    own: frozenset[str]
-    marks: Marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +114,9 @@ def check_replayable(entry: LedgerEntry) -> None:
 
 async def forecast(store: Store, entries: Sequence[LedgerEntry], order: Order) -> tuple[Forecast, ...]:
     """What each mail would become, in their order. Changes nothing."""
-    rules = await _rules(store)
+    rules = await saved(store)
     overruling = Overruling(who=order.who, why=order.why) if order.as_ticket else None
-    async with _parser() as parser:
+    async with parsing() as parser:
         return tuple([await _forecast(store, parser, rules, one, overruling) for one in entries])
 
 
@@ -144,21 +134,6 @@ async def discard(store: Store, entries: Sequence[LedgerEntry], order: Order, so
     for one in entries:
         _check_discardable(one)
     return tuple([one.mail_id for one in entries if await _discard(store, one, order, source)])
-
-
-async def _rules(store: Store) -> Rules:
-    boxes = {one.name: one for one in await store.mailboxes.all()}
-    own = frozenset(address for one in boxes.values() for address in one.spec.addresses)
-    return Rules(boxes, await store.catalogue.load(), own, await store.mark_keys.marks())
-
-
-@asynccontextmanager
-async def _parser() -> AsyncGenerator[ParserPool]:
-    pool = ParserPool(1)
-    try:
-        yield pool
-    finally:
-        await pool.close()
 
 
 async def _forecast(
@@ -186,7 +161,8 @@ async def _tried(
 ) -> Forecast:
     at = entry.origin.internal_date
     original = await original_of(store, mailbox, email, rules.marks, mail_id=entry.mail_id, at=at)
-    trial = attempt(email, mailbox, rules.catalogue, rules.own, original, rules.marks, overruling)
+    letter = Letter(email, mailbox, entry.mail_id, at, original, overruling)
+    trial = await tried(Past(store).now(entry), rules, letter)
     return Forecast(entry, trial.kind.value, trial.reason, trial.sentence)
 
 

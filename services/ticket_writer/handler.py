@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from services.ticket_writer import decide
-from services.ticket_writer.conversation import Belonging, End, Facts, belongs
+from services.ticket_writer.conversation import Belonging, End, belongs
 from services.ticket_writer.effects import Effects, Result
+from services.ticket_writer.joining import joins
 from services.ticket_writer.lookups import Known, look_up
 from services.ticket_writer.ports import Clock, Configuration, Store
 from shared.contracts.events import ticket_duplicate_counted
@@ -142,13 +143,11 @@ class TicketWriter:
         original = self._original(mail, found.known)
         if isinstance(original, Transient):
             found.waits[mail.mail_id] = _Wait(original, frozenset({mail.duplicate_of or ""}))
-        elif original is not None and (belonging.ticket is None or belonging.ticket.ticket_id == original.ticket_id):
-            found.writes.append(self._repeat(mail, original))
-        elif belonging.end is End.WAIT:
+        elif (decision := joins(mail, belonging, original, self._now())) is None and belonging.end is End.WAIT:
             found.waits[mail.mail_id] = _Wait(_waiting(mail), belonging.awaits, self._patient(entry))
-        elif belonging.ticket is not None:
-            note = belonging.end is End.NOTE
-            decision = decide.appends(mail, belonging.ticket, note=note, now=self._now())
+        elif decision is not None and original is not None and decision.kind is Kind.DUPLICATE:
+            found.writes.append(self._repeat(mail, decision, original))
+        elif decision is not None:
             found.matched[mail.mail_id] = belonging
             found.writes.append(_write_of(mail, decision, belonging.step))
         else:
@@ -158,15 +157,8 @@ class TicketWriter:
         self, mail: EmailClassified, entry: LedgerEntry, here: frozenset[str], known: Known
     ) -> Belonging:
         mailbox = await self._configuration.mailbox(mail.mailbox)
-        facts = Facts(
-            marks=known.marks.get(mail.mail_id, ()),
-            tickets=known.tickets,
-            known=known.mails,
-            to_closed=(mailbox.spec.replies if mailbox else Replies()).to_closed,
-            patient=self._patient(entry),
-            here=here,
-        )
-        return belongs(mail, facts)
+        to_closed = (mailbox.spec.replies if mailbox else Replies()).to_closed
+        return belongs(mail, known.facts(mail.mail_id, to_closed, patient=self._patient(entry), here=here))
 
     def _original(self, mail: EmailClassified, known: Known) -> Ticket | Transient | None:
         if mail.duplicate_of is None:
@@ -176,8 +168,7 @@ class TicketWriter:
     def _patient(self, entry: LedgerEntry) -> bool:
         return entry.attempts < _WAITS and self._clock.now() - entry.stored_at < self._patience
 
-    def _repeat(self, mail: EmailClassified, original: Ticket) -> DecisionWrite:
-        decision = decide.repeats(mail, original, self._now())
+    def _repeat(self, mail: EmailClassified, decision: Decision, original: Ticket) -> DecisionWrite:
         event = ticket_duplicate_counted(
             original, mail.mail_id, mail.received_at, decision.decided_at, source=self._source
         )

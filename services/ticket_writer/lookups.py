@@ -8,11 +8,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from services.ticket_writer.conversation import referred
-from services.ticket_writer.ports import Store
+from services.ticket_writer.conversation import Facts, referred
+from services.ticket_writer.ports import Books
 from shared.contracts.messages import EmailClassified
 from shared.domain.decision import Decision, Kind
 from shared.domain.ledger import KnownMail, LedgerEntry
+from shared.domain.mailbox import ToClosed
 from shared.domain.marks import Mark, Marks
 from shared.domain.ticket import Ticket
 
@@ -27,12 +28,18 @@ class Known:
     mails: Mapping[str, tuple[KnownMail, ...]] = field(default_factory=dict[str, tuple[KnownMail, ...]])
     marks: Mapping[str, tuple[Mark, ...]] = field(default_factory=dict[str, tuple[Mark, ...]])
 
+    def facts(
+        self, mail_id: str, to_closed: ToClosed, *, patient: bool = False, here: frozenset[str] = frozenset()
+    ) -> Facts:
+        """What of it concerns one mail."""
+        return Facts(self.marks.get(mail_id, ()), self.tickets, self.mails, to_closed, patient, here)
 
-async def look_up(store: Store, marks: Marks, mails: Sequence[EmailClassified]) -> Known:
+
+async def look_up(store: Books, marks: Marks, mails: Sequence[EmailClassified]) -> Known:
     """Everything that these mails can be judged by, and the tickets of decisions that stand already."""
     wanted = [mail.mail_id for mail in mails] + [mail.duplicate_of for mail in mails if mail.duplicate_of]
     entries = await store.ledger.get_many(wanted)
-    undecided = [mail for mail in mails if (entry := entries.get(mail.mail_id)) is not None and entry.decision is None]
+    undecided = [mail for mail in mails if (entry := entries.get(mail.mail_id)) is None or entry.decision is None]
     carried = {mail.mail_id: found for mail in undecided if (found := marks.of(mail.email))}
     ids = sorted({one for mail in undecided for one in referred(mail.email)})
     others = await store.ledger.of_message_ids(ids) if ids else ()
@@ -51,7 +58,7 @@ def _decisions(mails: Sequence[EmailClassified], entries: Mapping[str, LedgerEnt
             yield original.decision
 
 
-async def _tickets(store: Store, decisions: Sequence[Decision], marks: Sequence[Mark]) -> Sequence[Ticket]:
+async def _tickets(store: Books, decisions: Sequence[Decision], marks: Sequence[Mark]) -> Sequence[Ticket]:
     ids = {one.ticket_id for one in (*decisions, *marks) if one.ticket_id}
     numbers = {mark.number for mark in marks if mark.number}
     return await store.tickets.heads(ids, numbers) if ids or numbers else ()

@@ -1,6 +1,6 @@
 """What the ticket writer asks of the store, the configuration and the clock."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -11,13 +11,17 @@ from shared.domain.ticket import Appended, Ticket
 from shared.store.tickets import Reopening
 
 
-class Ledger(Protocol):
-    """The books."""
+class KnownMails(Protocol):
+    """The reading half of the books."""
 
-    async def get_many(self, mail_ids: Sequence[str]) -> dict[str, LedgerEntry]: ...
+    async def get_many(self, mail_ids: Iterable[str]) -> dict[str, LedgerEntry]: ...
     async def of_message_ids(self, message_ids: Sequence[str]) -> tuple[KnownMail, ...]:
         """The mails that have one of these Message-IDs, the newest first."""
         ...
+
+
+class Ledger(KnownMails, Protocol):
+    """The books."""
 
     async def decide_many(self, writes: Sequence[DecisionWrite]) -> dict[str, Decision]:
         """Write decisions by compare-and-set; returns the winning decision of each mail."""
@@ -26,14 +30,18 @@ class Ledger(Protocol):
     async def mark_done(self, mail_ids: Sequence[str], version: int) -> None: ...
 
 
-class Tickets(Protocol):
-    """Tickets and requests."""
+class Heads(Protocol):
+    """Tickets and requests, as they are looked up."""
 
-    async def insert_many(self, tickets: Sequence[Ticket]) -> None: ...
     async def heads(self, ticket_ids: Collection[str], numbers: Collection[str] = ()) -> tuple[Ticket, ...]:
         """Those that exist, by id or number, without their texts."""
         ...
 
+
+class Tickets(Heads, Protocol):
+    """Tickets and requests."""
+
+    async def insert_many(self, tickets: Sequence[Ticket]) -> None: ...
     async def count_duplicates(self, pairs: Sequence[tuple[str, str]]) -> frozenset[str]:
         """Count (ticket_id, mail_id) pairs; returns the mail_ids whose ticket is not there."""
         ...
@@ -57,6 +65,15 @@ class Counters(Protocol):
     """Consecutive numbers."""
 
     async def take(self, name: str, count: int = 1) -> int: ...
+
+
+class Books(Protocol):
+    """What a mail is judged by."""
+
+    @property
+    def ledger(self) -> KnownMails: ...
+    @property
+    def tickets(self) -> Heads: ...
 
 
 class Store(Protocol):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from shared.domain.value import Value
 from shared.observability.crash_points import crash_point
@@ -20,11 +21,34 @@ class Claim(Value):
     window: timedelta | None = None
 
 
+class Owner(NamedTuple):
+    """The mail that owns a fingerprint."""
+
+    mail_id: str
+    at: datetime
+
+
+def settled(claim: Claim, owner: Owner) -> tuple[str, bool]:
+    """The owner (mail_id) that a claim of an owned fingerprint finds, and whether the claimant takes its place. Pure.
+
+    One that is farther away in time than the claim's window does not count: a newer claim takes its place, an older one
+    stands for itself beside it.
+    """
+    if owner.mail_id == claim.mail_id or claim.window is None or abs(claim.at - owner.at) <= claim.window:
+        return owner.mail_id, False
+    return claim.mail_id, claim.at >= owner.at
+
+
 class Fingerprints:
     """Who was first."""
 
     def __init__(self, database: Database) -> None:
         self._collection = Collection(database, "fingerprints")
+
+    async def among(self, keys: Sequence[str]) -> dict[str, Owner]:
+        """The owners of those of the keys that have one. Claims nothing."""
+        found = await self._collection.find({"_id": {"$in": list(keys)}})
+        return {str(one["_id"]): Owner(**one["owner"]) for one in found}
 
     async def claim(self, claims: Sequence[Claim]) -> dict[str, str]:
         """The owner (mail_id) of each key. If claims of one call share a key, ask `owners` instead."""
@@ -33,8 +57,7 @@ class Fingerprints:
     async def owners(self, claims: Sequence[Claim]) -> tuple[str, ...]:
         """The owner (mail_id) for each claim, in their order: the claimant itself if it is the first.
 
-        An owner that is farther away in time than the claim's window does not count: a newer claim takes its place, an
-        older one stands for itself beside it.
+        Whether an owner counts that was there before, `settled` says.
         """
         refused = await self._collection.insert_many([_document(claim) for claim in claims])
         owners = [claim.mail_id for claim in claims]
@@ -49,11 +72,9 @@ class Fingerprints:
     async def _settle(self, claim: Claim, there: dict[str, Document]) -> str:
         for _ in range(_TRIES):
             document = there[claim.key]
-            owner = str(document["owner"]["mail_id"])
-            if owner == claim.mail_id or _within(claim, document["owner"]["at"]):
+            owner, replaces = settled(claim, Owner(**document["owner"]))
+            if not replaces or await self._replace(claim, document):
                 return owner
-            if claim.at < document["owner"]["at"] or await self._replace(claim, document):
-                return claim.mail_id
             there[claim.key] = await self._collection.get(claim.key) or _document(claim)
         raise Conflict("many mails claim one fingerprint at once", where="fingerprints")
 
@@ -67,7 +88,3 @@ class Fingerprints:
 
 def _document(claim: Claim) -> Document:
     return {"_id": claim.key, "owner": {"mail_id": claim.mail_id, "at": claim.at}}
-
-
-def _within(claim: Claim, at: datetime) -> bool:
-    return claim.window is None or abs(claim.at - at) <= claim.window

@@ -14,6 +14,7 @@ from shared.store.ledger_documents import OUTCOMES, entry_of, known_of
 
 _NEWEST_FIRST = (("stored_at", -1), ("_id", -1))
 _REFERABLE = ("headline", "origin", "state", "decision", "stored_at")
+_ARRIVED = ("stored_at", "origin", "decision")
 _MANY, _FEW = 2_000, 20
 _OLDEST_FIRST = (("stored_at", 1), ("_id", 1))
 
@@ -39,6 +40,25 @@ class Cause(NamedTuple):
     def joined(self, at: datetime) -> "Cause":
         """With one more."""
         return Cause(self.mails + 1, min(self.first, at), max(self.last, at))
+
+
+class Arrived(NamedTuple):
+    """A mail that came in: when, and when it was decided, if it was."""
+
+    mail_id: str
+    stored_at: datetime
+    uid: int
+    kind: Kind | None
+    decided_at: datetime | None
+
+
+class Subject(NamedTuple):
+    """A mail as people name it."""
+
+    mail_id: str
+    mailbox: str
+    sender: str | None
+    subject: str
 
 
 class LedgerQueries:
@@ -148,6 +168,22 @@ class LedgerQueries:
         """The newest mails, of one mailbox or of all."""
         return await self._newest({"origin.mailbox": mailbox} if mailbox else {}, limit)
 
+    async def arrived(
+        self, mailboxes: Sequence[str] | None, limit: int, since: datetime | None = None
+    ) -> tuple[Arrived, ...]:
+        """The newest mails of these mailboxes (None: of all), entered at or after an instant; the newest first."""
+        query = _of(mailboxes) | ({} if since is None else {"stored_at": {"$gte": since}})
+        found = await self._mails.find(query, only=_ARRIVED, sort=_NEWEST_FIRST, limit=limit)
+        return tuple(map(_arrived, found))
+
+    async def subjects(self, mailboxes: Sequence[str] | None, limit: int) -> tuple[Subject, ...]:
+        """The subjects of the newest mails of these mailboxes (None: of all), the newest first."""
+        found = await self._mails.find(_of(mailboxes), only=("origin", "headline"), sort=_NEWEST_FIRST, limit=limit)
+        return tuple(
+            Subject(one["_id"], one["origin"]["mailbox"], one["headline"]["sender"], one["headline"]["subject"])
+            for one in found
+        )
+
     async def ended(self, wanted: Ended, limit: int) -> tuple[LedgerEntry, ...]:
         """Up to `limit` of these mails, in the order in which they were entered."""
         found = await self._mails.find(_ended(wanted), sort=_OLDEST_FIRST, limit=limit, without=("outbox",))
@@ -184,6 +220,17 @@ class LedgerQueries:
     async def _newest(self, query: Document, limit: int) -> tuple[LedgerEntry, ...]:
         found = await self._mails.find(query, sort=_NEWEST_FIRST, limit=limit, without=("outbox",))
         return tuple(map(entry_of, found))
+
+
+def _of(mailboxes: Sequence[str] | None) -> Document:
+    return {} if mailboxes is None else {"origin.mailbox": {"$in": list(mailboxes)}}
+
+
+def _arrived(document: Document) -> Arrived:
+    decision: Mapping[str, Any] = document["decision"] or {}
+    kind = Kind(decision["kind"]) if decision else None
+    at, uid = document["stored_at"], int(document["origin"]["uid"])
+    return Arrived(document["_id"], at, uid, kind, decision.get("decided_at"))
 
 
 def _ended(wanted: Ended) -> Document:

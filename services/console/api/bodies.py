@@ -1,18 +1,20 @@
 """Request bodies: bounded, strict JSON, then the very validation that YAML documents go through."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 import orjson
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, ValidationError
 from starlette.requests import Request
 
+from services.console import backtest
+from services.console import keywords as keywords_
 from services.console.api.problems import Refused
 from services.console.configuration.documents import API_VERSION, Documents, Metadata, parse
 from services.console.configuration.problems import ConfigurationProblems, Position, problems_of
 from services.console.configuration.source import RawDocument
 from shared.domain.access import Role
-from shared.domain.catalogue import Department, Process, Service
+from shared.domain.catalogue import Department, Keyword, Process, Service
 from shared.domain.mailbox import MailboxSpec
 from shared.domain.value import Document, Slug
 
@@ -35,6 +37,34 @@ class CatalogueBody(Document):
     departments: tuple[Department, ...] = ()
     services: tuple[Service, ...] = ()
     processes: tuple[Process, ...] = ()
+
+
+class Span(Document):
+    """Which mails are looked at: the newest `last`, that came in since an instant."""
+
+    last: int = Field(default=backtest.USUAL, ge=1, le=backtest.LIMIT)
+    since: AwareDatetime | None = None
+
+
+class BacktestBody(MailboxBody, Span):
+    """A mailbox that is not saved, as for saving it, and on which of its mails it is tried."""
+
+
+class CatalogueBacktestBody(CatalogueBody, Span):
+    """A whole catalogue that is not saved, and on which mails it is tried: of one mailbox, or of all."""
+
+    mailbox: Slug | None = None
+
+
+class KeywordsBody(Document):
+    """The keywords of a service or process, saved or not, and in how many subjects (of one mailbox, or of all mails)
+    they are looked for."""
+
+    kind: Literal["service", "process"]
+    name: Slug
+    keywords: Annotated[tuple[Keyword, ...], Field(min_length=1, max_length=500)]
+    mailbox: Slug | None = None
+    last: int = Field(default=keywords_.USUAL, ge=1, le=keywords_.LIMIT)
 
 
 class RollBackBody(Document):
@@ -83,9 +113,16 @@ class DiscardBody(Document):
     reason: Sentence
 
 
+class _OfMailbox(Document):
+    mailbox: Slug | None = None
+
+
 BODIES: tuple[type[BaseModel], ...] = (
     MailboxBody,
     CatalogueBody,
+    BacktestBody,
+    CatalogueBacktestBody,
+    KeywordsBody,
     RollBackBody,
     TokenBody,
     ReplayBody,
@@ -110,7 +147,34 @@ async def read(request: Request) -> bytes:
 
 def mailbox(data: bytes, name: str | None = None) -> Documents:
     """The one mailbox of a body, validated as a document is. Raises ConfigurationProblems, Refused."""
+    return _mailbox(_mapping(data), name)
+
+
+def backtest_of_mailbox(data: bytes, name: str) -> tuple[Documents, Span]:
+    """The mailbox that is tried, and on which mails. Raises ConfigurationProblems, Refused."""
     content = _mapping(data)
+    span = _span(content)
+    return _mailbox(content, name), span
+
+
+def backtest_of_catalogue(data: bytes) -> tuple[Documents, Span, str | None]:
+    """The catalogue that is tried, and on which mails: of that mailbox, or of all. Raises as above."""
+    content = _mapping(data)
+    of = _checked(_OfMailbox, {"mailbox": content.pop("mailbox", None)})
+    span = _span(content)
+    return _catalogue(content), span, of.mailbox
+
+
+def keywords(data: bytes) -> KeywordsBody:
+    """The keywords that are looked for. Raises ConfigurationProblems, Refused."""
+    return _valid(KeywordsBody, data)
+
+
+def _span(content: dict[str, object]) -> Span:
+    return _checked(Span, {name: content.pop(name) for name in ("last", "since") if name in content})
+
+
+def _mailbox(content: dict[str, object], name: str | None) -> Documents:
     _only(content, ("metadata", "spec"))
     if name is not None:
         given = content.setdefault("metadata", {"name": name})
@@ -123,7 +187,10 @@ def mailbox(data: bytes, name: str | None = None) -> Documents:
 
 def catalogue(data: bytes) -> Documents:
     """All documents of a catalogue body. Raises ConfigurationProblems, Refused."""
-    content = _mapping(data)
+    return _catalogue(_mapping(data))
+
+
+def _catalogue(content: dict[str, object]) -> Documents:
     _only(content, tuple(_KINDS))
     documents = [_item(kind, one) for part, kind in _KINDS.items() for one in _list(content, part)]
     return parse([RawDocument(one, Position(SOURCE, number)) for number, one in enumerate(documents, 1)])
@@ -155,8 +222,12 @@ def discard(data: bytes) -> DiscardBody:
 
 
 def _valid(model: type[M], data: bytes) -> M:
+    return _checked(model, _mapping(data))
+
+
+def _checked(model: type[M], content: Mapping[str, object]) -> M:
     try:
-        return model.model_validate(_mapping(data))
+        return model.model_validate(content)
     except ValidationError as error:
         raise ConfigurationProblems(problems_of(error, model, Position(SOURCE, 1), ())) from None
 

@@ -69,7 +69,7 @@ async def stored(here: Here, asking: Caller, request: Request, name: Name) -> Re
 async def _answer(here: Surroundings, asking: Asking, request: Request, name: str, mailbox: Mailbox) -> Response:
     await testing.admit(here.store, asking.who)
     results = _results(here, asking.who, name, mailbox)
-    if _wants_json(request.headers.get("accept", "")):
+    if wants_json(request.headers.get("accept", "")):
         return await _document(here, request, results)
     return StreamingResponse(_events(here, results), media_type=EVENTS, headers={"X-Accel-Buffering": "no"})
 
@@ -110,7 +110,7 @@ async def _document(here: Surroundings, request: Request, results: AsyncGenerato
     return JSONResponse(view.model_dump(mode="json", by_alias=True))
 
 
-def _wants_json(accept: str) -> bool:
+def wants_json(accept: str) -> bool:
     """Whether JSON is asked for and the stream is not."""
     kinds = {one.partition(";")[0].strip().lower() for one in accept.split(",")}
     return "application/json" in kinds and EVENTS not in kinds

@@ -52,7 +52,8 @@ class Surroundings:
     """All that API and pages stand on. `tell` lets running services know that the configuration changed.
 
     `rules` and `authorities` say where a test of a mailbox may connect, and where it may ask for tokens; `running` are
-    the tests that have not ended. `site` is missing where nobody can tell what browsers call us: then no page answers.
+    the tests and back-tests that have not ended, `trying` who has a back-test running. `site` is missing where nobody
+    can tell what browsers call us: then no page answers.
     """
 
     store: Store
@@ -62,6 +63,7 @@ class Surroundings:
     rules: Rules = field(default_factory=Rules)
     authorities: Authorities = field(default_factory=Authorities)
     running: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+    trying: set[str] = field(default_factory=set[str])
     signing_in: SigningIn | None = None
     event_source: str = DEFAULT_SOURCE
     site: Site | None = None

@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 from services.console.cli import (
     acknowledgements,
     audit,
+    backtest,
     configuration,
     connection,
     events,
@@ -59,6 +60,7 @@ def version(context: typer.Context) -> int:
 COMMANDS: tuple[tuple[str, Command], ...] = (
     ("apply", configuration.apply),
     ("diff", configuration.diff),
+    ("backtest", backtest.backtest),
     ("export", configuration.export),
     ("trace", trace.trace),
     ("replay", replay.replay),

@@ -13,7 +13,8 @@ from services.console.cli.output import Printer
 from services.console.cli.session import session_of
 from services.console.configuration.problems import suggest
 from services.console.repeats import original_of
-from services.console.trial import Trial, attempt, read
+from services.console.rules import saved, tried
+from services.console.trial import Letter, Trial, attempt, read
 from shared.domain.catalogue import Catalogue, Department, Process, Service
 from shared.domain.errors import ConfigurationError
 from shared.domain.mailbox import Mailbox, split_secrets
@@ -36,15 +37,13 @@ def simulate(
     email = read(raw)
     if file:
         boxes, catalogue = from_documents(file)
-        trial = attempt(email, _named(boxes, mailbox), catalogue, _own(boxes))
+        trial = attempt(Letter(email, _named(boxes, mailbox)), catalogue, _own(boxes))
     else:
 
         async def work(store: Store) -> Trial:
-            box = await find(store, mailbox)
-            boxes = {one.name: one for one in await store.mailboxes.all()}
-            marks = await store.mark_keys.marks()
-            original = await original_of(store, box, email, marks)
-            return attempt(email, box, await store.catalogue.load(), _own(boxes), original, marks)
+            box, rules = await find(store, mailbox), await saved(store)
+            original = await original_of(store, box, email, rules.marks)
+            return await tried(store, rules, Letter(email, box, repeats=original))
 
         trial = session.run(work)
     _print(session.printer, mailbox, trial, known_repeats=not file)

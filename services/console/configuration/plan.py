@@ -108,6 +108,23 @@ def decide(current: Current, given: Documents, *, prune: bool = False, selector:
     )
 
 
+def outlook(current: Current, given: Documents) -> tuple[Mapping[str, Mailbox], Catalogue]:
+    """All mailboxes by name, and the catalogue, as these documents would leave them. Secrets are not looked at.
+
+    Raises ConfigurationProblems: a name nobody has.
+    """
+    catalogue = _merged(current.catalogue, given, prune=False)
+    if problems := list(_dangling(current, given, catalogue, ())):
+        raise ConfigurationProblems(problems)
+    writes = {one.name: _mailbox(current, one)[1].mailbox for one in given.mailboxes}
+    kept = {
+        name: one.model_copy(update={"spec": writes[name].spec})
+        for name, one in current.mailboxes.items()
+        if name in writes
+    }
+    return {**current.mailboxes, **writes, **kept}, catalogue
+
+
 def _merged(old: Catalogue, documents: Documents, prune: bool) -> Catalogue:
     given = [one.item for one in documents.catalogue]
     services = [one for one in given if isinstance(one, Service)]

@@ -22,9 +22,9 @@ the document forbids is refused, be it that somebody else was faster."""
 ACCEPTED = "['2xx', '401', '403', '404', '409', '412', '429']"
 REFUSED = "['400', '401', '403', '404', '405', '409', '412', '413', '415', '422', '428', '429']"
 BEYOND_A_SCHEMA = {
-    "an address, a host, a name of the catalogue": r"^/api/v1/mailboxes(|/test|/\{name\}(|/test))$",
+    "an address, a host, a name of the catalogue": r"^/api/v1/mailboxes(|/test|/\{name\}(|/test|/backtest))$",
     "an address": r"^/api/v1/defaults$",
-    "a name of the catalogue": r"^/api/v1/catalogue$",
+    "a name of the catalogue": r"^/api/v1/catalogue(|/backtest)$",
     "a cursor of ours": r"^/api/v1/(audit|mails|quarantine|tickets)$",
 }
 """Where a request can be wrong in a way that JSON Schema has no words for: what it is, and the paths."""
