@@ -26,6 +26,7 @@ from shared.store.fingerprints import Fingerprints
 from shared.store.idempotency import IdempotencyKeys
 from shared.store.keys import Keyring
 from shared.store.ledger import Ledger
+from shared.store.mail_search import MailSearch
 from shared.store.mailbox_versions import MailboxVersions
 from shared.store.mailboxes import Mailboxes
 from shared.store.mark_keys import MarkKeys
@@ -41,6 +42,7 @@ from shared.store.settings import StoreSettings
 from shared.store.sightings import Sightings
 from shared.store.sign_in_requests import SignInRequests
 from shared.store.sign_ins import SignIns
+from shared.store.ticket_search import TicketSearch
 from shared.store.tickets import Tickets
 
 _SCHEMES = ("mongodb://", "mongodb+srv://")
@@ -64,10 +66,12 @@ class Store:
         self.catalogue = CatalogueStore(self._database, self.config)
         self.counters = Counters(self._database)
         self.ledger = Ledger(self._database, clock)
+        self.mail_search = MailSearch(self._database)
         self.raw = RawMails(self._database, clock, settings.raw_inline_max)
         self.sightings = Sightings(self._database)
         self.fingerprints = Fingerprints(self._database)
         self.tickets = Tickets(self._database)
+        self.ticket_search = TicketSearch(self._database)
         self.articles = Articles(self._database)
         self.mark_keys = MarkKeys(self._database)
         self.outbound = OutboundMails(self._database, self.server_time)
