@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Generator
+from functools import partial
 
 import structlog
 import uvicorn
@@ -14,6 +15,7 @@ from services.console.api.server import build
 from services.console.api.surroundings import SigningIn, Surroundings
 from services.console.probe.settings import ProbeSettings
 from services.console.settings import ConsoleSettings
+from shared.broker.depths import depths
 from shared.broker.hints import configuration_changed
 from shared.broker.settings import BrokerSettings
 from shared.oauth.authorities import Authorities
@@ -70,6 +72,7 @@ async def main(process: Process) -> None:
             authorities,
             signing_in=signing_in,
             event_source=source,
+            depths=partial(depths, broker.url),
         )
         await _serve(process, build(around), settings, listener)
         if around.running:

@@ -42,8 +42,10 @@ from shared.store.settings import StoreSettings
 from shared.store.sightings import Sightings
 from shared.store.sign_in_requests import SignInRequests
 from shared.store.sign_ins import SignIns
+from shared.store.statistics import Statistics
 from shared.store.ticket_search import TicketSearch
 from shared.store.tickets import Tickets
+from shared.store.words import MailWords
 
 _SCHEMES = ("mongodb://", "mongodb+srv://")
 _NO_ENVIRONMENT: Mapping[str, str] = MappingProxyType({})
@@ -71,6 +73,8 @@ class Store:
         self.sightings = Sightings(self._database)
         self.fingerprints = Fingerprints(self._database)
         self.tickets = Tickets(self._database)
+        self.words = MailWords(self._database)
+        self.statistics = Statistics(self._database)
         self.ticket_search = TicketSearch(self._database)
         self.articles = Articles(self._database)
         self.mark_keys = MarkKeys(self._database)

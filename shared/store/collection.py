@@ -134,11 +134,12 @@ class Collection:
         with speaking(self.name):
             return (await self._driver.delete_many(query)).deleted_count
 
-    async def sums(self, by: str, fields: Mapping[str, str]) -> dict[str, dict[str, int]]:
-        """The sums of `fields` (name to path) over the documents that share a value of `by`, by that value."""
+    async def sums(self, by: str, fields: Mapping[str, str], query: Filter | None = None) -> dict[str, dict[str, int]]:
+        """The sums of `fields` (name to path) over the documents (that match) and share a value of `by`, by it."""
         totals = {name: {"$sum": f"${path}"} for name, path in fields.items()}
         with speaking(self.name):
-            found = await self._driver.aggregate([{"$group": {"_id": f"${by}", **totals}}]).to_list(None)
+            matching: list[Document] = [{"$match": query}] if query else []
+            found = await self._driver.aggregate([*matching, {"$group": {"_id": f"${by}", **totals}}]).to_list(None)
         return {str(one["_id"]): {name: int(one[name] or 0) for name in fields} for one in found}
 
     async def size(self) -> int:

@@ -69,6 +69,7 @@ INDEXES = (
     Index("raw_large.chunks", ("files_id",), verified=False),
     Index("mailbox_versions", ("name",)),
     Index("audit", ("name",)),
+    Index("statistics", ("hour_number",)),
     Index("rates", ("expires_ms",)),
     PROBE,
 )

@@ -10,6 +10,7 @@ from shared.domain.ticket import OutboxEvent
 from shared.store import seek
 from shared.store.collection import Collection, Document, among, milliseconds
 from shared.store.ledger_documents import IN_FLIGHT, OUTCOMES, QUARANTINED, entry_of, known_of
+from shared.store.seek import Span
 
 _NEWEST_FIRST = (("stored_at", -1), ("_id", -1))
 _REFERABLE = ("headline", "origin", "state", "decision", "stored_at")
@@ -41,6 +42,13 @@ class Cause(NamedTuple):
         """With one more."""
         examples = (*self.examples, mail_id)[-_EXAMPLES:]
         return Cause(self.mails + 1, min(self.first, at), max(self.last, at), examples)
+
+
+class Arrived(NamedTuple):
+    """A mail as far as the statistics need it: its outcome, and the seconds from its delivery to its decision."""
+
+    outcome: str
+    seconds: float | None
 
 
 class LedgerQueries:
@@ -146,9 +154,18 @@ class LedgerQueries:
             found[key] = cause.joined(one["stored_at"], one["_id"])
         return found
 
-    async def count_by_outcome(self) -> dict[str, dict[str, int]]:
-        """How many mails of each mailbox came to which end: a decision's kind, `quarantined` or `in_flight`."""
-        sums = await self._mails.sums("origin.mailbox", {outcome: f"tally.{outcome}" for outcome in OUTCOMES})
+    async def arrived(self, span: Span) -> AsyncIterator[Arrived]:
+        """The mails that arrived in a span, in no order."""
+        query = {"seek.all": seek.within("", span)}
+        async for one in self._mails.stream(query, only=("tally", "origin", "decision")):
+            decision: dict[str, Any] = one["decision"] or {}
+            took = decision["decided_at"] - one["origin"]["internal_date"] if decision else None
+            yield Arrived(next(iter(one["tally"])), took.total_seconds() if took is not None else None)
+
+    async def count_by_outcome(self, span: Span | None = None) -> dict[str, dict[str, int]]:
+        """How many mails of each mailbox (that arrived in a span) came to which end, by OUTCOMES."""
+        query = {"seek.all": seek.within("", span)} if span else None
+        sums = await self._mails.sums("origin.mailbox", {outcome: f"tally.{outcome}" for outcome in OUTCOMES}, query)
         return {mailbox: {outcome: n for outcome, n in counts.items() if n} for mailbox, counts in sums.items()}
 
     async def _before(self, field: str, instant: datetime, limit: int) -> list[Document]:

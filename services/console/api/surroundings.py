@@ -1,7 +1,7 @@
 """What every endpoint is given: the store, the clock, and who is asking."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, cast
 from urllib.parse import urlsplit
@@ -38,12 +38,16 @@ class SigningIn:
         return self.public_url.startswith("https:")
 
 
+async def _unknown() -> None:
+    """The depths of the queues, where nobody asks the broker."""
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """All that the API stands on. `tell` lets running services know that the configuration changed.
 
     `rules` and `authorities` say where a test of a mailbox may connect, and where it may ask for tokens; `running` are
-    the tests that have not ended.
+    the tests that have not ended. `depths` says how many messages wait by queue (None: unknown).
     """
 
     store: Store
@@ -55,6 +59,7 @@ class Surroundings:
     running: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
     signing_in: SigningIn | None = None
     event_source: str = DEFAULT_SOURCE
+    depths: Callable[[], Awaitable[Mapping[str, int] | None]] = _unknown
 
     def people(self) -> SigningIn:
         """How people sign in here. Raises ConfigurationError where no browser could come back to us."""
