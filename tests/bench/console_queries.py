@@ -53,7 +53,7 @@ async def main(mails: int, mailboxes: int) -> None:
             await ensure_indexes(store)
             started = time.perf_counter()
             await fill(store, mails, mailboxes)
-            print(f"{mails} mails, {mailboxes} mailboxes, filled in {time.perf_counter() - started:.0f} s")
+            print(f"{mails} mails, {mailboxes} mailboxes, filled in {time.perf_counter() - started:.0f} s", flush=True)
             for name, question in questions(store, mails):
                 await _ask(name, question)
             await store.close()
