@@ -10,7 +10,7 @@ DEV := $(VENV)/dev.stamp
 RUN := $(VENV)/run.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check chaos chaos-long bench lock clean
+.PHONY: help setup demo run test check chaos chaos-long bench bench-console lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 20
@@ -41,6 +41,9 @@ chaos-long: $(DEV) ## every scenario, every crash point at its first and third h
 
 bench: $(DEV) ## mails per second end to end, CPU by process, the slowest stage
 	$(BIN)/python -m tests.bench.backlog
+
+bench-console: $(DEV) ## how long the console's questions take with 100,000 mails and 1,000 mailboxes
+	$(BIN)/python -m tests.bench.console_queries
 
 lock: $(DEV) ## resolve the dependencies of pyproject.toml anew
 	$(BIN)/python -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet uv

@@ -1,4 +1,4 @@
-"""Composes the bookkeeper: four loops beside each other, any number of replicas."""
+"""Composes the bookkeeper: five loops beside each other, any number of replicas."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,12 +9,14 @@ import structlog
 from services.bookkeeper.accounts import Accounts
 from services.bookkeeper.handler import Bookkeeper, Patience
 from services.bookkeeper.settings import BookkeeperSettings
+from services.bookkeeper.statistics import Counts
 from shared.broker import topology
 from shared.domain.errors import Transient
 from shared.observability.crash_points import crash_point
 from shared.runtime.process import Process
 from shared.runtime.settings import read
 from shared.runtime.stage import Doors, doors
+from shared.store.upgrade import upgrade
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +32,7 @@ async def main(process: Process) -> None:
             outbox=timedelta(seconds=settings.outbox_seconds),
             batch=settings.batch,
         )
+        counts = Counts(store.ledger, store.statistics, process.clock)
         books = Bookkeeper(
             store.ledger,
             store.tickets,
@@ -41,11 +44,14 @@ async def main(process: Process) -> None:
             patience,
             open_doors.event_source,
             Accounts(store.sightings, store.ledger, store.tickets, store.articles),
+            counts,
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(_every(process, settings.look_seconds, books.republish))
             group.create_task(_every(process, settings.look_seconds, books.relay))
             group.create_task(_every(process, settings.books_seconds, books.measure))
+            group.create_task(_every(process, settings.books_seconds, counts.hours))
+            group.create_task(_upgrade(open_doors))
             group.create_task(_bury(open_doors, books))
 
 
@@ -59,6 +65,19 @@ async def _every(process: Process, seconds: float, work: Callable[[], Awaitable[
             log.warning("put_off", work=work.__name__, error=error.line())
         process.beat()
         await process.pause(seconds)
+
+
+async def _upgrade(open_doors: Doors) -> None:
+    """Once: what an older version wrote gets the keys it is found by."""
+    process, done = open_doors.process, False
+    while not done and not process.draining.is_set():
+        try:
+            if upgraded := await upgrade(open_doors.store):
+                log.info("upgraded", documents=upgraded)
+            done = True
+        except Transient as error:
+            log.warning("put_off", work="upgrade", error=error.line())
+            await process.pause(5)
 
 
 async def _bury(open_doors: Doors, books: Bookkeeper) -> None:

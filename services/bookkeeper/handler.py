@@ -12,6 +12,7 @@ import structlog
 
 from services.bookkeeper.accounts import Accounts
 from services.bookkeeper.ports import Articles, Broker, Clock, DeadMessages, Ledger, Tickets
+from services.bookkeeper.statistics import Counts
 from shared.broker.messages import Outgoing, owed
 from shared.broker.topology import CLASSIFIER, FILTER, MAIL, TICKET_WRITER
 from shared.contracts.codec import Envelope, encode
@@ -55,7 +56,9 @@ class Bookkeeper:
         patience: Patience,
         event_source: str,
         accounts: Accounts,
+        counts: Counts,
     ) -> None:
+        self._counts = counts
         self._accounts = accounts
         self._ledger = ledger
         self._tickets = tickets
@@ -120,9 +123,10 @@ class Bookkeeper:
             log.info("relayed", tickets=len(of_tickets), articles=len(of_articles), mails=len(of_mails))
 
     async def measure(self) -> None:
-        """Show the books as metrics: every outcome of every mailbox, 0 too, so that none stays at what it was."""
+        """Keep the books, and show them as metrics: every outcome of every mailbox, 0 too, so that none goes stale."""
         unaccounted = await self._accounts.look()
         counts = await self._ledger.count_by_outcome()
+        await self._counts.books(counts, unaccounted)
         for mailbox in {*counts, *unaccounted}:
             shown = {
                 **dict.fromkeys(OUTCOMES, 0),

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import sys
 from collections.abc import Generator
+from functools import partial
 
 import structlog
 import uvicorn
@@ -17,6 +18,7 @@ from services.console.probe.settings import ProbeSettings
 from services.console.settings import ConsoleSettings, OidcSettings
 from services.console.users import first_link
 from services.console.web.site import Site
+from shared.broker.depths import depths
 from shared.broker.hints import configuration_changed
 from shared.broker.settings import BrokerSettings
 from shared.domain.people import LINK_VALID
@@ -78,6 +80,7 @@ async def main(process: Process) -> None:
             event_source=source,
             site=Site(known_as, Passwords(), settings.proxies) if known_as else None,
             openid=OpenId(provider, oidc.title, oidc.role_of) if provider else None,
+            depths=partial(depths, broker.url),
         )
         await _serve(process, around, settings, listener)
         if around.running:

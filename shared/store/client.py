@@ -27,6 +27,7 @@ from shared.store.idempotency import IdempotencyKeys
 from shared.store.invitations import Invitations
 from shared.store.keys import Keyring
 from shared.store.ledger import Ledger
+from shared.store.mail_search import MailSearch
 from shared.store.mailbox_versions import MailboxVersions
 from shared.store.mailboxes import Mailboxes
 from shared.store.mark_keys import MarkKeys
@@ -43,8 +44,11 @@ from shared.store.settings import StoreSettings
 from shared.store.sightings import Sightings
 from shared.store.sign_in_requests import SignInRequests
 from shared.store.sign_ins import SignIns
+from shared.store.statistics import Statistics
+from shared.store.ticket_search import TicketSearch
 from shared.store.tickets import Tickets
 from shared.store.users import Users
+from shared.store.words import MailWords
 
 _SCHEMES = ("mongodb://", "mongodb+srv://")
 _NO_ENVIRONMENT: Mapping[str, str] = MappingProxyType({})
@@ -67,10 +71,14 @@ class Store:
         self.catalogue = CatalogueStore(self._database, self.config)
         self.counters = Counters(self._database)
         self.ledger = Ledger(self._database, clock)
+        self.mail_search = MailSearch(self._database)
         self.raw = RawMails(self._database, clock, settings.raw_inline_max)
         self.sightings = Sightings(self._database)
         self.fingerprints = Fingerprints(self._database)
         self.tickets = Tickets(self._database)
+        self.words = MailWords(self._database)
+        self.statistics = Statistics(self._database)
+        self.ticket_search = TicketSearch(self._database)
         self.articles = Articles(self._database)
         self.mark_keys = MarkKeys(self._database)
         self.outbound = OutboundMails(self._database, self.server_time)

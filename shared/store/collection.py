@@ -5,7 +5,9 @@ longer comparable, so dates are written only inside a whole sub-document (`chang
 missing array does nothing; `$push` of an object turns every object of the array into text (`$addToSet` does not);
 counting by `{field: None}` gives 0; `$or` over None loses rows; a projection of a dotted name comes back flat; only
 indexes of one field are used, and only by conditions that are plain values: not dates, not None, not `$in` (but for
-`_id`). So what is searched often has a field of its own for it, with text or whole numbers.
+`_id`); an order by `_id` or by a date reads everything, one by an indexed text or number only what is asked for; an
+index on a field that holds arrays finds nothing by an element. So what is searched often has a field of its own for it,
+with text or whole numbers (see shared/store/seek.py).
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -132,11 +134,12 @@ class Collection:
         with speaking(self.name):
             return (await self._driver.delete_many(query)).deleted_count
 
-    async def sums(self, by: str, fields: Mapping[str, str]) -> dict[str, dict[str, int]]:
-        """The sums of `fields` (name to path) over the documents that share a value of `by`, by that value."""
+    async def sums(self, by: str, fields: Mapping[str, str], query: Filter | None = None) -> dict[str, dict[str, int]]:
+        """The sums of `fields` (name to path) over the documents (that match) and share a value of `by`, by it."""
         totals = {name: {"$sum": f"${path}"} for name, path in fields.items()}
         with speaking(self.name):
-            found = await self._driver.aggregate([{"$group": {"_id": f"${by}", **totals}}]).to_list(None)
+            matching: list[Document] = [{"$match": query}] if query else []
+            found = await self._driver.aggregate([*matching, {"$group": {"_id": f"${by}", **totals}}]).to_list(None)
         return {str(one["_id"]): {name: int(one[name] or 0) for name in fields} for one in found}
 
     async def size(self) -> int:
@@ -166,12 +169,6 @@ def milliseconds(instant: datetime) -> int:
 def among(values: Sequence[str]) -> str | Document:
     """The condition for one of several texts. For a single one it is that text, which every server's index knows."""
     return values[0] if len(values) == 1 else {"$in": list(values)}
-
-
-def older(field: str, seen: tuple[datetime, str]) -> Document:
-    """The condition for what comes after `seen` (its instant and `_id`) where the newest comes first."""
-    at, key = seen
-    return {"$or": [{field: {"$lt": at}}, {field: at, "_id": {"$lt": key}}]}
 
 
 def _refused(error: BulkWriteError) -> frozenset[int]:

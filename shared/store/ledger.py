@@ -18,14 +18,15 @@ from shared.store.ledger_documents import (
     QUARANTINED,
     decision_of,
     document_of,
+    ended,
     moving,
     outbox_fields,
     resting,
-    tally,
     to_millisecond,
 )
 from shared.store.ledger_queries import LedgerQueries
 from shared.store.ports import Clock
+from shared.store.words import MailWords
 
 _NOTHING_OWED: dict[str, Any] = {"outbox": [], "owed_ms": None}
 _OF_ROW = ("origin", "state", "decision")
@@ -45,11 +46,13 @@ class Ledger(LedgerQueries):
     """The books."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
-        super().__init__(Collection(database, "mails"), Collection(database, "tickets"))
+        super().__init__(Collection(database, "mails"))
+        self._words = MailWords(database)
         self._clock = clock
 
     async def insert_many(self, entries: Sequence[LedgerEntry]) -> frozenset[str]:
-        """Enter mails; returns the mail_ids that were not there yet. The others stay as they are."""
+        """Enter mails; returns the mail_ids that were not there yet. The others stay as they are. Two round trips."""
+        await self._keep_words(entries)
         refused = await self._mails.insert_many([document_of(one) for one in entries])
         return frozenset(one.mail_id for position, one in enumerate(entries) if position not in refused)
 
@@ -61,8 +64,11 @@ class Ledger(LedgerQueries):
         if entry.decision is None:
             raise ValueError("an entry without a decision goes through `insert_many`")
         now = self._clock.now()
-        fields = outbox_fields(outbox, now) | resting(now) | tally(entry.decision.kind.value)
-        return await self._mails.insert(document_of(entry) | fields)
+        await self._keep_words([entry])
+        return await self._mails.insert(document_of(entry) | outbox_fields(outbox, now) | resting(now))
+
+    async def _keep_words(self, entries: Sequence[LedgerEntry]) -> None:
+        await self._words.insert_many((one.mail_id, one.stored_at, one.headline.subject) for one in entries)
 
     async def note(self, mail_id: str, step: Step) -> None:
         """Add a line to the trace of a mail whose decision stands. A line of the same rule is there once only."""
@@ -113,7 +119,7 @@ class Ledger(LedgerQueries):
         """Take a mail in flight out of it, owing `event` besides; False if it was not in flight."""
         now = self._clock.now()
         fields: dict[str, Any] = {"state": State.QUARANTINED.value, "failure": failure.model_dump()}
-        fields |= resting(now) | tally(QUARANTINED)
+        fields |= resting(now) | ended(mail_id, QUARANTINED, failure.code, now)
         query = {"_id": mail_id, "state": _IN_FLIGHT}
         if event is None:
             return await self._mails.update(query, changed(fields))
@@ -126,7 +132,7 @@ class Ledger(LedgerQueries):
         A decision it already had stands: its effects are what is repeated.
         """
         query = {"_id": mail_id, "state": State.QUARANTINED.value}
-        return await self._mails.update(query, changed(self._again(order)))
+        return await self._mails.update(query, changed(self._again(mail_id, order)))
 
     async def reopen(self, entry: LedgerEntry, order: Replay) -> bool:
         """Put a rejected mail back in flight for the next version of its decision, due at once; the one it had goes
@@ -136,7 +142,7 @@ class Ledger(LedgerQueries):
             return False
         history = (*entry.history, Replaced(decision=decision, trace=entry.trace, replay=order))
         fields = {
-            **self._again(order),
+            **self._again(entry.mail_id, order),
             "decision": None,
             "trace": [],
             "version": entry.version + 1,
@@ -145,7 +151,7 @@ class Ledger(LedgerQueries):
         query = {"_id": entry.mail_id, "state": State.DONE.value, "version": _version(entry.version)}
         return await self._mails.update(query, changed(fields))
 
-    def _again(self, order: Replay | None) -> dict[str, Any]:
+    def _again(self, mail_id: str, order: Replay | None) -> dict[str, Any]:
         now = self._clock.now()
         return {
             "state": State.STORED.value,
@@ -154,7 +160,7 @@ class Ledger(LedgerQueries):
             "alone": None,
             "replay": order.model_dump() if order else None,
             **moving(now, now),
-            **tally(IN_FLIGHT),
+            **ended(mail_id, IN_FLIGHT, None, now),
         }
 
     async def discard(self, write: DecisionWrite) -> bool:
@@ -215,7 +221,7 @@ class Ledger(LedgerQueries):
         await self._mails.update_each(
             (
                 {"_id": one["_id"], "state": State.STORED.value},
-                changed({"state": _state_again(one).value, **moving(now), **tally(one["decision"]["kind"])}),
+                changed({"state": _state_again(one).value, **moving(now), **_ended(one["_id"], one["decision"], now)}),
             )
             for one in replayed
         )
@@ -255,5 +261,9 @@ def _decision_fields(write: DecisionWrite, now: datetime) -> dict[str, Any]:
         "decision": write.decision.model_dump(),
         "trace": [step.model_dump() for step in write.trace],
         **moving(now),
-        **tally(write.decision.kind.value),
+        **ended(write.mail_id, write.decision.kind.value, write.decision.reason.value, now),
     }
+
+
+def _ended(mail_id: str, decision: Document, at: datetime) -> dict[str, Any]:
+    return ended(mail_id, decision["kind"], decision["reason"], at)

@@ -5,8 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from shared.domain.decision import Decision, Kind
-from shared.domain.ledger import KnownMail, LedgerEntry
+from shared.domain.ledger import KnownMail, LedgerEntry, State
+from shared.domain.patterns import domain_of
 from shared.domain.ticket import OutboxEvent
+from shared.store import seek
 from shared.store.collection import Document, milliseconds
 
 IN_FLIGHT = "in_flight"
@@ -24,7 +26,8 @@ def document_of(entry: LedgerEntry) -> Document:
     """The document of a new entry."""
     content = entry.model_dump(include={*_PLAIN, *_LATER})
     times = moving(entry.progress_at, entry.next_attempt_at)
-    return {"_id": entry.mail_id, **content, **times, **outbox_fields((), entry.progress_at), **tally(IN_FLIGHT)}
+    owing = outbox_fields((), entry.progress_at)
+    return {"_id": entry.mail_id, **content, **times, **owing, "tally": _tally(standing(entry)[0]), "seek": keys(entry)}
 
 
 def entry_of(document: Document) -> LedgerEntry:
@@ -76,6 +79,39 @@ def outbox_fields(outbox: Sequence[OutboxEvent], since: datetime) -> dict[str, A
     return {"outbox": [event.model_dump() for event in outbox], "owed_ms": owed}
 
 
-def tally(outcome: str) -> dict[str, Any]:
-    """One mark under one of OUTCOMES: sums of these are the counts."""
-    return {"tally": {outcome: 1}}
+def standing(entry: LedgerEntry) -> tuple[str, str | None]:
+    """Under which of OUTCOMES a mail stands, and the code of the reason."""
+    if entry.state is State.QUARANTINED:
+        return QUARANTINED, entry.failure.code if entry.failure else None
+    if entry.state is State.STORED or entry.decision is None:
+        return IN_FLIGHT, None
+    return entry.decision.kind.value, entry.decision.reason.value
+
+
+def keys(entry: LedgerEntry) -> dict[str, Any]:
+    """The keys by which a mail is found: those by arrival never change, `outcome` and `reason` do (see `ended`)."""
+    at, mail_id, sender = entry.stored_at, entry.mail_id, entry.headline.sender
+    outcome, reason = standing(entry)
+    since = entry.progress_at
+    return {
+        "all": seek.key("", at, mail_id),
+        "mailbox": seek.key(entry.origin.mailbox, at, mail_id),
+        "sender": seek.key(sender, at, mail_id) if sender else None,
+        "domain": seek.key(domain_of(sender), at, mail_id) if sender else None,
+        "outcome": seek.key(outcome, since, mail_id),
+        "reason": seek.key(reason, since, mail_id) if reason else None,
+    }
+
+
+def ended(mail_id: str, outcome: str, reason: str | None, at: datetime) -> dict[str, Any]:
+    """How a mail stands since an instant: one mark under one of OUTCOMES, sums of which are the counts, and the keys by
+    which those that stand so are found."""
+    return {
+        "tally": _tally(outcome),
+        "seek.outcome": seek.key(outcome, at, mail_id),
+        "seek.reason": seek.key(reason, at, mail_id) if reason else None,
+    }
+
+
+def _tally(outcome: str) -> dict[str, int]:
+    return {outcome: 1}

@@ -1,21 +1,21 @@
 """What the ledger can be asked. Reads only."""
 
-import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from shared.domain.decision import Kind
 from shared.domain.ledger import KnownMail, LedgerEntry, State
-from shared.domain.patterns import normalise_address
 from shared.domain.ticket import OutboxEvent
-from shared.store.collection import Collection, Document, among, milliseconds, older
-from shared.store.ledger_documents import OUTCOMES, entry_of, known_of
+from shared.store import seek
+from shared.store.collection import Collection, Document, among, milliseconds
+from shared.store.ledger_documents import IN_FLIGHT, OUTCOMES, QUARANTINED, entry_of, known_of
+from shared.store.seek import Span
 
 _NEWEST_FIRST = (("stored_at", -1), ("_id", -1))
 _REFERABLE = ("headline", "origin", "state", "decision", "stored_at")
 _ARRIVED = ("stored_at", "origin", "decision")
-_MANY, _FEW = 2_000, 20
+_MANY, _FEW, _EXAMPLES = 2_000, 20, 3
 _OLDEST_FIRST = (("stored_at", 1), ("_id", 1))
 
 
@@ -31,15 +31,25 @@ class Ended(NamedTuple):
 
 
 class Cause(NamedTuple):
-    """Mails that are in quarantine for one reason: how many, and when the first and the last of them were entered."""
+    """Mails that are in quarantine for one reason: how many, when the first and the last of them were entered, and the
+    mail_ids of a few."""
 
     mails: int
     first: datetime
     last: datetime
+    examples: tuple[str, ...] = ()
 
-    def joined(self, at: datetime) -> "Cause":
+    def joined(self, at: datetime, mail_id: str) -> "Cause":
         """With one more."""
-        return Cause(self.mails + 1, min(self.first, at), max(self.last, at))
+        examples = (*self.examples, mail_id)[-_EXAMPLES:]
+        return Cause(self.mails + 1, min(self.first, at), max(self.last, at), examples)
+
+
+class Timed(NamedTuple):
+    """A mail as far as the statistics need it: its outcome, and the seconds from its delivery to its decision."""
+
+    outcome: str
+    seconds: float | None
 
 
 class Arrived(NamedTuple):
@@ -64,9 +74,8 @@ class Subject(NamedTuple):
 class LedgerQueries:
     """The reading half of the ledger."""
 
-    def __init__(self, mails: Collection, tickets: Collection) -> None:
+    def __init__(self, mails: Collection) -> None:
         self._mails = mails
-        self._tickets = tickets
 
     async def get(self, mail_id: str) -> LedgerEntry | None:
         """The entry of a mail."""
@@ -134,39 +143,10 @@ class LedgerQueries:
         async for one in self._mails.stream(query, without=("outbox", "trace")):
             yield entry_of(one | {"trace": []})
 
-    async def search(
-        self,
-        *,
-        message_id: str | None = None,
-        sender: str | None = None,
-        ticket_id: str | None = None,
-        number: str | None = None,
-        mail_id: str | None = None,
-        subject: str | None = None,
-        mailbox: str | None = None,
-        after: tuple[datetime, str] | None = None,
-        limit: int = 20,
-    ) -> tuple[LedgerEntry, ...]:
-        """Mails that match all that is given, the newest first. `subject` is a part of it, in any case.
-
-        `after` is the stored_at and mail_id of the last one already seen.
-        """
-        wanted: dict[str, Any] = {
-            "_id": mail_id,
-            "origin.mailbox": mailbox,
-            "headline.message_id": message_id,
-            "headline.sender": (normalise_address(sender) or sender) if sender is not None else None,
-            "decision.ticket_id": ticket_id,
-            "headline.subject": {"$regex": re.escape(subject), "$options": "i"} if subject is not None else None,
-        }
-        if number is not None:
-            wanted |= await self._of_number(number)
-        query = {key: value for key, value in wanted.items() if value is not None}
-        return await self._newest(query | (older("stored_at", after) if after else {}), limit)
-
     async def recent(self, mailbox: str | None, limit: int) -> tuple[LedgerEntry, ...]:
         """The newest mails, of one mailbox or of all."""
-        return await self._newest({"origin.mailbox": mailbox} if mailbox else {}, limit)
+        driver = "mailbox" if mailbox else "all"
+        return await self._newest({f"seek.{driver}": seek.within(mailbox or "")}, driver, limit)
 
     async def arrived(
         self, mailboxes: Sequence[str] | None, limit: int, since: datetime | None = None
@@ -189,36 +169,48 @@ class LedgerQueries:
         found = await self._mails.find(_ended(wanted), sort=_OLDEST_FIRST, limit=limit, without=("outbox",))
         return tuple(map(entry_of, found))
 
-    async def newest_ended(
-        self, wanted: Ended, limit: int, after: tuple[datetime, str] | None = None
-    ) -> tuple[LedgerEntry, ...]:
-        """The same, the newest first, `after` the stored_at and mail_id of the last one already seen."""
-        return await self._newest(_ended(wanted) | (older("stored_at", after) if after else {}), limit)
+    async def oldest_in_flight(self) -> LedgerEntry | None:
+        """The mail that has been in flight for longest."""
+        query, order = {"seek.outcome": seek.within(IN_FLIGHT)}, (("seek.outcome", 1),)
+        found = await self._mails.find(query, sort=order, limit=1, without=("outbox",))
+        return entry_of(found[0]) if found else None
+
+    async def newest_as(self, outcome: str, limit: int) -> tuple[LedgerEntry, ...]:
+        """The mails that came last to one of OUTCOMES, the newest first."""
+        return await self._newest({"seek.outcome": seek.within(outcome)}, "outcome", limit)
 
     async def causes(self, mailbox: str | None = None) -> Mapping[tuple[str, str], Cause]:
         """What the mails in quarantine (of one mailbox) are there for, by stage and code."""
         found: dict[tuple[str, str], Cause] = {}
-        async for one in self._mails.stream(_ended(Ended(mailbox=mailbox)), only=("failure", "stored_at")):
+        query = {"seek.outcome": seek.within(QUARANTINED)} | ({"origin.mailbox": mailbox} if mailbox else {})
+        async for one in self._mails.stream(query, only=("failure", "stored_at")):
             failure: dict[str, Any] = one["failure"] or {"stage": "", "code": ""}
             key = (str(failure["stage"]), str(failure["code"]))
-            found[key] = found.get(key, Cause(0, one["stored_at"], one["stored_at"])).joined(one["stored_at"])
+            cause = found.get(key, Cause(0, one["stored_at"], one["stored_at"]))
+            found[key] = cause.joined(one["stored_at"], one["_id"])
         return found
 
-    async def count_by_outcome(self) -> dict[str, dict[str, int]]:
-        """How many mails of each mailbox came to which end: a decision's kind, `quarantined` or `in_flight`."""
-        sums = await self._mails.sums("origin.mailbox", {outcome: f"tally.{outcome}" for outcome in OUTCOMES})
+    async def timed(self, span: Span) -> AsyncIterator[Timed]:
+        """The mails that arrived in a span, in no order."""
+        query = {"seek.all": seek.within("", span)}
+        async for one in self._mails.stream(query, only=("tally", "origin", "decision")):
+            decision: dict[str, Any] = one["decision"] or {}
+            took = decision["decided_at"] - one["origin"]["internal_date"] if decision else None
+            yield Timed(next(iter(one["tally"])), took.total_seconds() if took is not None else None)
+
+    async def count_by_outcome(self, span: Span | None = None) -> dict[str, dict[str, int]]:
+        """How many mails of each mailbox (that arrived in a span) came to which end, by OUTCOMES."""
+        query = {"seek.all": seek.within("", span)} if span else None
+        sums = await self._mails.sums("origin.mailbox", {outcome: f"tally.{outcome}" for outcome in OUTCOMES}, query)
         return {mailbox: {outcome: n for outcome, n in counts.items() if n} for mailbox, counts in sums.items()}
 
     async def _before(self, field: str, instant: datetime, limit: int) -> list[Document]:
         return await self._mails.find({field: {"$lte": milliseconds(instant)}}, sort=((field, 1),), limit=limit)
 
-    async def _of_number(self, number: str) -> dict[str, Any]:
-        """A number by the ticket it names, which has an index; or by decisions, if that ticket is not there (yet)."""
-        found = await self._tickets.find({"number": number}, only=("number",), limit=1)
-        return {"decision.ticket_id": found[0]["_id"]} if found else {"decision.number": number}
-
-    async def _newest(self, query: Document, limit: int) -> tuple[LedgerEntry, ...]:
-        found = await self._mails.find(query, sort=_NEWEST_FIRST, limit=limit, without=("outbox",))
+    async def _newest(self, query: Document, driver: str, limit: int) -> tuple[LedgerEntry, ...]:
+        found = await self._mails.find(
+            query, sort=seek.newest_first(f"seek.{driver}"), limit=limit, without=("outbox",)
+        )
         return tuple(map(entry_of, found))
 
 

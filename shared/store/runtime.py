@@ -84,6 +84,11 @@ class Runtime:
         found = await self._collection.find({}, only=("status",))
         return {one["_id"]: MailboxStatus.model_validate(one["status"]) for one in found if one["status"]}
 
+    async def cursors(self) -> dict[str, tuple[Cursor, ...]]:
+        """How far the folders of every mailbox have been read."""
+        found = await self._collection.find({}, only=("cursors",))
+        return {one["_id"]: tuple(map(Cursor.model_validate, one["cursors"].values())) for one in found}
+
     async def leases(self) -> dict[str, Lease]:
         """The leases in force, by mailbox."""
         now = await self._server_time()

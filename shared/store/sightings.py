@@ -1,5 +1,6 @@
 """Sightings (collection `sightings`): one document per UID of a folder under a UIDVALIDITY."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from shared.domain.sighting import Sight, Sighting
@@ -48,6 +49,11 @@ class Sightings:
         """The UIDs that could not be fetched yet."""
         query = {"place": _place(mailbox, folder, uid_validity), "state": Sight.HOLE.value}
         return _sightings(await self._collection.find(query))
+
+    async def count_holes(self) -> dict[str, int]:
+        """How many UIDs of each mailbox could not be fetched (yet)."""
+        found = await self._collection.find({"state": Sight.HOLE.value}, only=("mailbox",))
+        return dict(Counter(str(one["mailbox"]) for one in found))
 
     async def by_content(
         self, mailbox: str, folder: str, uid_validity: int, content_ids: Sequence[str]

@@ -6,16 +6,18 @@
 from collections.abc import AsyncIterator, Iterable, Sequence
 from collections.abc import Collection as Items
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from shared.domain.mailbox import Module
 from shared.domain.outbound import Outbound
 from shared.domain.ticket import OutboxEvent, Ticket, TicketState
-from shared.store.collection import Change, Collection, Database, Document, among, changed, milliseconds, older
+from shared.store import seek
+from shared.store.collection import Change, Collection, Database, Document, among, changed, milliseconds
 from shared.store.failures import Conflict
+from shared.store.seek import Seen
 
 _OF_ORIGIN = ("origin_mail_id", "number", "mailbox", "duplicates")
-_NOT_OF_TICKET = frozenset({"_id", "owed_ms", "changed_ms", "acknowledged"})
+_NOT_OF_TICKET = frozenset({"_id", "owed_ms", "changed_ms", "acknowledged", "seek"})
 _TEXTS = ("articles", "outbox", "answerable")
 _CLOSED = TicketState.CLOSED.value
 
@@ -61,12 +63,12 @@ class Tickets:
     async def get(self, ticket_id: str) -> Ticket | None:
         """The ticket of that id."""
         document = await self._collection.get(ticket_id)
-        return _ticket(document) if document else None
+        return ticket_of(document) if document else None
 
     async def get_many(self, ticket_ids: Iterable[str]) -> dict[str, Ticket]:
         """Those of the tickets that exist, by id."""
         found = await self._collection.find({"_id": {"$in": list(ticket_ids)}})
-        return {document["_id"]: _ticket(document) for document in found}
+        return {document["_id"]: ticket_of(document) for document in found}
 
     async def heads(self, ticket_ids: Items[str], numbers: Items[str] = ()) -> tuple[Ticket, ...]:
         """Those of the tickets that exist, by id or number, without their texts: `articles` and `outbox` are empty.
@@ -79,12 +81,12 @@ class Tickets:
         others = sorted(set(numbers) - {one["number"] for one in found})
         if others:
             found += await self._collection.find({"number": among(others)}, without=_TEXTS)
-        return tuple(_ticket({"articles": (), **one}) for one in found)
+        return tuple(ticket_of({"articles": (), **one}) for one in found)
 
     async def by_number(self, number: str) -> Ticket | None:
         """The ticket of that number (`INC-000042`)."""
         found = await self._collection.find({"number": number}, limit=1)
-        return _ticket(found[0]) if found else None
+        return ticket_of(found[0]) if found else None
 
     async def count_duplicates(self, pairs: Sequence[tuple[str, str]]) -> frozenset[str]:
         """Count mails (ticket_id, mail_id) on the tickets they repeat, each once.
@@ -104,7 +106,13 @@ class Tickets:
         await self._collection.update_each(
             (
                 {"_id": one.ticket_id, "acknowledged": {"$lt": one.moves}},
-                changed({"acknowledgement": one.status.model_dump(), "acknowledged": one.moves}),
+                changed(
+                    {
+                        "acknowledgement": one.status.model_dump(),
+                        "acknowledged": one.moves,
+                        "seek.acknowledgement": seek.key(one.status.state.value, one.status.at, one.ticket_id),
+                    }
+                ),
             )
             for one in mails
         )
@@ -166,7 +174,7 @@ class Tickets:
     async def since(self, instant: datetime) -> AsyncIterator[Ticket]:
         """Every ticket that was opened at or after an instant, in no order, a hundred per round trip."""
         async for one in self._collection.stream({"created_at": {"$gte": instant}}, batch=100):
-            yield _ticket(one)
+            yield ticket_of(one)
 
     async def count(self) -> int:
         """How many there are."""
@@ -181,16 +189,16 @@ class Tickets:
         *,
         mailbox: str | None = None,
         module: Module | None = None,
-        after: tuple[datetime, str] | None = None,
+        after: Seen | None = None,
         limit: int = 50,
     ) -> tuple[Ticket, ...]:
         """Tickets, the newest first; `after` is the created_at and ticket_id of the last one already seen."""
-        wanted = {"mailbox": mailbox, "module": module.value if module else None}
-        query: dict[str, Any] = {key: value for key, value in wanted.items() if value is not None}
-        if after is not None:
-            query |= older("created_at", after)
-        found = await self._collection.find(query, sort=(("created_at", -1), ("_id", -1)), limit=limit)
-        return tuple(map(_ticket, found))
+        driver = "mailbox" if mailbox else "all"
+        query: Document = {f"seek.{driver}": seek.within(mailbox or "", after=after)}
+        if module is not None:
+            query["module"] = module.value
+        found = await self._collection.find(query, sort=seek.newest_first(f"seek.{driver}"), limit=limit)
+        return tuple(map(ticket_of, found))
 
 
 def _touched(at: datetime) -> Change:
@@ -203,7 +211,25 @@ def _document(ticket: Ticket) -> Document:
         "owed_ms": milliseconds(ticket.created_at) if ticket.outbox else None,
         "changed_ms": milliseconds(ticket.changed_at) if ticket.changed_at else 0,
     }
-    return {"_id": ticket.ticket_id, **content, **times, "acknowledged": 0}
+    return {"_id": ticket.ticket_id, **content, **times, "acknowledged": 0, "seek": keys(ticket)}
+
+
+def keys(ticket: Ticket) -> dict[str, str | None]:
+    """The keys by which a ticket is found, by when it was opened; `acknowledgement`: by when it came to its state."""
+    answer, place = ticket.acknowledgement, ticket.classification
+    values = {
+        "all": "",
+        "mailbox": ticket.mailbox,
+        "requester": ticket.requester.address if ticket.requester else None,
+        "service": place.service,
+        "department": place.department,
+    }
+    found = {
+        name: None if value is None else seek.key(value, ticket.created_at, ticket.ticket_id)
+        for name, value in values.items()
+    }
+    shown = seek.key(answer.state.value, answer.at, ticket.ticket_id) if answer else None
+    return {**found, "acknowledgement": shown}
 
 
 def _origin(document: Document) -> TicketOrigin:
@@ -216,7 +242,8 @@ def _origin(document: Document) -> TicketOrigin:
     )
 
 
-def _ticket(document: Document) -> Ticket:
+def ticket_of(document: Document) -> Ticket:
+    """The ticket in a document."""
     fields = {key: value for key, value in document.items() if key not in _NOT_OF_TICKET}
     changed_ms = document.get("changed_ms")
     changed_at = datetime.fromtimestamp(changed_ms / 1000, UTC) if changed_ms else None

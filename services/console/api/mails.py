@@ -1,6 +1,7 @@
 """Mails: search the books, and tell of one what happened to it and why."""
 
-from typing import Annotated, Final
+from datetime import datetime
+from typing import Annotated, Final, Literal
 
 from fastapi import Path, Query
 from fastapi.responses import StreamingResponse
@@ -13,35 +14,60 @@ from services.console.api.views import MailDetail, MailList, MailView, MomentVie
 from services.console.history import history
 from shared.domain.ledger import LedgerEntry
 from shared.domain.value import Slug
+from shared.store.mail_search import Wanted
 
 RFC822: Final = "message/rfc822"
 TEXT: Final = r"^[^\x00-\x1f\x7f]+$"
 Words = Annotated[str | None, Query(min_length=1, max_length=400, pattern=TEXT)]
+Outcome = Literal["ticket", "reply", "duplicate", "rejected", "quarantined", "in_flight"]
 MailId = Annotated[str, Path(pattern=r"^[A-Za-z0-9-]{1,64}$", description="`mailId` of the mail.")]
 
 
 async def search(
     here: Here,
-    sender: Words = None,
-    subject: Words = None,
+    sender: Annotated[Words, Query(description="An address; or a domain, as `example.org` or `@example.org`.")] = None,
+    subject: Annotated[Words, Query(description="Words, or beginnings of words, whatever case and accents.")] = None,
     message_id: Annotated[Words, Query(alias="messageId")] = None,
-    number: Words = None,
+    number: Annotated[Words, Query(description="Of the ticket it is on, such as INC-000042.")] = None,
     mailbox: Annotated[Slug | None, Query(description="Only its.")] = None,
+    outcome: Annotated[Outcome | None, Query(description="Only those that stand so.")] = None,
+    reason: Annotated[str | None, Query(max_length=60, pattern=r"^[a-z0-9_]+$", description="A reason code.")] = None,
+    since: Annotated[datetime | None, Query(description="Arrived then or later.")] = None,
+    until: Annotated[datetime | None, Query(description="Arrived before.")] = None,
     limit: paging.Limit = 50,
     cursor: paging.Cursor = None,
 ) -> MailList:
-    """Search mails, newest first: all that is given must match; `subject` is a part of it, in any case."""
-    found = await here.store.ledger.search(
-        sender=sender,
+    """Search mails: all that is given must match.
+
+    Newest first; those of an outcome or for a reason by when they came to it. A page can be short, or empty, though
+    `nextCursor` leads on: a search by words looks at a few thousand mails at a time.
+    """
+    wanted = Wanted(
+        **from_whom(sender),
         subject=subject,
         message_id=message_id,
         number=number.upper() if number else None,
         mailbox=mailbox,
-        after=paging.read(cursor),
-        limit=limit + 1,
+        outcome=outcome,
+        reason=reason,
+        since=paging.utc(since),
+        until=paging.utc(until),
     )
-    page, more = paging.cut(found, limit, lambda one: (one.stored_at, one.mail_id))
-    return MailList(items=tuple(MailView(**mail_fields(one)) for one in page), next_cursor=more)
+    found = await here.store.mail_search.find(wanted, limit, paging.read(cursor))
+    return MailList(
+        items=tuple(MailView(**mail_fields(one)) for one in found.entries),
+        next_cursor=paging.write(*found.more) if found.more else None,
+    )
+
+
+def from_whom(sender: str | None) -> dict[str, str]:
+    """What a person means by a sender: an address, or a domain."""
+    if sender is None:
+        return {}
+    local, at, domain = sender.strip().rpartition("@")
+    if at and local not in ("", "*"):
+        return {"sender": sender.strip()}
+    return {"domain": domain}
 
 
 async def trace(here: Here, mail_id: MailId) -> MailDetail:

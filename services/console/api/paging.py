@@ -48,6 +48,11 @@ def cut(found: Sequence[T], limit: int, place: Callable[[T], tuple[datetime, str
     return page, write(*place(page[-1])) if len(found) > limit else None
 
 
+def utc(moment: datetime | None) -> datetime | None:
+    """A moment of a query; one without a zone is UTC."""
+    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
 def _foreign() -> Refused:
     return Refused(
         422, "the cursor is not one of ours", where="query.cursor", remedy="begin without it", code="invalid_cursor"

@@ -17,7 +17,9 @@ from services.console.api.views import MailView, mail_fields
 from services.console.replays import Forecast, Order
 from shared.domain.ledger import LedgerEntry
 from shared.domain.value import Document, Slug
+from shared.store.ledger_documents import QUARANTINED
 from shared.store.ledger_queries import Ended
+from shared.store.mail_search import Wanted
 
 
 class QuarantinedView(MailView):
@@ -38,13 +40,15 @@ class QuarantinedView(MailView):
 
 
 class CauseView(Document):
-    """How many mails are in quarantine for one cause, and when the first and the last of them came in."""
+    """How many mails are in quarantine for one cause (where it was, and its code), when the first and the last of them
+    came in, and the mail_ids of a few."""
 
     stage: str
     code: str
     mails: int
     first: datetime
     last: datetime
+    examples: tuple[str, ...]
 
 
 class QuarantineList(Document):
@@ -110,17 +114,16 @@ async def quarantine(
     limit: paging.Limit = 50,
     cursor: paging.Cursor = None,
 ) -> QuarantineList:
-    """List the mails in quarantine, newest first, and count all of them by cause."""
-    ledger = here.store.ledger
-    found = await ledger.newest_ended(Ended(mailbox=mailbox, reason=code), limit + 1, paging.read(cursor))
-    page, more = paging.cut(found, limit, lambda one: (one.stored_at, one.mail_id))
-    causes = await ledger.causes(mailbox)
+    """List the mails in quarantine, the last that came there first, and count all of them by cause."""
+    wanted = Wanted(mailbox=mailbox, reason=code, outcome=QUARANTINED)
+    found = await here.store.mail_search.find(wanted, limit, paging.read(cursor))
+    causes = await here.store.ledger.causes(mailbox)
     return QuarantineList(
-        items=tuple(map(QuarantinedView.of, page)),
+        items=tuple(map(QuarantinedView.of, found.entries)),
         causes=tuple(
             CauseView(stage=stage, code=name, **one._asdict()) for (stage, name), one in sorted(causes.items())
         ),
-        next_cursor=more,
+        next_cursor=paging.write(*found.more) if found.more else None,
     )
 
 

@@ -12,6 +12,7 @@ from services.console.api import (
     catalogue,
     defaults,
     health,
+    insights,
     mailbox_tests,
     mailboxes,
     mails,
@@ -203,5 +204,9 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/tokens", Role.ADMINISTRATOR, tokens.list_, views.TokenList),
     Route("POST", "/tokens", Role.ADMINISTRATOR, tokens.create, views.NewTokenView, 201, TokenBody, _BODY),
     Route("DELETE", "/tokens/{token_id}", Role.ADMINISTRATOR, tokens.revoke, status=204, refusals=(404,)),
+    Route("GET", "/overview", Role.VIEWER, insights.show, insights.OverviewView),
+    Route("GET", "/mailbox-health", Role.VIEWER, insights.mailboxes, insights.MailboxHealthList),
+    Route("GET", "/absences", Role.VIEWER, insights.not_found, insights.ExplanationList, refusals=(404,)),
+    Route("GET", "/events", Role.VIEWER, insights.events, insights.EventList),
     Route("GET", "/audit", Role.ADMINISTRATOR, audit.list_, views.AuditList),
 )

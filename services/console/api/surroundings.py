@@ -38,6 +38,10 @@ class SigningIn:
         return self.public_url.startswith("https:")
 
 
+async def _unknown() -> None:
+    """The depths of the queues, where nobody asks the broker."""
+
+
 @dataclass(frozen=True, slots=True)
 class OpenId:
     """Signing in to the console itself at an OpenID provider: what its button says, and what its groups make of one."""
@@ -53,7 +57,7 @@ class Surroundings:
 
     `rules` and `authorities` say where a test of a mailbox may connect, and where it may ask for tokens; `running` are
     the tests and back-tests that have not ended, `trying` who has a back-test running. `site` is missing where nobody
-    can tell what browsers call us: then no page answers.
+    can tell what browsers call us: then no page answers. `depths` says how many messages wait by queue (None: unknown).
     """
 
     store: Store
@@ -68,6 +72,7 @@ class Surroundings:
     event_source: str = DEFAULT_SOURCE
     site: Site | None = None
     openid: OpenId | None = None
+    depths: Callable[[], Awaitable[Mapping[str, int] | None]] = _unknown
 
     def people(self) -> SigningIn:
         """How people sign in here. Raises ConfigurationError where no browser could come back to us."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Annotated
 from urllib.parse import quote
 
@@ -11,18 +12,19 @@ from fastapi.responses import StreamingResponse
 from services.console import changes
 from services.console.api import paging
 from services.console.api.caller import Asking, Caller
+from services.console.api.mails import MailId, Words
 from services.console.api.problems import Refused
 from services.console.api.surroundings import Here, Surroundings
 from services.console.api.views import TicketDetail, TicketList, TicketView, ticket_fields
 from shared.domain.email import Attachment
 from shared.domain.mailbox import Module
-from shared.domain.ticket import Ticket, TicketState
+from shared.domain.ticket import AcknowledgementState, Ticket, TicketState
 from shared.domain.value import Slug
 from shared.mail.attachments import content
+from shared.store.ticket_search import WantedTicket
 
 CHUNK_BYTES = 64 * 1024
 Key = Annotated[str, Path(pattern=r"^[A-Za-z0-9-]{1,64}$", description="INC-000042, or a ticket id.")]
-MailId = Annotated[str, Path(pattern=r"^[A-Za-z0-9-]{1,64}$", description="`mailId` of the message.")]
 Part = Annotated[str, Path(pattern=r"^[0-9]{1,6}(\.[0-9]{1,6}){0,20}$", description="`part` of the attachment.")]
 
 
@@ -30,16 +32,40 @@ async def list_(
     here: Here,
     mailbox: Annotated[Slug | None, Query(description="Only its.")] = None,
     module: Annotated[Module | None, Query(description="Only tickets, or only requests.")] = None,
+    number: Words = None,
+    subject: Annotated[Words, Query(description="Words, or beginnings of words, whatever case and accents.")] = None,
+    requester: Annotated[Words, Query(description="An address.")] = None,
+    service: Annotated[Slug | None, Query(description="Only its.")] = None,
+    department: Annotated[Slug | None, Query(description="Only its.")] = None,
+    state: Annotated[TicketState | None, Query(description="Only open ones, or only closed ones.")] = None,
+    acknowledgement: Annotated[AcknowledgementState | None, Query(description="Only where it stands so.")] = None,
+    since: Annotated[datetime | None, Query(description="Opened then or later.")] = None,
+    until: Annotated[datetime | None, Query(description="Opened before.")] = None,
     limit: paging.Limit = 50,
     cursor: paging.Cursor = None,
 ) -> TicketList:
-    """List tickets and requests, newest first."""
-    after = paging.read(cursor)
-    found = await here.store.tickets.list(mailbox=mailbox, module=module, after=after, limit=limit + 1)
-    page, more = paging.cut(found, limit, lambda one: (one.created_at, one.ticket_id))
-    counts = await here.store.articles.count_of([one.ticket_id for one in page])
-    views = tuple(TicketView(**ticket_fields(one, counts.get(one.ticket_id, 0))) for one in page)
-    return TicketList(items=views, next_cursor=more)
+    """Search tickets and requests: all that is given must match.
+
+    Newest first; those searched by their acknowledgement alone by when it came to its state. A page can be short though
+    `nextCursor` leads on.
+    """
+    wanted = WantedTicket(
+        number=number.upper() if number else None,
+        subject=subject,
+        requester=requester,
+        service=service,
+        department=department,
+        mailbox=mailbox,
+        module=module,
+        state=state,
+        acknowledgement=acknowledgement,
+        since=paging.utc(since),
+        until=paging.utc(until),
+    )
+    found = await here.store.ticket_search.find(wanted, limit, paging.read(cursor))
+    counts = await here.store.articles.count_of([one.ticket_id for one in found.tickets])
+    views = tuple(TicketView(**ticket_fields(one, counts.get(one.ticket_id, 0))) for one in found.tickets)
+    return TicketList(items=views, next_cursor=paging.write(*found.more) if found.more else None)
 
 
 async def show(here: Here, ticket: Key) -> TicketDetail:

@@ -290,7 +290,7 @@ def ticket_fields(ticket: Ticket, appended: int) -> dict[str, Any]:
         "state": ticket.state.value,
         "requester": ticket.requester.address if ticket.requester else None,
         "classification": PlaceView.of(ticket.classification),
-        "messages": len(ticket.articles) + appended,
+        "messages": 1 + appended,
         "duplicates": len(ticket.duplicates),
     }
 

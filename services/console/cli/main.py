@@ -138,7 +138,7 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, Command], ...]], ...] = (
     (
         "store",
         "The store's indexes, and what its server guarantees.",
-        (("init", store.init), ("check", store_check.check)),
+        (("init", store.init), ("upgrade", store.upgrade), ("check", store_check.check)),
     ),
     (
         "secrets",

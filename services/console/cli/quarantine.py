@@ -25,7 +25,9 @@ from services.console.cli.trace import trace
 from services.console.replays import Order
 from shared.domain.ledger import LedgerEntry, State
 from shared.store.client import Store
+from shared.store.ledger_documents import QUARANTINED
 from shared.store.ledger_queries import Ended
+from shared.store.mail_search import Wanted
 
 MailIds = Annotated[list[str] | None, typer.Argument(metavar="[MAIL_ID]...", help="As `quarantine list` shows them.")]
 Code = Annotated[str | None, typer.Option("--code", metavar="CODE", help="Only mails that are there for this cause.")]
@@ -44,10 +46,10 @@ def list_(
     session = session_of(context)
     if by_cause:
         return _list_causes(session, mailbox)
-    wanted = Ended(mailbox=mailbox, reason=code)
+    wanted = Wanted(mailbox=mailbox, reason=code, outcome=QUARANTINED)
 
     async def work(store: Store) -> Sequence[LedgerEntry]:
-        return await store.ledger.newest_ended(wanted, limit)
+        return (await store.mail_search.find(wanted, limit)).entries
 
     session.printer.records("Quarantine", COLUMNS, [record(one) for one in session.run(work)], "empty")
     return Exit.OK

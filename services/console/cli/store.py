@@ -1,9 +1,10 @@
-"""`store init`: what the store needs before services start."""
+"""`store init|upgrade`: what the store needs before services start."""
 
 import typer
 
 from services.console.cli.exits import Exit
 from services.console.cli.session import Session, session_of
+from shared.store import upgrade as upgrading
 from shared.store.client import Store
 from shared.store.indexes import ensure_indexes, verify_indexes
 
@@ -18,6 +19,13 @@ def init(context: typer.Context) -> int:
 
     session.run(work)
     return _ok(session, "the store is ready: all indexes are there and kept")
+
+
+def upgrade(context: typer.Context) -> int:
+    """Give mails and tickets of an older version the keys that searches find them by. The bookkeeper does so, too."""
+    session = session_of(context)
+    count = session.run(upgrading.upgrade)
+    return _ok(session, f"{count} document(s) brought up to date")
 
 
 def _ok(session: Session, sentence: str) -> int:

@@ -1,7 +1,7 @@
 """`trace`: what happened to a mail, and why."""
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -14,8 +14,9 @@ from services.console.cli.session import session_of
 from services.console.history import history
 from services.console.timeline import Moment, summary
 from shared.domain.ledger import LedgerEntry
-from shared.domain.patterns import normalise_address
+from shared.domain.patterns import normalise_address, normalise_domain
 from shared.store.client import Store
+from shared.store.mail_search import Wanted
 
 Found = tuple[LedgerEntry, tuple[Moment, ...]]
 _MAIL_ID = re.compile(r"[a-z2-7]{52}")
@@ -24,8 +25,10 @@ _NUMBER = re.compile(r"(INC|REQ)-\d+", re.IGNORECASE)
 
 def trace(
     context: typer.Context,
-    what: Annotated[str, typer.Argument(metavar="WHAT", help="Message-ID, sender, ticket number, or mail_id.")],
-    subject: Annotated[bool, typer.Option("--subject", help="WHAT is a part of the subject.")] = False,
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="Message-ID, sender, domain, ticket number, or mail_id.")],
+    subject: Annotated[
+        bool, typer.Option("--subject", help="WHAT is words of the subject, or their beginnings.")
+    ] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most this many mails, newest first.")] = 20,
 ) -> int:
     """Tell what happened to a mail, step by step, and why. Exit 3: no mail of that kind is in the books."""
@@ -52,27 +55,33 @@ def trace(
 
 async def search(store: Store, what: str, *, subject: bool, limit: int) -> Sequence[LedgerEntry]:
     """The mails that a word of a person means, newest first: most specific meaning first, the first that hits."""
-    find = store.ledger.search
-    text = what.strip()
-    ways: list[Callable[[], Awaitable[Sequence[LedgerEntry]]]] = []
-    if subject:
-        ways = [lambda: find(subject=text, limit=limit)]
-    elif _NUMBER.fullmatch(text):
-        ways = [lambda: find(number=text.upper(), limit=limit)]
-    elif _MAIL_ID.fullmatch(text.lower()):
-        ways = [lambda: find(mail_id=text.lower(), limit=limit)]
-    else:
-        bare = text.removeprefix("<").removesuffix(">")
-        ways = [lambda: find(message_id=f"<{bare}>", limit=limit), lambda: find(message_id=bare, limit=limit)]
-        address = normalise_address(bare)
-        if address is not None:
-            ways.append(lambda: find(sender=address, limit=limit))
-        ways.append(lambda: find(ticket_id=text.lower(), limit=limit))
-    for way in ways:
-        entries = await way()
-        if entries:
-            return entries
+    for wanted in meanings(what.strip(), subject=subject):
+        found = await store.mail_search.find(wanted, limit)
+        if found.entries:
+            return found.entries
     return ()
+
+
+def meanings(text: str, *, subject: bool) -> tuple[Wanted, ...]:
+    """What a word of a person may mean, the most specific first."""
+    if subject:
+        return (Wanted(subject=text),)
+    if _NUMBER.fullmatch(text):
+        return (Wanted(number=text.upper()),)
+    if _MAIL_ID.fullmatch(text.lower()):
+        return (Wanted(mail_id=text.lower()),)
+    bare = text.removeprefix("<").removesuffix(">")
+    address = normalise_address(bare)
+    senders = (Wanted(sender=address),) if address is not None else ()
+    domain = normalise_domain(bare.removeprefix("@")) if "." in bare else None
+    domains = (Wanted(domain=domain),) if domain is not None else ()
+    return (
+        Wanted(message_id=f"<{bare}>"),
+        Wanted(message_id=bare),
+        *senders,
+        *domains,
+        Wanted(ticket_id=text.lower()),
+    )
 
 
 async def why_not(store: Store) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from shared.domain.email import Headline
 from shared.domain.ledger import DecisionWrite, Failure, Replay, State
 from shared.domain.ticket import OutboxEvent
 from shared.store.client import Store
+from shared.store.mail_search import Wanted
 from shared.store.settings import StoreSettings
 from tests.support.builders import AT, decision, entry
 from tests.support.embedded_store import FakeClock
@@ -209,7 +210,8 @@ async def test_a_mail_is_found_by(store: Store, wanted: dict[str, str]) -> None:
     two = Headline(message_id="two@b", sender="bob@b.example", subject="The Printer (2nd floor)")
     await store.ledger.insert_many([entry("m1", headline=one), entry("m2", headline=two)])
     await store.ledger.decide_many([write("m1", ticket("INC-000001")), write("m2", ticket("INC-000002"))])
-    assert [found.mail_id for found in await store.ledger.search(**wanted)] == ["m2"]  # type: ignore[arg-type]
+    found = await store.mail_search.find(Wanted(**wanted))
+    assert [one.mail_id for one in found.entries] == ["m2"]
 
 
 async def test_the_newest_mails_come_first_and_only_as_many_as_asked_for(store: Store) -> None:
@@ -221,7 +223,7 @@ async def test_the_newest_mails_come_first_and_only_as_many_as_asked_for(store: 
     )
     assert [one.mail_id for one in await store.ledger.recent(None, 3)] == ["m4", "m3", "m2"]
     assert [one.mail_id for one in await store.ledger.recent("odd", 3)] == ["m3", "m1"]
-    assert [one.mail_id for one in await store.ledger.search(limit=2)] == ["m4", "m3"]
+    assert [one.mail_id for one in (await store.mail_search.find(Wanted(), 2)).entries] == ["m4", "m3"]
 
 
 async def test_the_outcomes_are_counted_by_mailbox(store: Store) -> None:

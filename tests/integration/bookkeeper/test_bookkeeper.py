@@ -7,6 +7,7 @@ import pytest
 
 from services.bookkeeper.accounts import Accounts
 from services.bookkeeper.handler import Bookkeeper, Patience
+from services.bookkeeper.statistics import Counts
 from services.ticket_writer import decide
 from shared.broker import topology
 from shared.broker.client import Broker
@@ -49,6 +50,7 @@ def books(store: Store, broker: Broker, clock: FakeClock, metrics: Metrics) -> B
         PATIENCE,
         "/test",
         accounts(store),
+        Counts(store.ledger, store.statistics, clock),
     )
 
 
@@ -132,6 +134,7 @@ async def test_two_bookkeepers_put_a_mail_back_once(
         PATIENCE,
         "/test",
         accounts(store),
+        Counts(store.ledger, store.statistics, clock),
     )
     await enter(store, clock, *(f"m{count}" for count in range(20)))
     clock.advance(seconds=61)
