@@ -9,7 +9,7 @@ from shared.domain.decision import Kind
 from shared.domain.ledger import KnownMail, LedgerEntry, State
 from shared.domain.patterns import normalise_address
 from shared.domain.ticket import OutboxEvent
-from shared.store.collection import Collection, Document, among, milliseconds, older
+from shared.store.collection import Collection, Document, among, older
 from shared.store.ledger_documents import OUTCOMES, entry_of, known_of
 
 _NEWEST_FIRST = (("stored_at", -1), ("_id", -1))
@@ -87,14 +87,14 @@ class LedgerQueries:
 
     async def due(self, now: datetime, stalled_before: datetime, limit: int) -> tuple[LedgerEntry, ...]:
         """Up to `limit` mails in flight whose next attempt has come, or, with none set, that made no progress since."""
-        found = await self._before("retry_ms", now, limit)
+        found = await self._mails.due("retry_ms", now, limit)
         if len(found) < limit:
-            found += await self._before("stall_ms", stalled_before, limit - len(found))
+            found += await self._mails.due("stall_ms", stalled_before, limit - len(found))
         return tuple(map(entry_of, found))
 
     async def pending_outbox(self, before: datetime, limit: int) -> tuple[tuple[str, OutboxEvent], ...]:
         """The events, with their mail_id, still owed by up to `limit` mails since an instant or longer."""
-        found = await self._before("owed_ms", before, limit)
+        found = await self._mails.due("owed_ms", before, limit)
         return tuple((one["_id"], OutboxEvent.model_validate(event)) for one in found for event in one["outbox"])
 
     async def owed_by(self, mail_ids: Iterable[str]) -> tuple[tuple[str, OutboxEvent], ...]:
@@ -172,9 +172,6 @@ class LedgerQueries:
         """How many mails of each mailbox came to which end: a decision's kind, `quarantined` or `in_flight`."""
         sums = await self._mails.sums("origin.mailbox", {outcome: f"tally.{outcome}" for outcome in OUTCOMES})
         return {mailbox: {outcome: n for outcome, n in counts.items() if n} for mailbox, counts in sums.items()}
-
-    async def _before(self, field: str, instant: datetime, limit: int) -> list[Document]:
-        return await self._mails.find({field: {"$lte": milliseconds(instant)}}, sort=((field, 1),), limit=limit)
 
     async def _of_number(self, number: str) -> dict[str, Any]:
         """A number by the ticket it names, which has an index; or by decisions, if that ticket is not there (yet)."""
