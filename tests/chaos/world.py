@@ -53,6 +53,7 @@ class World:
     events: EventLog
     system: System
     store: Store
+    store_settings: StoreSettings
     oracle: Oracle
     traffic: Traffic
     log: list[str]
@@ -122,8 +123,8 @@ async def world(
                     oracle = Oracle(folder / "oracle.jsonl")
                     traffic = Traffic(oracle, dovecot, tuple(mailboxes), seed)
                     made = World(
-                        folder, seed, dovecot, rabbitmq, server, links, sink, events, system, store, oracle, traffic,
-                        said, random.Random(seed),
+                        folder, seed, dovecot, rabbitmq, server, links, sink, events, system, store, settings, oracle,
+                        traffic, said, random.Random(seed),
                     )  # fmt: skip
                     await _configure(made)
                     yield made

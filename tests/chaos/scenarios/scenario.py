@@ -8,6 +8,16 @@ from tests.chaos.world import World
 Run = Callable[[World, float], Awaitable[None]]
 
 
+class NotShownError(Exception):
+    """The fault did not strike: the scenario proves nothing."""
+
+
+def struck(happened: bool, otherwise: str) -> None:
+    """Raise NotShownError unless the fault really struck."""
+    if not happened:
+        raise NotShownError(otherwise)
+
+
 @dataclass(frozen=True)
 class Scenario:
     """A row of the scenario table in reliability.md.
