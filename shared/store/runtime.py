@@ -42,9 +42,14 @@ class Runtime:
         return None
 
     async def renew(self, mailbox: str, lease: Lease, ttl: timedelta) -> Lease | None:
-        """The lease, prolonged; None if it was lost."""
+        """The lease, prolonged; None if it was lost.
+
+        It is, too, if the store has one that ends earlier: then it was put back to an older copy, and its holder must
+        not go on from a cursor that the store knows nothing of.
+        """
         renewed = lease.model_copy(update={"expires_at": await self._server_time() + ttl})
-        done = await self._collection.update(_is_of(mailbox, lease), changed({"lease": renewed.model_dump()}))
+        query = {**_is_of(mailbox, lease), "lease.expires_at": {"$gte": lease.expires_at}}
+        done = await self._collection.update(query, changed({"lease": renewed.model_dump()}))
         return renewed if done else None
 
     async def release(self, mailbox: str, lease: Lease) -> None:
