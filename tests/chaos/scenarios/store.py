@@ -58,6 +58,8 @@ async def put_back(world: World, seconds: float) -> None:
     world.fault("the store put back to an older copy")
     forgotten = before.keys() - (await _tickets(world)).keys()
     struck(len(forgotten) > 10, f"only {len(forgotten)} tickets were forgotten")
+    unrest = await settle(world, 90)
+    struck(not unrest, f"what was forgotten did not come back: {unrest}")
     world.traffic.deliver(10)
 
 
