@@ -6,6 +6,7 @@ Must never be reachable from another machine, and never write its log, which wou
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -21,13 +22,15 @@ STOP_SECONDS: Final = 3.0
 
 
 class EmbeddedStore:
-    """One store in `folder`; `url` is the same from start to start of this object. Data stays.
+    """One store in `folder`; `url` is the same from start to start of this object. Data stays. `more` is what its
+    process finds in its environment besides, from its next start on.
 
     Usable as `async with EmbeddedStore(folder) as store`.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
+        self.more: Mapping[str, str] = {}
         self.port = free_ports(1)[0]
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -102,7 +105,8 @@ class EmbeddedStore:
         ]
 
     def _environment(self) -> dict[str, str]:
-        return {"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": str(self.folder), "PYTHONPATH": str(SOURCE)}
+        own = {"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": str(self.folder), "PYTHONPATH": str(SOURCE)}
+        return {**own, **self.more}
 
     def _complaints(self) -> Path:
         """Where it says why it could not start; its log proper is off."""

@@ -68,6 +68,33 @@ class RabbitMQ:
         """Whether node and epmd are there."""
         return all(one is not None and one.poll() is None for one in (self._node, self._epmd))
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the node runs with; its command-line tools (rabbitmqctl) find it by the same."""
+        folder = self.folder
+        return {
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "LANG": "C.UTF-8",
+            "HOME": str(folder / "home"),
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_EPMD_ADDRESS": LOOPBACK,
+            # Run the Erlang VM as this very process: signals and deaths then reach it, not a shell around it.
+            "RUNNING_UNDER_SYSTEMD": "true",
+            "RABBITMQ_NODENAME": self.node_name,
+            "RABBITMQ_NODE_IP_ADDRESS": LOOPBACK,
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_DIST_PORT": str(self._dist_port),
+            "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+            "RABBITMQ_LOG_BASE": str(folder / "log"),
+            "RABBITMQ_LOGS": str(self.log_file),
+            "RABBITMQ_PID_FILE": str(folder / "pid"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
+            "RABBITMQ_CONF_ENV_FILE": str(folder / "rabbitmq-env.conf"),
+            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "advanced.config"),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": _ERLANG,
+        }
+
     async def start(self, *, patience: float = 20) -> None:
         """Start the node and wait until it answers AMQP, about 7 s. A second start keeps the port of the first.
 
@@ -98,7 +125,7 @@ class RabbitMQ:
         with (self.folder / "log" / "console.log").open("wb") as console:
             # SIGTERM even when our parent is killed: the node then closes its files in order.
             self._node = spawn(
-                [BINARY], env=self._environment(), output=console, death_signal=signal.SIGTERM, keep=(lock,)
+                [BINARY], env=self.environment, output=console, death_signal=signal.SIGTERM, keep=(lock,)
             )
 
     async def stop(self) -> None:
@@ -144,31 +171,6 @@ class RabbitMQ:
             file.touch(mode=0o600)
             file.write_text(secrets.token_urlsafe(24))
         return file.read_text()
-
-    def _environment(self) -> dict[str, str]:
-        folder = self.folder
-        return {
-            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-            "LANG": "C.UTF-8",
-            "HOME": str(folder / "home"),
-            "ERL_EPMD_PORT": str(self._epmd_port),
-            "ERL_EPMD_ADDRESS": LOOPBACK,
-            # Run the Erlang VM as this very process: signals and deaths then reach it, not a shell around it.
-            "RUNNING_UNDER_SYSTEMD": "true",
-            "RABBITMQ_NODENAME": self.node_name,
-            "RABBITMQ_NODE_IP_ADDRESS": LOOPBACK,
-            "RABBITMQ_NODE_PORT": str(self.port),
-            "RABBITMQ_DIST_PORT": str(self._dist_port),
-            "RABBITMQ_MNESIA_BASE": str(folder / "data"),
-            "RABBITMQ_LOG_BASE": str(folder / "log"),
-            "RABBITMQ_LOGS": str(self.log_file),
-            "RABBITMQ_PID_FILE": str(folder / "pid"),
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
-            "RABBITMQ_CONF_ENV_FILE": str(folder / "rabbitmq-env.conf"),
-            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
-            "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "advanced.config"),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": _ERLANG,
-        }
 
     def _last_words(self) -> str:
         lines = [

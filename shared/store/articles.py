@@ -74,8 +74,7 @@ class Articles:
 
     async def pending_outbox(self, before: datetime, limit: int) -> tuple[tuple[str, OutboxEvent], ...]:
         """The events, with their mail_id, still owed by up to `limit` articles that were decided before an instant."""
-        query = {"owed_ms": {"$lte": milliseconds(before)}}
-        found = await self._collection.find(query, only=("outbox",), sort=(("owed_ms", 1),), limit=limit)
+        found = await self._collection.due("owed_ms", before, limit, only=("outbox",))
         return tuple((one["_id"], OutboxEvent.model_validate(event)) for one in found for event in one["outbox"])
 
 

@@ -11,7 +11,8 @@ with text or whole numbers (see shared/store/seek.py).
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Protocol, cast
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
@@ -24,11 +25,14 @@ from shared.store.failures import speaking
 Document = dict[str, Any]
 Filter = Mapping[str, Any]
 Change = dict[str, dict[str, Any]]
+_ANY: Filter = MappingProxyType({})
 Sort = Sequence[tuple[str, int]]
 Client = AsyncIOMotorClient[Document]
 Database = AsyncIOMotorDatabase[Document]
 
 _DUPLICATE = 11000
+AHEAD = timedelta(days=2)
+"""Nothing is put off for so long. What says so was written by a clock that was ahead."""
 
 
 class BulkWrite(Protocol):
@@ -71,6 +75,21 @@ class Collection:
         with speaking(self.name):
             cursor = self._driver.find(query, fields, limit=limit, sort=list(sort) or None, batch_size=limit or 1000)
             return await cursor.to_list(None)
+
+    async def due(
+        self, field: str, instant: datetime, limit: int, *, only: Sequence[str] = (), also: Filter = _ANY
+    ) -> list[Document]:
+        """Up to `limit` documents whose `field`, in milliseconds, lies at or before an instant, the longest due first.
+
+        Then those for which it lies AHEAD of it: a clock that is set right again must not leave them waiting until the
+        day that it was at. Two round trips, the second only if there is room.
+        """
+        at = milliseconds(instant)
+        found = await self.find({**also, field: {"$lte": at}}, only=only, sort=((field, 1),), limit=limit)
+        if room := limit - len(found):
+            ahead = {**also, field: {"$gt": at + AHEAD // timedelta(milliseconds=1)}}
+            found += await self.find(ahead, only=only, sort=((field, 1),), limit=room)
+        return found
 
     async def stream(
         self, query: Filter, *, only: Sequence[str] = (), without: Sequence[str] = (), batch: int = 1000

@@ -180,7 +180,7 @@ class Ledger(LedgerQueries):
 
     async def claim(self, entry: LedgerEntry, now: datetime) -> bool:
         """Take a due mail for re-publishing; False if somebody else did, or it moved on."""
-        later = max(now, entry.progress_at + timedelta(milliseconds=1))
+        later = now if now != entry.progress_at else now + timedelta(milliseconds=1)
         query = {"_id": entry.mail_id, "state": entry.state.value, "clock.progress_at": entry.progress_at}
         return await self._mails.update(query, changed(moving(later)))
 

@@ -8,7 +8,7 @@ from shared.domain.decision import Kind
 from shared.domain.ledger import KnownMail, LedgerEntry, State
 from shared.domain.ticket import OutboxEvent
 from shared.store import seek
-from shared.store.collection import Collection, Document, among, milliseconds
+from shared.store.collection import Collection, Document, among
 from shared.store.ledger_documents import IN_FLIGHT, OUTCOMES, QUARANTINED, entry_of, known_of
 from shared.store.seek import Span
 
@@ -116,14 +116,14 @@ class LedgerQueries:
 
     async def due(self, now: datetime, stalled_before: datetime, limit: int) -> tuple[LedgerEntry, ...]:
         """Up to `limit` mails in flight whose next attempt has come, or, with none set, that made no progress since."""
-        found = await self._before("retry_ms", now, limit)
+        found = await self._mails.due("retry_ms", now, limit)
         if len(found) < limit:
-            found += await self._before("stall_ms", stalled_before, limit - len(found))
+            found += await self._mails.due("stall_ms", stalled_before, limit - len(found))
         return tuple(map(entry_of, found))
 
     async def pending_outbox(self, before: datetime, limit: int) -> tuple[tuple[str, OutboxEvent], ...]:
         """The events, with their mail_id, still owed by up to `limit` mails since an instant or longer."""
-        found = await self._before("owed_ms", before, limit)
+        found = await self._mails.due("owed_ms", before, limit)
         return tuple((one["_id"], OutboxEvent.model_validate(event)) for one in found for event in one["outbox"])
 
     async def owed_by(self, mail_ids: Iterable[str]) -> tuple[tuple[str, OutboxEvent], ...]:
@@ -203,9 +203,6 @@ class LedgerQueries:
         query = {"seek.all": seek.within("", span)} if span else None
         sums = await self._mails.sums("origin.mailbox", {outcome: f"tally.{outcome}" for outcome in OUTCOMES}, query)
         return {mailbox: {outcome: n for outcome, n in counts.items() if n} for mailbox, counts in sums.items()}
-
-    async def _before(self, field: str, instant: datetime, limit: int) -> list[Document]:
-        return await self._mails.find({field: {"$lte": milliseconds(instant)}}, sort=((field, 1),), limit=limit)
 
     async def _newest(self, query: Document, driver: str, limit: int) -> tuple[LedgerEntry, ...]:
         found = await self._mails.find(

@@ -38,11 +38,10 @@ class OutboundMails:
 
     async def due(self, limit: int, without: Sequence[str] = ()) -> tuple[Outbound, ...]:
         """Up to `limit` that may be sent now, the longest due first, of no mailbox in `without`."""
-        now = milliseconds(await self._server_time())
-        query: Document = {"status.state": PENDING.value, "look_ms": {"$lte": now}}
+        query: Document = {"status.state": PENDING.value}
         if without:
             query["mailbox"] = {"$nin": sorted(without)}
-        return await self._found(query, "look_ms", limit)
+        return await self._due(query, limit)
 
     async def claim(self, mail: Outbound, worker: str, ttl: timedelta) -> Outbound | None:
         """Take one that is pending; None if somebody was faster."""
@@ -98,12 +97,8 @@ class OutboundMails:
 
     async def expired(self, limit: int) -> tuple[Outbound, ...]:
         """Up to `limit` whose claim has run out: their worker was killed, or cannot reach the store."""
-        now = milliseconds(await self._server_time())
-        found: list[Outbound] = []
-        for state in (CLAIMED, DATA_STARTED):
-            query = {"status.state": state.value, "look_ms": {"$lte": now}}
-            found += await self._found(query, "look_ms", limit)
-        return tuple(found)
+        claimed = await self._due({"status.state": CLAIMED.value}, limit)
+        return claimed + await self._due({"status.state": DATA_STARTED.value}, limit)
 
     async def take_back(self, mail: Outbound, status: Acknowledgement) -> Outbound | None:
         """End a claim that has run out; None if it was renewed or moved meanwhile."""
@@ -124,7 +119,8 @@ class OutboundMails:
 
     async def to_show(self, limit: int) -> tuple[Outbound, ...]:
         """Up to `limit` whose last move their tickets may not show yet."""
-        return await self._found({"show_ms": {"$gte": 0}}, "show_ms", limit)
+        found = await self._collection.find({"show_ms": {"$gte": 0}}, sort=(("show_ms", 1),), limit=limit)
+        return tuple(map(_outbound, found))
 
     async def shown(self, mails: Sequence[Outbound]) -> None:
         """Their tickets show them. One that moved on meanwhile stays to be shown."""
@@ -152,8 +148,9 @@ class OutboundMails:
         found = await self._collection.find(query, only=("since_ms",), sort=(("since_ms", 1),), limit=1)
         return _instant(found[0]["since_ms"]) if found else None
 
-    async def _found(self, query: Filter, by: str, limit: int) -> tuple[Outbound, ...]:
-        return tuple(map(_outbound, await self._collection.find(query, sort=((by, 1),), limit=limit)))
+    async def _due(self, query: Filter, limit: int) -> tuple[Outbound, ...]:
+        now = await self._server_time()
+        return tuple(map(_outbound, await self._collection.due("look_ms", now, limit, also=query)))
 
     async def _write(self, read: Outbound, moved: Outbound, look: datetime | None) -> bool:
         return await self._collection.update(_as_read(read), changed(_changes(moved, look)))

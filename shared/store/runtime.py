@@ -12,6 +12,9 @@ from shared.store.collection import Collection, Database, Document, Filter, chan
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 _NOBODY = ""
 _TRIES = 3
+LONGEST = timedelta(seconds=600)
+"""Nothing is granted for longer (see FetcherSettings). What ends later than that was granted while the server's clock
+was ahead: it counts as ended, or a fetcher that is gone would keep its mailboxes until then."""
 
 
 class Runtime:
@@ -30,7 +33,7 @@ class Runtime:
         now = await self._server_time()
         for _ in range(_TRIES):
             held = _lease(await self._document(mailbox))
-            if held.holder not in (holder, _NOBODY) and held.expires_at > now:
+            if held.holder not in (holder, _NOBODY) and _lasts(held.expires_at, now):
                 return None
             token = held.token if held.holder == holder else held.token + 1
             lease = Lease(holder=holder, token=token, expires_at=now + ttl)
@@ -39,9 +42,14 @@ class Runtime:
         return None
 
     async def renew(self, mailbox: str, lease: Lease, ttl: timedelta) -> Lease | None:
-        """The lease, prolonged; None if it was lost."""
+        """The lease, prolonged; None if it was lost.
+
+        It is, too, if the store has one that ends earlier: then it was put back to an older copy, and its holder must
+        not go on from a cursor that the store knows nothing of.
+        """
         renewed = lease.model_copy(update={"expires_at": await self._server_time() + ttl})
-        done = await self._collection.update(_is_of(mailbox, lease), changed({"lease": renewed.model_dump()}))
+        query = {**_is_of(mailbox, lease), "lease.expires_at": {"$gte": lease.expires_at}}
+        done = await self._collection.update(query, changed({"lease": renewed.model_dump()}))
         return renewed if done else None
 
     async def release(self, mailbox: str, lease: Lease) -> None:
@@ -93,7 +101,9 @@ class Runtime:
         """The leases in force, by mailbox."""
         now = await self._server_time()
         found = {one["_id"]: _lease(one) for one in await self._collection.find({}, only=("lease",))}
-        return {name: lease for name, lease in found.items() if lease.holder != _NOBODY and lease.expires_at > now}
+        return {
+            name: lease for name, lease in found.items() if lease.holder != _NOBODY and _lasts(lease.expires_at, now)
+        }
 
     async def announce(self, fetcher_id: str, ttl: timedelta) -> None:
         """Say that a fetcher lives, for `ttl` from now."""
@@ -104,7 +114,7 @@ class Runtime:
     async def live_fetchers(self) -> tuple[str, ...]:
         """The fetchers that live, sorted."""
         now = await self._server_time()
-        return tuple(sorted(one["_id"] for one in await self._fetchers.find({}) if one["alive"]["until"] > now))
+        return tuple(sorted(one["_id"] for one in await self._fetchers.find({}) if _lasts(one["alive"]["until"], now)))
 
     async def retire(self, fetcher_id: str) -> None:
         """Say that a fetcher has stopped."""
@@ -123,6 +133,10 @@ def _skeleton(mailbox: str) -> Document:
 
 def _lease(document: Document) -> Lease:
     return Lease.model_validate(document["lease"])
+
+
+def _lasts(until: datetime, now: datetime) -> bool:
+    return now < until <= now + LONGEST
 
 
 def _is_of(mailbox: str, lease: Lease) -> Filter:

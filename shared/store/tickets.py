@@ -157,8 +157,7 @@ class Tickets:
 
     async def pending_outbox(self, before: datetime, limit: int) -> tuple[tuple[str, OutboxEvent], ...]:
         """The events, with their ticket_id, still owed by up to `limit` tickets that were created before an instant."""
-        query = {"owed_ms": {"$lte": milliseconds(before)}}
-        found = await self._collection.find(query, only=("outbox",), sort=(("owed_ms", 1),), limit=limit)
+        found = await self._collection.due("owed_ms", before, limit, only=("outbox",))
         return tuple((one["_id"], OutboxEvent.model_validate(event)) for one in found for event in one["outbox"])
 
     async def iter_origins(self) -> AsyncIterator[TicketOrigin]:

@@ -54,6 +54,7 @@ class World:
     events: EventLog
     system: System
     store: Store
+    store_settings: StoreSettings
     oracle: Oracle
     traffic: Traffic
     log: list[str]
@@ -130,8 +131,8 @@ async def world(
                     oracle = Oracle(folder / "oracle.jsonl")
                     traffic = Traffic(oracle, dovecot, tuple(mailboxes), seed)
                     made = World(
-                        folder, seed, dovecot, rabbitmq, server, links, sink, events, system, store, oracle, traffic,
-                        said, random.Random(seed), mails=mails,
+                        folder, seed, dovecot, rabbitmq, server, links, sink, events, system, store, settings, oracle,
+                        traffic, said, random.Random(seed), mails=mails,
                     )  # fmt: skip
                     await _configure(made)
                     yield made

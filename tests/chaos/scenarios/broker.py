@@ -1,13 +1,13 @@
 """S6-S10, S33: the broker dies, loses everything, loses a queue, stands still, refuses to take more."""
 
 import asyncio
-import os
 import shutil
-import signal
 
 import aio_pika
 
-from tests.chaos.scenarios.scenario import Scenario
+from services.all_in_one.process import wait_for, wait_until
+from tests.chaos.processes import frozen, rabbitmqctl
+from tests.chaos.scenarios.scenario import Scenario, struck
 from tests.chaos.world import World
 
 
@@ -64,13 +64,77 @@ async def paused(world: World, seconds: float) -> None:
 
 async def stand_still(world: World, seconds: float) -> None:
     """SIGSTOP of RabbitMQ for so long."""
-    pids = world.rabbitmq.pids
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    world.fault("SIGSTOP RabbitMQ")
-    await asyncio.sleep(seconds)
-    for pid in pids:
-        os.kill(pid, signal.SIGCONT)
+    with frozen(world.rabbitmq.pids):
+        world.fault("SIGSTOP RabbitMQ")
+        await asyncio.sleep(seconds)
+
+
+async def alarms(world: World, seconds: float) -> None:
+    """S10: RabbitMQ says that it is short of disk, then of memory, and takes nothing more for a while."""
+    for name, limit, tight, usual in ALARMS:
+        world.traffic.deliver(30)
+        await asyncio.sleep(0.5)
+        await rabbitmqctl(world.rabbitmq, limit, tight)
+        world.fault(f"{name} alarm")
+        try:
+            world.traffic.deliver(30)
+            struck(await wait_for(lambda: _blocked(world), 20), f"no publisher was blocked by the {name} alarm")
+            await asyncio.sleep(min(60, max(15, seconds)))
+            struck(name in await rabbitmqctl(world.rabbitmq, "eval", "rabbit_alarm:get_alarms()."), f"no {name} alarm")
+        finally:
+            await rabbitmqctl(world.rabbitmq, limit, usual)
+
+
+async def _blocked(world: World) -> bool:
+    return "blocked" in (await rabbitmqctl(world.rabbitmq, "list_connections", "state")).split()
+
+
+async def held_too_long(world: World, seconds: float) -> None:
+    """S33: deliveries are held longer than the broker allows, by a filter that stands still, then by all stages while
+    the store is away: it closes their channels and gives the messages to others."""
+    await _consumer_timeout(world, HELD_MOST, 1)
+    try:
+        world.traffic.deliver(40)
+        await asyncio.sleep(0.4)
+        with frozen(world.system.processes["filter"]):
+            world.fault("SIGSTOP of the filter, longer than consumer_timeout")
+            world.traffic.deliver(20)
+            struck(await wait_until(lambda: _closed(world) > 0, 30), "the broker did not close the filter's channel")
+        await asyncio.sleep(3)
+        before = _closed(world)
+        world.traffic.deliver(40)
+        await asyncio.sleep(0.6)
+        await world.server.kill()
+        world.fault("the store is away for longer than consumer_timeout")
+        there = await wait_until(lambda: _closed(world) > before, 30)
+        await world.server.start()
+        struck(there, "the broker closed no channel of those that waited for the store")
+        world.traffic.deliver(10)
+    finally:
+        await _consumer_timeout(world, 1800, 60)
+
+
+async def _consumer_timeout(world: World, seconds: int, every: int) -> None:
+    """A channel reads `consumer_timeout` as it is opened: so all are opened anew."""
+    settings = {"consumer_timeout": seconds, "channel_tick_interval": every}
+    for name, value in settings.items():
+        await rabbitmqctl(world.rabbitmq, "eval", f"application:set_env(rabbit, {name}, {value * 1000}).")
+    await world.proxies.use("amqp", reset=True)
+    await asyncio.sleep(3)
+
+
+def _closed(world: World) -> int:
+    """How many channels the broker closed because a delivery was held too long, by its log."""
+    return world.rabbitmq.log_file.read_text(errors="replace").count(TIMED_OUT)
+
+
+HELD_MOST = 6
+TIMED_OUT = "has timed out waiting"
+ALARMS = (
+    ("disk", "set_disk_free_limit", "100000GB", "50MB"),
+    ("memory", "set_vm_memory_high_watermark", "0.0001", "0.3"),
+)
+"""Name, limit, the value that sounds it, and the one that the private node is configured with."""
 
 
 SCENARIOS = (
@@ -78,4 +142,6 @@ SCENARIOS = (
     Scenario("S7", "RabbitMQ loses its data", data_deleted, allows=frozenset({"events_may_be_missing"})),
     Scenario("S8", "queues purged, deleted, unbound", queues_emptied),
     Scenario("S9", "RabbitMQ stands still", paused),
+    Scenario("S10", "RabbitMQ's disk alarm, then its memory alarm", alarms),
+    Scenario("S33", "deliveries held longer than consumer_timeout", held_too_long),
 )

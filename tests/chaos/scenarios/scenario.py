@@ -5,11 +5,21 @@ from dataclasses import dataclass
 
 from tests.chaos.world import World
 
-ALLOWANCES = frozenset({"dot_faults", "events_may_be_missing", "quarantine", "cursors", "moves"})
+ALLOWANCES = frozenset({"dot_faults", "events_may_be_missing", "quarantine", "cursors", "moves", "store_forgot"})
 """What may be overlooked. `dot_faults`: an acknowledgement may end `unknown`; `events_may_be_missing`: the subscriber's
 queue was lost; `quarantine`: a mail may end there; `cursors`: low_water may go back (the store itself did); `moves`: so
-may states."""
+may states; `store_forgot`: what was sent before may be sent again."""
 Run = Callable[[World, float], Awaitable[None]]
+
+
+class NotShownError(Exception):
+    """The fault did not strike: the scenario proves nothing."""
+
+
+def struck(happened: bool, otherwise: str) -> None:
+    """Raise NotShownError unless the fault really struck."""
+    if not happened:
+        raise NotShownError(otherwise)
 
 
 @dataclass(frozen=True)

@@ -141,6 +141,22 @@ async def test_a_due_mail_is_claimed_by_exactly_one_of_many(store: Store, clock:
     assert found is not None and found.progress_at == now
 
 
+async def test_what_a_clock_that_was_ahead_put_off_for_years_is_due_once_the_clock_is_right(
+    store: Store, clock: FakeClock
+) -> None:
+    """And once only: its claim sets it right."""
+    right, ten_years = clock.now(), timedelta(days=3652)
+    clock.advance(seconds=ten_years.total_seconds())
+    await store.ledger.insert_many([entry("stalled", progress_at=clock.now()), entry("deferred"), entry("owing")])
+    await store.ledger.defer("deferred", FAILURE, clock.now())
+    await store.ledger.decide_many([write("owing", events=(EVENT,))])
+    due = await store.ledger.due(right, right, 10)
+    assert {one.mail_id for one in due} == {"stalled", "deferred", "owing"}
+    assert await store.ledger.pending_outbox(right, 10) == (("owing", EVENT),)
+    assert all([await store.ledger.claim(one, right) for one in due])
+    assert await store.ledger.due(right, right - timedelta(milliseconds=1), 10) == ()
+
+
 async def test_a_mail_that_moved_on_cannot_be_claimed(store: Store, clock: FakeClock) -> None:
     await store.ledger.insert_many([entry("m1")])
     (due,) = await store.ledger.due(clock.now(), clock.now(), 10)

@@ -165,3 +165,12 @@ async def test_states_are_counted_and_the_newest_listed(store: Store) -> None:
 
 async def _some(store: Store) -> tuple[Outbound, ...] | None:
     return await store.outbound.expired(10) or None
+
+
+async def test_what_the_server_put_off_for_years_while_its_clock_was_ahead_is_looked_at_now(store: Store) -> None:
+    ten_years = timedelta(days=3652)
+    await store.outbound.insert_many([owed(1), owed(2, since=AT + ten_years)])
+    claimed = await store.outbound.claim(owed(1), "gone", ten_years)
+    assert claimed is not None
+    assert await store.outbound.expired(10) == (claimed,)
+    assert [one.ticket_id for one in await store.outbound.due(10)] == ["t2"]

@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from shared.domain.mailbox_runtime import Cursor, MailboxStatus, Phase
 from shared.store.client import Store
+from shared.store.collection import changed
+from shared.store.runtime import LONGEST
 from tests.support.builders import AT
 
 TTL = timedelta(seconds=30)
@@ -122,3 +124,34 @@ async def test_live_fetchers_are_those_that_announced_themselves_lately(store: S
     assert await eventually(settled) == ("a", "b")
     await store.runtime.retire("a")
     assert await store.runtime.live_fetchers() == ("b",)
+
+
+async def test_what_was_granted_while_the_clock_of_the_server_was_ahead_counts_as_ended(store: Store) -> None:
+    """Otherwise a fetcher that is gone would keep its mailboxes, and its share, until that day."""
+    ten_years = timedelta(days=3652)
+    ahead = await store.runtime.acquire("support", "gone", ten_years)
+    await store.runtime.announce("gone", ten_years)
+    await store.runtime.announce("here", TTL)
+    assert ahead is not None
+    assert await store.runtime.live_fetchers() == ("here",)
+    assert await store.runtime.leases() == {}
+    taken = await store.runtime.acquire("support", "here", TTL)
+    assert taken is not None and taken.token == ahead.token + 1
+    assert await store.runtime.renew("support", ahead, TTL) is None
+
+
+async def test_a_lease_of_the_longest_time_there_is_keeps_others_out(store: Store) -> None:
+    assert await store.runtime.acquire("support", "one", LONGEST)
+    assert await store.runtime.acquire("support", "two", LONGEST) is None
+
+
+async def test_a_lease_is_lost_when_the_store_was_put_back_to_an_older_copy(store: Store) -> None:
+    """The holder then reads the cursor anew: the one in its memory hides mails that the store has forgotten."""
+    first = await store.runtime.acquire("support", "one", TTL)
+    assert first is not None
+    renewed = await store.runtime.renew("support", first, 2 * TTL)
+    assert renewed is not None
+    assert await store.runtime.renew("support", first, 2 * TTL), "an answer that was lost does not cost the lease"
+    older = changed({"lease": first.model_dump()})
+    assert await store.collection("mailbox_runtime").update({"_id": "support"}, older)
+    assert await store.runtime.renew("support", renewed, TTL) is None
