@@ -1,6 +1,6 @@
 """Every scenario, in the order in which they are run."""
 
-from tests.chaos.scenarios import broker, crash_points, kills, links, mail_server, smtp, store
+from tests.chaos.scenarios import broker, crash_points, deployments, kills, links, mail_server, smtp, store
 
 SCENARIOS = (
     *kills.SCENARIOS,
@@ -9,6 +9,7 @@ SCENARIOS = (
     *mail_server.SCENARIOS,
     *links.SCENARIOS,
     *smtp.SCENARIOS,
+    *deployments.SCENARIOS,
     *crash_points.SCENARIOS,
     *broker.LAST,
 )
