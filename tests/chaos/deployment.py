@@ -42,10 +42,10 @@ class OtherSource(Launch):
     def environment(
         self, environ: Mapping[str, str], broker_url: str, store_url: str, key_file: Path | None, admin_port: int
     ) -> dict[str, str]:
-        """As today's, without what it would refuse."""
+        """As today's, without what it would refuse, and without the folder that we are in (`python -m` looks there)."""
         known = super().environment(environ, broker_url, store_url, key_file, admin_port)
         kept = {name: value for name, value in known.items() if name not in self.newer}
-        return {**kept, "PYTHONPATH": str(self.source)}
+        return {**kept, "PYTHONPATH": str(self.source), "PYTHONSAFEPATH": "1"}
 
 
 @asynccontextmanager

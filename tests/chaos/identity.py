@@ -5,15 +5,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.identity import PUBLIC, Client, Provider, token_check
-
-CLIENT = "app-chaos"
-"""A registered application: a public client, for which people sign in."""
+from tests.support.identity import Provider, token_check
+from tests.support.sign_ins import register
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """Configuration of Dovecot (`extra`), and settings of the services."""
+    """Configuration of Dovecot (`extra`), and settings of the services. Patience is short."""
 
     dovecot: str
     environ: Mapping[str, str]
@@ -21,8 +19,9 @@ class Tokens:
 
 @asynccontextmanager
 async def identity(folder: Path) -> AsyncIterator[tuple[Provider, Tokens]]:
-    """Running. Dovecot's users are the local parts of addresses, since a mailbox signs in with its own."""
-    provider = Provider(folder / "identity", {CLIENT: Client(PUBLIC, "")})
+    """Running, with one public client. To Dovecot a user is the local part: a mailbox signs in with its address."""
+    provider = Provider(folder / "identity")
+    register(provider)
     provider.start()
     environ = {
         "MAIL_AUTOMATOR_OAUTH_AUTHORITIES": provider.authority,

@@ -2,7 +2,7 @@
 
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,7 @@ BLOCKED = "spam.example"
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of mail: how often it comes (in parts of all), how it ends, and whether its sender gets an answer."""
+    """A kind of mail: how often it comes (in parts of all), how it ends, and whether its sender may get an answer."""
 
     name: str
     weight: int
@@ -59,18 +59,31 @@ class Traffic:
         kind = self._chance.choices(KINDS, [one.weight for one in KINDS])[0]
         if kind.name in ("reply", "duplicate") and not self.originals:
             kind = KINDS[0]
-        self.count += 1
-        token = f"t{self.seed}x{self.count}"
+        token = self.token()
         mailbox, raw, of = self._written(kind, token)
-        injected = Injected(
-            token, mailbox, kind.name, kind.ends, hashlib.sha256(raw).hexdigest(), kind.acknowledged, of
-        )
-        self.oracle.attempt(injected)
-        self.dovecot.deliver(mailbox, raw)
-        self.oracle.delivered(token)
+        injected = self.inject(token, mailbox, kind, raw, of=of)
         if kind.name == "new":
             self.originals.append((injected, raw))
         return injected
+
+    def token(self) -> str:
+        """A new one, for a mail that is injected next."""
+        self.count += 1
+        return f"t{self.seed}x{self.count}"
+
+    def inject(self, token: str, mailbox: str, kind: Kind, raw: bytes, *, of: str = "", sender: str = "") -> Injected:
+        """Deliver one mail that bears this token; the oracle knows of it before."""
+        digest = hashlib.sha256(raw).hexdigest()
+        injected = Injected(token, mailbox, kind.name, kind.ends, digest, kind.acknowledged, of, sender)
+        self.oracle.attempt(injected)
+        self.dovecot.deliver(mailbox, raw)
+        self.oracle.delivered(token)
+        return injected
+
+    def inject_any(self, kind: Kind, raw: Callable[[str, str], bytes], *, sender: str = "") -> Injected:
+        """Deliver one mail to some mailbox; `raw` writes it for its token and that mailbox's address."""
+        token, mailbox = self.token(), self._chance.choice(self.mailboxes)
+        return self.inject(token, mailbox, kind, raw(token, f"{mailbox}@example.com"), sender=sender)
 
     def _written(self, kind: Kind, token: str) -> tuple[str, bytes, str]:
         if kind.name == "duplicate":

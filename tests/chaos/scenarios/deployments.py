@@ -45,6 +45,8 @@ async def upgrade(world: World, seconds: float) -> None:
     async with deployment(world, "older", source=source, newer=NEWER) as older:
         world.fault(f"version {OLDER} beside today's")
         await _side_by_side(world, older, seconds)
+        compiled = [one for one in BELT if (source / "services" / one / "__pycache__").is_dir()]
+        assert compiled == list(BELT), f"the older version's own source ran in {compiled} alone"
         world.traffic.deliver(20)
         await asyncio.sleep(world.chance.uniform(1, 3))
         for service in STAGES:
