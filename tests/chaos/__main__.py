@@ -52,7 +52,11 @@ class Result:
 async def run_one(scenario: Scenario, made: World, seconds: float) -> Result:
     """Run, heal, settle, check."""
     before, faults = made.traffic.count, len(made.faults)
-    await scenario.run(made, seconds)
+    said: list[str] = []
+    try:
+        await scenario.run(made, seconds)
+    except (AssertionError, TimeoutError) as error:
+        said.append(f"the scenario ended early: {error!r}")
     await made.proxies.heal()
     began = time.monotonic()
     unrest = await settle(made, scenario.settle_seconds)
@@ -73,7 +77,7 @@ async def run_one(scenario: Scenario, made: World, seconds: float) -> Result:
         words.count("unexpected"),
         round(recovered, 1),
         len(made.faults) - faults,
-        list(unrest),
+        [*said, *unrest],
         [asdict(one) for one in violations[:50]],
     )
 

@@ -66,10 +66,15 @@ async def deployment(
     if source is not None:
         launch = OtherSource(key_file=key, private=False, source=source, newer=newer)
     log: list[str] = []
+
+    def say(line: str) -> None:
+        log.append(line)
+        world.log.append(f"{name}: {line}")
+
     system = System(
         world.folder / name,
         SERVICES,
-        log.append,
+        say,
         broker_url=broker_url or world.system.broker_url,
         store_url=world.system.store_url,
         environ=world.environ,

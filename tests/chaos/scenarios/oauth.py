@@ -21,13 +21,16 @@ Strike = Callable[[World], Awaitable[None]]
 
 
 async def bad_provider(world: World, seconds: float) -> None:
-    """Every fault, each with mail that can only be read with a new token; a person signs in again where that is due."""
+    """Every fault, each with mail that can only be read with a new token; a person signs in again where that is due.
+
+    The kills stand between the others because they make fetchers forget how often they failed, and how long to wait.
+    """
     world.dovecot.users.setdefault(NAME, "")
     mailbox = await world.store.mailboxes.put(_mailbox(world), {})
     world.provider.person, world.provider.opens[PERSON] = PERSON, NAME
     await signed_in(world.store, world.provider, mailbox)
     with _traffic_to_it(world):
-        for strike in (_nothing, _expired, _failing, _slow, _killed_before_it_is_stored, _killed_after):
+        for strike in (_nothing, _expired, _killed_before_it_is_stored, _failing, _killed_after, _slow):
             await strike(world)
             await _catches_up(world, mailbox)
 
@@ -73,8 +76,8 @@ async def _killed_before_it_is_stored(world: World) -> None:
 
     world.provider.rotated = strike
     await _needs_a_token(world, "kill -9 of the fetchers before the new refresh token is stored")
-    await asyncio.wait_for(struck.wait(), 30)
-    await _until(lambda: _sign_in_needed(world), 30, "the lost refresh token is not told of")
+    await asyncio.wait_for(struck.wait(), 60)
+    await _until(lambda: _sign_in_needed(world), 60, "the lost refresh token is not told of")
 
 
 async def _killed_after(world: World) -> None:
@@ -86,7 +89,7 @@ async def _killed_after(world: World) -> None:
         now = await world.store.sign_ins.state(_mailbox(world))
         return now.rev > before.rev
 
-    await _until(stored, 30, "no new refresh token was stored")
+    await _until(stored, 60, "no new refresh token was stored")
     world.kill("fetcher")
     world.kill("fetcher")
     world.provider.revoke()
@@ -107,7 +110,7 @@ async def _needs_a_token(world: World, why: str) -> None:
     async def asks() -> bool:
         return len(world.provider.requests) > asked
 
-    await _until(asks, 30, f"nobody asked for a token: {why}")
+    await _until(asks, 60, f"nobody asked for a token: {why}")
 
 
 async def _catches_up(world: World, mailbox: Mailbox) -> None:
