@@ -15,9 +15,9 @@ from tests.chaos.world import World
 
 BELT = ("fetcher", "filter", "classifier", "ticket_writer")
 """Services that must have handled mail in both deployments, or there was no fault."""
-OLDER = "e902877"
-"""The version before this one: it knows no versions of a decision and no reappearance, and its contracts are ours."""
-NEWER = frozenset({"MAIL_AUTOMATOR_CRASH_PLAN", "MAIL_AUTOMATOR_STOP_SECONDS"})
+OLDER = "5f65dec"
+"""The version before this one: its messages and documents are ours, its broker and its crash points are not."""
+NEWER = frozenset({"MAIL_AUTOMATOR_CRASH_PLAN"})
 """Settings that it would refuse."""
 
 
