@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from shared.domain.ticket import Appended, OutboxEvent
-from shared.store.collection import Collection, Database, Document, among, changed, milliseconds
+from shared.store.collection import Collection, Database, Document, among, changed, milliseconds, read
 
 _NOT_OF_ARTICLE = frozenset({"_id", "at_ms", "owed_ms"})
 
@@ -76,7 +76,7 @@ class Articles:
         """The events, with their mail_id, still owed by up to `limit` articles that were decided before an instant."""
         query = {"owed_ms": {"$lte": milliseconds(before)}}
         found = await self._collection.find(query, only=("outbox",), sort=(("owed_ms", 1),), limit=limit)
-        return tuple((one["_id"], OutboxEvent.model_validate(event)) for one in found for event in one["outbox"])
+        return tuple((one["_id"], read(OutboxEvent, event)) for one in found for event in one["outbox"])
 
 
 def _document(appended: Appended) -> Document:
@@ -86,4 +86,4 @@ def _document(appended: Appended) -> Document:
 
 
 def _appended(document: Document) -> Appended:
-    return Appended.model_validate({key: value for key, value in document.items() if key not in _NOT_OF_ARTICLE})
+    return read(Appended, {key: value for key, value in document.items() if key not in _NOT_OF_ARTICLE})

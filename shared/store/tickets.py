@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from shared.domain.mailbox import Module
 from shared.domain.outbound import Outbound
 from shared.domain.ticket import OutboxEvent, Ticket, TicketState
-from shared.store.collection import Change, Collection, Database, Document, among, changed, milliseconds, older
+from shared.store.collection import Change, Collection, Database, Document, among, changed, milliseconds, older, read
 from shared.store.failures import Conflict
 
 _OF_ORIGIN = ("origin_mail_id", "number", "mailbox", "duplicates")
@@ -146,7 +146,7 @@ class Tickets:
         """The events, with their ticket_id, still owed by up to `limit` tickets that were created before an instant."""
         query = {"owed_ms": {"$lte": milliseconds(before)}}
         found = await self._collection.find(query, only=("outbox",), sort=(("owed_ms", 1),), limit=limit)
-        return tuple((one["_id"], OutboxEvent.model_validate(event)) for one in found for event in one["outbox"])
+        return tuple((one["_id"], read(OutboxEvent, event)) for one in found for event in one["outbox"])
 
     async def iter_origins(self) -> AsyncIterator[TicketOrigin]:
         """Every ticket, in no order, as far as the audit needs it."""
@@ -215,4 +215,4 @@ def _ticket(document: Document) -> Ticket:
     fields = {key: value for key, value in document.items() if key not in _NOT_OF_TICKET}
     changed_ms = document.get("changed_ms")
     changed_at = datetime.fromtimestamp(changed_ms / 1000, UTC) if changed_ms else None
-    return Ticket.model_validate({"ticket_id": document["_id"], "changed_at": changed_at, **fields})
+    return read(Ticket, {"ticket_id": document["_id"], "changed_at": changed_at, **fields})

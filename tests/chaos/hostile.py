@@ -4,6 +4,7 @@ Each becomes a ticket, however odd: only its own sender may ever get an answer, 
 Line ends are CRLF throughout, because a mail server gives no others.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import parseaddr
@@ -28,14 +29,26 @@ class Hostile:
 
 
 def corpus() -> Iterator[Hostile]:
-    """The mails of programs and people: a person may be answered, a program never is."""
-    for file in sorted(CORPUS.rglob("*.eml")):
-        raw = file.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-        head = raw.split(b"\r\n\r\n", 1)[0].decode("latin-1").replace("\r\n ", " ")
-        sender = next(line[5:] for line in head.splitlines() if line.lower().startswith("from:"))
-        person = file.parent.name == "person"
-        kind = Kind(f"{file.parent.name}/{file.stem}", 1, Ends.TICKET, acknowledged=person)
-        yield Hostile(kind, lambda token, _, raw=raw: _token(token) + raw, parseaddr(sender)[1].lower())
+    """The mails of programs and people: a person may be answered, a program never is. Some repeat others: then it is
+    the first one to come that opens the ticket."""
+    files = {file: _crlf(file) for file in sorted(CORPUS.rglob("*.eml"))}
+    fields = {file: (_field(raw, "From"), _field(raw, "Subject")) for file, raw in files.items()}
+    alike = Counter(fields.values())
+    for file, raw in files.items():
+        ends = Ends.TICKET if alike[fields[file]] == 1 else Ends.ANY
+        kind = Kind(f"{file.parent.name}/{file.stem}", 1, ends, acknowledged=file.parent.name == "person")
+        yield Hostile(kind, lambda token, _, raw=raw: _token(token) + raw, parseaddr(fields[file][0])[1].lower())
+
+
+def _crlf(file: Path) -> bytes:
+    return file.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+def _field(raw: bytes, name: str) -> str:
+    """The first field of that name, decoded by nobody."""
+    head = raw.split(b"\r\n\r\n", 1)[0].decode("latin-1").replace("\r\n ", " ")
+    found = (line.partition(":")[2] for line in head.splitlines() if line.lower().startswith(f"{name.lower()}:"))
+    return next(found, "").strip()
 
 
 def odd() -> Iterator[Hostile]:
