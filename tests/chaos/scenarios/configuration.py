@@ -17,7 +17,7 @@ from tests.chaos.world import OLD_KEY, World
 from tests.support.canary import secret
 from tests.support.mails import mail
 
-ROUNDS = 3
+ROUNDS = 2
 FOLLOWED_SECONDS = 6.0
 """After so long every service follows a changed configuration (they look every five seconds)."""
 EDITED, SWITCHED = "alpha", "beta"
@@ -31,7 +31,7 @@ Spec = dict[str, Any]
 
 
 async def edited(world: World, seconds: float) -> None:
-    """Three rounds of everything under load; then one change alone, whose effect must be seen from then on."""
+    """Rounds of everything under load; then one change alone, whose effect must be seen from then on."""
     specs = {
         one["metadata"]["name"]: one["spec"]
         for one in yaml.safe_load_all(await world.command("export"))

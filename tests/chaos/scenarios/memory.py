@@ -57,12 +57,13 @@ def _large(world: World, token: str, to: str) -> bytes:
 
 
 async def _as_expected(world: World, greedy: list[Injected], good: list[Injected]) -> None:
-    """The large ones killed their parsers, and were held for it; the others did not fail even once."""
+    """The large ones killed their parsers, and were held for it; the filter failed with no other."""
     seen = await gather(world)
     held = [one for each in greedy for one in seen.by_token[each.token]]
     assert {one.failure.code if one.failure else "" for one in held} == {"parser_died"}, held
-    failed = [one.mail_id for each in good for one in seen.by_token[each.token] if one.attempts or one.failure]
-    assert not failed, f"neighbours were harmed: {failed}"
+    entries = [one for each in good for one in seen.by_token[each.token]]
+    harmed = [one.mail_id for one in entries if one.failure and one.failure.stage == "filter"]
+    assert not harmed, f"neighbours were harmed: {harmed}"
     print(f"      {len(held)} large mails are held, their {len(good)} neighbours are unharmed", flush=True)
 
 
