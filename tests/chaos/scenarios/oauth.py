@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from shared.domain.mailbox import Mailbox
+from shared.domain.mailbox import Domains, Mailbox
 from shared.domain.mailbox_runtime import Phase
 from tests.chaos.scenarios.scenario import Scenario
+from tests.chaos.traffic import BLOCKED
 from tests.chaos.world import World
 from tests.support.processes import descendants
 from tests.support.sign_ins import delegated_mailbox, signed_in
@@ -152,7 +153,10 @@ def _traffic_to_it(world: World) -> Iterator[None]:
 
 
 def _mailbox(world: World) -> Mailbox:
-    return delegated_mailbox(world.provider, world.dovecot, NAME, f"{NAME}@example.com")
+    """With the rules that the world's other mailboxes have."""
+    made = delegated_mailbox(world.provider, world.dovecot, NAME, f"{NAME}@example.com")
+    domains = Domains.model_validate({"allow_duplicates": False, "blocked_senders": [f"*@{BLOCKED}"]})
+    return made.model_copy(update={"spec": made.spec.model_copy(update={"domains": domains})})
 
 
 SCENARIOS = (Scenario("S26", "access tokens expire, the identity provider fails", bad_provider),)
