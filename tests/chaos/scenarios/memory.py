@@ -1,6 +1,5 @@
 """S23: too little memory: parsers in which large mail does not fit."""
 
-import asyncio
 import os
 import resource
 import signal
