@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from shared.domain.ticket import Appended, OutboxEvent
-from shared.store.collection import Collection, Database, Document, among, changed, milliseconds
+from shared.store.collection import Collection, Database, Document, among, changed, milliseconds, read
 
 _NOT_OF_ARTICLE = frozenset({"_id", "at_ms", "owed_ms"})
 
@@ -75,7 +75,7 @@ class Articles:
     async def pending_outbox(self, before: datetime, limit: int) -> tuple[tuple[str, OutboxEvent], ...]:
         """The events, with their mail_id, still owed by up to `limit` articles that were decided before an instant."""
         found = await self._collection.due("owed_ms", before, limit, only=("outbox",))
-        return tuple((one["_id"], OutboxEvent.model_validate(event)) for one in found for event in one["outbox"])
+        return tuple((one["_id"], read(OutboxEvent, event)) for one in found for event in one["outbox"])
 
 
 def _document(appended: Appended) -> Document:
@@ -85,4 +85,4 @@ def _document(appended: Appended) -> Document:
 
 
 def _appended(document: Document) -> Appended:
-    return Appended.model_validate({key: value for key, value in document.items() if key not in _NOT_OF_ARTICLE})
+    return read(Appended, {key: value for key, value in document.items() if key not in _NOT_OF_ARTICLE})

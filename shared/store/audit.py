@@ -10,7 +10,7 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from shared.domain.access import AuditRecord, SecretFate
-from shared.store.collection import Collection, Database, Document, milliseconds
+from shared.store.collection import Collection, Database, Document, milliseconds, read
 from shared.store.ports import Clock
 
 _TEXT = ("old", "new", "secrets")
@@ -71,4 +71,4 @@ def _document(record: AuditRecord) -> Document:
 def _record(document: Document) -> AuditRecord:
     fields = {key: value for key, value in document.items() if key not in ("_id", *_TEXT)}
     texts = {name: json.loads(document[name]) for name in _TEXT}
-    return AuditRecord.model_validate({"record_id": document["_id"], **fields, **texts})
+    return read(AuditRecord, {"record_id": document["_id"], **fields, **texts})

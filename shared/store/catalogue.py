@@ -1,7 +1,7 @@
 """The catalogue (collection `catalogue`, one document)."""
 
 from shared.domain.catalogue import Catalogue
-from shared.store.collection import Collection, Database, changed
+from shared.store.collection import Collection, Database, changed, read
 from shared.store.config import Config
 from shared.store.failures import Conflict
 
@@ -20,7 +20,7 @@ class CatalogueStore:
         document = await self._collection.get(_KEY)
         if document is None:
             return Catalogue()
-        return Catalogue.model_validate(document["catalogue"] | {"revision": document["revision"]})
+        return read(Catalogue, document["catalogue"] | {"revision": document["revision"]})
 
     async def save(self, catalogue: Catalogue) -> Catalogue:
         """Save over `catalogue.revision`; returns it at the next one. Raises Conflict if that is not the stored one."""

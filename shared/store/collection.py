@@ -13,9 +13,10 @@ with text or whole numbers (see shared/store/seek.py).
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
+from pydantic import BaseModel
 from pymongo import IndexModel, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 from pymongo.results import BulkWriteResult
@@ -29,6 +30,7 @@ _ANY: Filter = MappingProxyType({})
 Sort = Sequence[tuple[str, int]]
 Client = AsyncIOMotorClient[Document]
 Database = AsyncIOMotorDatabase[Document]
+M = TypeVar("M", bound=BaseModel)
 
 _DUPLICATE = 11000
 AHEAD = timedelta(days=2)
@@ -52,6 +54,12 @@ def changed(fields: Mapping[str, Any], **operators: Mapping[str, Any]) -> Change
         raise ValueError("a date is set inside a sub-document only")
     update: Change = {"$set": dict(fields)} if fields else {}
     return update | {f"${name}": dict(values) for name, values in operators.items()}
+
+
+def read(model: type[M], document: Document) -> M:
+    """A value as the store holds it. Fields that the model lacks are ignored: a newer version wrote them, which runs
+    beside this one while the system is upgraded."""
+    return model.model_validate(document, extra="ignore")
 
 
 class Collection:

@@ -9,7 +9,7 @@ from shared.domain.ledger import KnownMail, LedgerEntry, State
 from shared.domain.patterns import domain_of
 from shared.domain.ticket import OutboxEvent
 from shared.store import seek
-from shared.store.collection import Document, milliseconds
+from shared.store.collection import Document, milliseconds, read
 
 IN_FLIGHT = "in_flight"
 QUARANTINED = "quarantined"
@@ -33,19 +33,19 @@ def document_of(entry: LedgerEntry) -> Document:
 def entry_of(document: Document) -> LedgerEntry:
     """The entry in a document."""
     fields = {key: document[key] for key in _PLAIN} | {key: document[key] for key in _LATER if key in document}
-    return LedgerEntry.model_validate({"mail_id": document["_id"], **fields, **document["clock"]})
+    return read(LedgerEntry, {"mail_id": document["_id"], **fields, **document["clock"]})
 
 
 def known_of(document: Document) -> KnownMail:
     """What a document says of a mail that others refer to."""
     fields = {name: document[name] for name in ("state", "decision", "stored_at")}
     names = {"mailbox": document["origin"]["mailbox"], "message_id": document["headline"]["message_id"]}
-    return KnownMail.model_validate({"mail_id": document["_id"], **names, **fields})
+    return read(KnownMail, {"mail_id": document["_id"], **names, **fields})
 
 
 def decision_of(content: Document) -> Decision:
     """The decision in a document."""
-    return Decision.model_validate(content)
+    return read(Decision, content)
 
 
 def to_millisecond(decision: Decision) -> Decision:

@@ -8,7 +8,7 @@ from shared.domain.decision import Kind
 from shared.domain.ledger import KnownMail, LedgerEntry, State
 from shared.domain.ticket import OutboxEvent
 from shared.store import seek
-from shared.store.collection import Collection, Document, among
+from shared.store.collection import Collection, Document, among, read
 from shared.store.ledger_documents import IN_FLIGHT, OUTCOMES, QUARANTINED, entry_of, known_of
 from shared.store.seek import Span
 
@@ -124,12 +124,12 @@ class LedgerQueries:
     async def pending_outbox(self, before: datetime, limit: int) -> tuple[tuple[str, OutboxEvent], ...]:
         """The events, with their mail_id, still owed by up to `limit` mails since an instant or longer."""
         found = await self._mails.due("owed_ms", before, limit)
-        return tuple((one["_id"], OutboxEvent.model_validate(event)) for one in found for event in one["outbox"])
+        return tuple((one["_id"], read(OutboxEvent, event)) for one in found for event in one["outbox"])
 
     async def owed_by(self, mail_ids: Iterable[str]) -> tuple[tuple[str, OutboxEvent], ...]:
         """The events, with their mail_id, that these mails still owe."""
         found = await self._mails.find({"_id": {"$in": list(mail_ids)}}, only=("outbox",))
-        return tuple((one["_id"], OutboxEvent.model_validate(event)) for one in found for event in one["outbox"])
+        return tuple((one["_id"], read(OutboxEvent, event)) for one in found for event in one["outbox"])
 
     async def decided_since(self, kind: Kind, instant: datetime) -> AsyncIterator[LedgerEntry]:
         """Every mail whose decision is of that kind and was taken at or after an instant, in no order."""

@@ -1,7 +1,7 @@
 """Every revision a mailbox ever had (collection `mailbox_versions`, written by `Mailboxes`). Reads only."""
 
 from shared.domain.mailbox import Mailbox
-from shared.store.collection import Collection, Database, Document
+from shared.store.collection import Collection, Database, Document, read
 
 
 class MailboxVersions:
@@ -22,4 +22,4 @@ class MailboxVersions:
 
 
 def _mailbox(document: Document) -> Mailbox:
-    return Mailbox.model_validate({key: value for key, value in document.items() if key != "_id"})
+    return read(Mailbox, {key: value for key, value in document.items() if key != "_id"})

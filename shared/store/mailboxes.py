@@ -7,7 +7,7 @@ from pydantic import SecretStr, ValidationError
 from shared.domain.bindings import again, elsewhere, secret_binding
 from shared.domain.errors import ConfigurationError, Permanent
 from shared.domain.mailbox import SECRET_FIELDS, Mailbox, MailboxSpec, SecretSource, split_secrets
-from shared.store.collection import Collection, Database, Document, changed
+from shared.store.collection import Collection, Database, Document, changed, read
 from shared.store.config import Config
 from shared.store.encryption import Sealed, Vault, fits
 from shared.store.failures import Conflict
@@ -149,7 +149,7 @@ def _fields(mailbox: Mailbox, sealed: list[Sealed]) -> Document:
 def _mailbox(document: Document) -> Mailbox:
     fields = {key: document[key] for key in ("labels", "spec", "revision", "managed_by", "paused")}
     try:
-        return Mailbox.model_validate({"name": document["_id"], **fields})
+        return read(Mailbox, {"name": document["_id"], **fields})
     except ValidationError as error:
         why = f"not of the form that this version reads ({error.error_count()} fields)"
         raise _unreadable(document["_id"], why, "upgrade this process, or apply the mailbox's YAML again") from None

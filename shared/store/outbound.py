@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from shared.domain.outbound import Claim, Outbound
 from shared.domain.ticket import Acknowledgement, AcknowledgementState
-from shared.store.collection import Collection, Database, Document, Filter, changed, milliseconds
+from shared.store.collection import Collection, Database, Document, Filter, changed, milliseconds, read
 
 PENDING, CLAIMED, DATA_STARTED = (
     AcknowledgementState.PENDING,
@@ -82,16 +82,16 @@ class OutboundMails:
         """
         goes_on = status.state is DATA_STARTED
         look = mail.claim.until if goes_on and mail.claim else due_at
-        for read in filter(None, (mail, _unknown(mail))):
-            moved = read.model_copy(
+        for before in filter(None, (mail, _unknown(mail))):
+            moved = before.model_copy(
                 update={
                     "status": status,
-                    "moves": read.moves + 1,
+                    "moves": before.moves + 1,
                     "attempts": mail.attempts if attempts is None else attempts,
                     "claim": mail.claim if goes_on else None,
                 }
             )
-            if await self._write(read, moved, look=look):
+            if await self._write(before, moved, look=look):
                 return moved
         return None
 
@@ -190,7 +190,7 @@ def _document(mail: Outbound) -> Document:
 def _outbound(document: Document) -> Outbound:
     names = ("number", "mailbox", "status", "claim", "turn", "moves", "attempts", "counted", "taken_at")
     fields = {name: document[name] for name in names}
-    return Outbound.model_validate({"ticket_id": document["_id"], "since": _instant(document["since_ms"]), **fields})
+    return read(Outbound, {"ticket_id": document["_id"], "since": _instant(document["since_ms"]), **fields})
 
 
 def _instant(number: int) -> datetime:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 from shared.domain.mailbox_runtime import Cursor, Lease, MailboxStatus
-from shared.store.collection import Collection, Database, Document, Filter, changed
+from shared.store.collection import Collection, Database, Document, Filter, changed, read
 
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 _NOBODY = ""
@@ -61,7 +61,7 @@ class Runtime:
         """How far a folder has been read; None before the first time."""
         document = await self._collection.get(mailbox)
         found = document["cursors"].get(_folder_key(folder)) if document else None
-        return Cursor.model_validate(found) if found else None
+        return read(Cursor, found) if found else None
 
     async def save_cursor(self, mailbox: str, lease: Lease, cursor: Cursor) -> bool:
         """Save how far a folder has been read. False, and nothing saved, if the lease was lost."""
@@ -90,7 +90,7 @@ class Runtime:
     async def statuses(self) -> dict[str, MailboxStatus]:
         """How every mailbox is that was ever fetched."""
         found = await self._collection.find({}, only=("status",))
-        return {one["_id"]: MailboxStatus.model_validate(one["status"]) for one in found if one["status"]}
+        return {one["_id"]: read(MailboxStatus, one["status"]) for one in found if one["status"]}
 
     async def cursors(self) -> dict[str, tuple[Cursor, ...]]:
         """How far the folders of every mailbox have been read."""
@@ -132,7 +132,7 @@ def _skeleton(mailbox: str) -> Document:
 
 
 def _lease(document: Document) -> Lease:
-    return Lease.model_validate(document["lease"])
+    return read(Lease, document["lease"])
 
 
 def _lasts(until: datetime, now: datetime) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from shared.domain.outbound import SendingStatus
-from shared.store.collection import Collection, Database, Document, changed, milliseconds
+from shared.store.collection import Collection, Database, Document, changed, milliseconds, read
 
 
 class Sending:
@@ -21,7 +21,7 @@ class Sending:
 
     async def all(self) -> dict[str, SendingStatus]:
         """How every mailbox is that was in trouble at least once."""
-        return {one["_id"]: SendingStatus.model_validate(one["status"]) for one in await self._collection.find({})}
+        return {one["_id"]: read(SendingStatus, one["status"]) for one in await self._collection.find({})}
 
     async def begin(self, status: SendingStatus, retry_at: datetime) -> bool:
         """Take the one try that is due, of a mailbox in trouble: nobody else tries before `retry_at`."""

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from shared.domain.sighting import Sight, Sighting
-from shared.store.collection import Collection, Database, Document, changed
+from shared.store.collection import Collection, Database, Document, changed, read
 
 _NOT_OF_SIGHTING = frozenset({"_id", "place"})
 
@@ -103,6 +103,4 @@ def _document(sighting: Sighting) -> Document:
 
 
 def _sightings(documents: Iterable[Document]) -> tuple[Sighting, ...]:
-    return tuple(
-        Sighting.model_validate({key: one[key] for key in one if key not in _NOT_OF_SIGHTING}) for one in documents
-    )
+    return tuple(read(Sighting, {key: one[key] for key in one if key not in _NOT_OF_SIGHTING}) for one in documents)

@@ -12,7 +12,7 @@ from shared.domain.mailbox import Module
 from shared.domain.outbound import Outbound
 from shared.domain.ticket import OutboxEvent, Ticket, TicketState
 from shared.store import seek
-from shared.store.collection import Change, Collection, Database, Document, among, changed, milliseconds
+from shared.store.collection import Change, Collection, Database, Document, among, changed, milliseconds, read
 from shared.store.failures import Conflict
 from shared.store.seek import Seen
 
@@ -158,7 +158,7 @@ class Tickets:
     async def pending_outbox(self, before: datetime, limit: int) -> tuple[tuple[str, OutboxEvent], ...]:
         """The events, with their ticket_id, still owed by up to `limit` tickets that were created before an instant."""
         found = await self._collection.due("owed_ms", before, limit, only=("outbox",))
-        return tuple((one["_id"], OutboxEvent.model_validate(event)) for one in found for event in one["outbox"])
+        return tuple((one["_id"], read(OutboxEvent, event)) for one in found for event in one["outbox"])
 
     async def iter_origins(self) -> AsyncIterator[TicketOrigin]:
         """Every ticket, in no order, as far as the audit needs it."""
@@ -246,4 +246,4 @@ def ticket_of(document: Document) -> Ticket:
     fields = {key: value for key, value in document.items() if key not in _NOT_OF_TICKET}
     changed_ms = document.get("changed_ms")
     changed_at = datetime.fromtimestamp(changed_ms / 1000, UTC) if changed_ms else None
-    return Ticket.model_validate({"ticket_id": document["_id"], "changed_at": changed_at, **fields})
+    return read(Ticket, {"ticket_id": document["_id"], "changed_at": changed_at, **fields})

@@ -101,8 +101,8 @@ async def _inject(scenario: Scenario, made: World, seconds: float) -> list[str]:
     """Let it happen; what of it did not, although it should have."""
     try:
         await scenario.run(made, seconds)
-    except NotShownError as error:
-        return [f"not shown: {error}"]
+    except (NotShownError, AssertionError, TimeoutError) as error:
+        return [f"not shown: {error!r}"]
     return []
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from shared.domain.decision import Kind, Reason
 from shared.domain.ledger import LedgerEntry, State
 from shared.domain.ticket import AcknowledgementState, Ticket
-from tests.chaos.oracle import Injected
+from tests.chaos.oracle import Ends, Injected
 from tests.chaos.traffic import BODY, SENDERS, token_of, tokens_in
 from tests.chaos.violation import Violation
 from tests.chaos.world import USERS, World
@@ -110,14 +110,22 @@ def every_token_has_one_entry(seen: Evidence) -> Iterator[Violation]:
 
 
 def every_entry_is_final(seen: Evidence) -> Iterator[Violation]:
-    """I2: each ledger entry is done; quarantine only where the scenario says so."""
+    """I2: each ledger entry is done; quarantine only where the oracle says so."""
+    may_be_held = _may_end(seen, Ends.QUARANTINED)
     for entry in seen.entries.values():
-        if entry.state is not State.DONE:
-            if entry.state is State.QUARANTINED and seen.may("quarantine", entry.mail_id):
-                continue
+        held = entry.state is State.QUARANTINED and (
+            entry.mail_id in may_be_held or seen.may("quarantine", entry.mail_id)
+        )
+        if entry.state is not State.DONE and not held:
             word = "lost" if entry.state is not State.QUARANTINED else "unexpected"
             what = f"{entry.state.value}, {entry.failure.code if entry.failure else 'no failure'}"
             yield Violation("I2", word, entry.mail_id, f"the mail is not done: {what}")
+
+
+def _may_end(seen: Evidence, ends: Ends) -> frozenset[str]:
+    """The mail_ids whose mail may end so."""
+    tokens = {token for token, one in seen.attempts.items() if one.ends in (ends, Ends.ANY)}
+    return frozenset(entry.mail_id for token in tokens for entry in seen.by_token.get(token, ()))
 
 
 def one_effect_each(seen: Evidence) -> Iterator[Violation]:
@@ -146,11 +154,18 @@ def outcomes_are_the_oracles(seen: Evidence) -> Iterator[Violation]:
     for token, entries in seen.by_token.items():
         expected = seen.attempts.get(token)
         for entry in entries:
-            if expected is None or entry.decision is None:
+            if expected is None or expected.ends is Ends.ANY or token in swapped:
                 continue
-            if entry.decision.kind.value != expected.ends.value and token not in swapped:
-                what = f"{expected.kind} ended as {entry.decision.kind.value} ({entry.decision.reason.value})"
-                yield Violation("I6", "unexpected", token, what)
+            ended, why = _ended(entry)
+            if ended not in ("", expected.ends.value):
+                yield Violation("I6", "unexpected", token, f"{expected.kind} ended as {ended} ({why})")
+
+
+def _ended(entry: LedgerEntry) -> tuple[str, str]:
+    """How it ended, and why; two empty words as long as it has not."""
+    if entry.state is State.QUARANTINED:
+        return Ends.QUARANTINED.value, entry.failure.code if entry.failure else ""
+    return (entry.decision.kind.value, entry.decision.reason.value) if entry.decision else ("", "")
 
 
 def _swapped(seen: Evidence) -> frozenset[str]:
@@ -221,7 +236,7 @@ def one_answer_at_most(seen: Evidence) -> Iterator[Violation]:
         ticket = seen.tickets.get(ticket_id)
         if count > 1 and not (ticket and seen.may("store_forgot", ticket.origin_mail_id)):
             yield Violation("I11", "doubled", message_id, f"{count} acknowledgements of one ticket")
-    wanted = {f"{token}@{SENDERS}" for token, one in seen.attempts.items() if one.acknowledged}
+    wanted = {one.sender or f"{token}@{SENDERS}" for token, one in seen.attempts.items() if one.acknowledged}
     for one in seen.acknowledgements:
         if one["to"] not in wanted:
             yield Violation("I11", "unexpected", one["to"], "an acknowledgement to whom none is due")

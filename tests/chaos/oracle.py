@@ -19,11 +19,15 @@ class Ends(StrEnum):
     REPLY = "reply"
     DUPLICATE = "duplicate"
     REJECTED = "rejected"
+    QUARANTINED = "quarantined"
+    ANY = "any"
+    """Any one of the others: what it is depends on when the mail meets the fault, and all are right."""
 
 
 @dataclass(frozen=True)
 class Injected:
-    """One mail: its token stands in header and body. `of` is the token of the mail it answers or repeats."""
+    """One mail: its token stands in header and body. `of` is the token of the mail it answers or repeats; `sender` who
+    may get an answer, if not the address that bears the token."""
 
     token: str
     mailbox: str
@@ -32,6 +36,7 @@ class Injected:
     sha256: str
     acknowledged: bool = False
     of: str = ""
+    sender: str = ""
 
 
 class Oracle:

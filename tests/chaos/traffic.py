@@ -2,7 +2,7 @@
 
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,7 @@ BODY = "Word "
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of mail: how often it comes (in parts of all), how it ends, and whether its sender gets an answer."""
+    """A kind of mail: how often it comes (in parts of all), how it ends, and whether its sender may get an answer."""
 
     name: str
     weight: int
@@ -75,19 +75,36 @@ class Traffic:
         if kind.name in ("reply", "duplicate") and not self.originals:
             kind = KINDS[0]
         injected, raw = self._next(kind, about)
-        self.oracle.attempt(injected)
-        self.dovecot.deliver(injected.mailbox, raw)
-        self.oracle.delivered(injected.token)
+        self._deliver(injected, raw)
         if kind.name == "new":
             self.originals.append((injected, raw))
         return injected
 
     def _next(self, kind: Kind, about: tuple[Injected, bytes] | None, mailbox: str = "") -> tuple[Injected, bytes]:
-        self.count += 1
-        token = f"t{self.seed}x{self.count}"
+        token = self.token()
         mailbox, raw, of = self._written(kind, token, about, mailbox)
-        digest = hashlib.sha256(raw).hexdigest()
-        return Injected(token, mailbox, kind.name, kind.ends, digest, kind.acknowledged, of), raw
+        return _injected(token, mailbox, kind, raw, of), raw
+
+    def token(self) -> str:
+        """A new one, for a mail that is injected next."""
+        self.count += 1
+        return f"t{self.seed}x{self.count}"
+
+    def inject(self, token: str, mailbox: str, kind: Kind, raw: bytes, *, of: str = "", sender: str = "") -> Injected:
+        """Deliver one mail that bears this token; the oracle knows of it before."""
+        injected = _injected(token, mailbox, kind, raw, of, sender)
+        self._deliver(injected, raw)
+        return injected
+
+    def inject_any(self, kind: Kind, raw: Callable[[str, str], bytes], *, sender: str = "") -> Injected:
+        """Deliver one mail to some mailbox; `raw` writes it for its token and that mailbox's address."""
+        token, mailbox = self.token(), self._chance.choice(self.mailboxes)
+        return self.inject(token, mailbox, kind, raw(token, f"{mailbox}@example.com"), sender=sender)
+
+    def _deliver(self, injected: Injected, raw: bytes) -> None:
+        self.oracle.attempt(injected)
+        self.dovecot.deliver(injected.mailbox, raw)
+        self.oracle.delivered(injected.token)
 
     def _written(
         self, kind: Kind, token: str, about: tuple[Injected, bytes] | None, mailbox: str
@@ -132,6 +149,11 @@ class Traffic:
             headers=headers,
             attachments=attachments,
         )
+
+
+def _injected(token: str, mailbox: str, kind: Kind, raw: bytes, of: str, sender: str = "") -> Injected:
+    digest = hashlib.sha256(raw).hexdigest()
+    return Injected(token, mailbox, kind.name, kind.ends, digest, kind.acknowledged, of, sender)
 
 
 def tokens_in(folder: Path) -> Iterator[str]:

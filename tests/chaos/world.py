@@ -20,10 +20,12 @@ from shared.runtime.clock import Clock
 from shared.store.client import Store
 from shared.store.settings import StoreSettings
 from tests.chaos.events import EventLog, event_log
+from tests.chaos.identity import identity
 from tests.chaos.oracle import Oracle
 from tests.chaos.proxy import Proxies, proxies
 from tests.chaos.sink import MailSink, mail_sink
 from tests.chaos.traffic import BLOCKED, Traffic
+from tests.support.identity import Provider
 from tests.support.pipeline import QUICK
 
 BUDGETS = {
@@ -38,6 +40,8 @@ BUDGETS = {
 """Every sender of the harness is of one domain, and patience is short; the budget of an address stays as it is."""
 USERS = {"alpha": "secret-a", "beta": "secret-b", "gamma": "secret-c"}
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+OLD_KEY = "old.key"
+"""The file, in the system's data folder, of the key that a rotation replaces."""
 
 
 @dataclass
@@ -57,6 +61,9 @@ class World:
     store_settings: StoreSettings
     oracle: Oracle
     traffic: Traffic
+    provider: Provider
+    environ: Mapping[str, str]
+    """What the services inherit; a second deployment gets the same."""
     log: list[str]
     chance: random.Random
     faults: list[str] = field(default_factory=list)
@@ -83,6 +90,17 @@ class World:
         """Note an injected fault."""
         self.faults.append(what)
 
+    async def command(self, *arguments: str, seconds: float = 60) -> str:
+        """`mail-automator` on this system: what it printed. It must succeed."""
+        command = shutil.which("mail-automator", path=str(Path(sys.executable).parent))
+        process = await asyncio.create_subprocess_exec(
+            str(command), "--data", str(self.system.data), *arguments,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env=dict(self.environ),
+        )  # fmt: skip
+        out, _ = await asyncio.wait_for(process.communicate(), seconds)
+        assert process.returncode == 0, out.decode()
+        return out.decode()
+
     def kill(self, service: str) -> bool:
         """kill -9 of one process of a service; False if it is down at the moment."""
         pids = [pid for pid in self.system.processes[service] if pid]
@@ -105,7 +123,23 @@ async def world(
     """A world in this folder, with its mailboxes configured; nothing of it is left afterwards but the folder."""
     said: list[str] = []
     rabbitmq, server = RabbitMQ(folder / "rabbitmq"), EmbeddedStore(folder / "store")
-    async with Dovecot(folder / "dovecot", mailboxes) as dovecot, rabbitmq, server, mail_sink(folder) as sink:
+    async with (
+        identity(folder) as (provider, tokens),
+        Dovecot(folder / "dovecot", mailboxes, extra=tokens.dovecot) as dovecot,
+        rabbitmq,
+        server,
+        mail_sink(folder) as sink,
+    ):
+        surroundings = {
+            "PATH": PATH,
+            "HOME": str(folder),
+            "MAIL_AUTOMATOR_CRASH_PLAN": str(folder / "crash.plan"),
+            "MAIL_AUTOMATOR_STORE_OLD_KEY_FILES": str(folder / "data" / OLD_KEY),
+            **tokens.environ,
+            **QUICK,
+            **BUDGETS,
+            **(environ or {}),
+        }
         targets = {"imap": dovecot.tls_port, "amqp": rabbitmq.port, "store": server.port, "smtp": sink.port}
         async with proxies(folder, seed, targets) as links, event_log(rabbitmq.url, folder) as events:
             system = System(
@@ -114,14 +148,7 @@ async def world(
                 said.append,
                 broker_url=rabbitmq.url.replace(f":{rabbitmq.port}/", f":{links.port('amqp')}/"),
                 store_url=server.url.replace(str(server.port), str(links.port("store"))),
-                environ={
-                    "PATH": PATH,
-                    "HOME": str(folder),
-                    "MAIL_AUTOMATOR_CRASH_PLAN": str(folder / "crash.plan"),
-                    **QUICK,
-                    **BUDGETS,
-                    **(environ or {}),
-                },
+                environ=surroundings,
                 launch=Launch(private=False, longest_pause_seconds=1),
             )
             async with system:
@@ -132,7 +159,7 @@ async def world(
                     traffic = Traffic(oracle, dovecot, tuple(mailboxes), seed)
                     made = World(
                         folder, seed, dovecot, rabbitmq, server, links, sink, events, system, store, settings, oracle,
-                        traffic, said, random.Random(seed), mails=mails,
+                        traffic, provider, surroundings, said, random.Random(seed), mails=mails,
                     )  # fmt: skip
                     await _configure(made)
                     yield made
@@ -158,13 +185,7 @@ async def _configure(made: World) -> None:
             )
         )
     file.write_text("---".join(documents))
-    command = shutil.which("mail-automator", path=str(Path(sys.executable).parent))
-    process = await asyncio.create_subprocess_exec(
-        str(command), "--data", str(made.system.data), "apply", "-f", str(file),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    out, _ = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode == 0, out.decode()
+    await made.command("apply", "-f", str(file))
 
 
 _MAILBOX = """

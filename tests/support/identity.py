@@ -14,7 +14,7 @@ import ssl
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -104,6 +104,8 @@ class Provider:
     user_codes: dict[str, str] = field(default_factory=dict)
     groups: list[str] = field(default_factory=list)
     claims_change: dict[str, object] = field(default_factory=dict)
+    rotated: Callable[[], None] = lambda: None
+    """Called when a refresh token has been replaced, before anybody is told the new one."""
 
     def __post_init__(self) -> None:
         self.certificates = ensure_certificates(self.folder / "tls", datetime.now(UTC))
@@ -294,7 +296,10 @@ class Provider:
                 if not grant.approved:
                     return 400, _refusal("authorization_pending", 70016, "Nobody has typed the code in yet.")
                 del self.devices[form["device_code"]]
-        return 200, self._granted(grant)
+        answer = self._granted(grant)
+        if form["grant_type"] == "refresh_token":
+            self.rotated()
+        return 200, answer
 
     def _granted(self, grant: Grant) -> dict[str, object]:
         token = secrets.token_urlsafe(48)
