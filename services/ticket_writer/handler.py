@@ -187,6 +187,8 @@ class TicketWriter:
         """Decisions for mails that open something, with numbers taken in one step per module."""
         counts = Counter(mail.module for mail, _ in found.opening)
         first = {module: await self._store.counters.take(module.value, count) for module, count in counts.items()}
+        if first:
+            crash_point("ticket_writer.after_numbers")
         numbers: dict[Module, Iterator[int]] = {
             module: iter(range(first[module], first[module] + n)) for module, n in counts.items()
         }

@@ -23,6 +23,7 @@ POINTS: Final = (
     "stage.after_publish",
     "stage.after_settle",
     "stage.after_ack",
+    "ticket_writer.after_numbers",
     "ticket_writer.after_decisions",
     "ticket_writer.after_tickets",
     "ticket_writer.after_articles",

@@ -1,6 +1,6 @@
 """Every scenario, in the order in which they are run."""
 
-from tests.chaos.scenarios import broker, crash_points, kills, links, mail_server, smtp, store
+from tests.chaos.scenarios import broker, crash_points, kills, links, mail_server, smtp, store, windows
 
 SCENARIOS = (
     *kills.SCENARIOS,
@@ -10,5 +10,6 @@ SCENARIOS = (
     *links.SCENARIOS,
     *smtp.SCENARIOS,
     *crash_points.SCENARIOS,
+    *windows.SCENARIOS,
     *broker.LAST,
 )
