@@ -39,12 +39,13 @@ KINDS = (
 
 @dataclass
 class Traffic:
-    """Delivers mail to mailboxes (user names) of a Dovecot. `answering` finds the Message-ID of a ticket's mail."""
+    """Delivers mail to mailboxes (user names) of a Dovecot. `related`: whether mails answer and repeat others."""
 
     oracle: Oracle
     dovecot: Dovecot
     mailboxes: tuple[str, ...]
     seed: int
+    related: bool = True
     count: int = 0
     originals: list[tuple[Injected, bytes]] = field(default_factory=list)
 
@@ -57,7 +58,7 @@ class Traffic:
 
     def _one(self) -> Injected:
         kind = self._chance.choices(KINDS, [one.weight for one in KINDS])[0]
-        if kind.name in ("reply", "duplicate") and not self.originals:
+        if kind.name in ("reply", "duplicate") and not (self.related and self.originals):
             kind = KINDS[0]
         self.count += 1
         token = f"t{self.seed}x{self.count}"

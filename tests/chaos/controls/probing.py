@@ -6,13 +6,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.chaos.__main__ import WORDS
 from tests.chaos.controls.control import Patch
 
 ROOT = Path(__file__).parents[3]
@@ -61,16 +61,17 @@ def _scenario(name: str, copy: Path) -> Verdict:
     (found,) = json.loads(report.read_text())["results"]
     violations = found["violations"]
     wrong = tuple(f"{one['word']} {one['invariant']} {one['sentence']}" for one in violations)
-    counts = Counter((one["word"], one["invariant"]) for one in violations)
-    words = [f"{word} {count} ({invariant})" for (word, invariant), count in counts.items()]
-    return Verdict(result.returncode == 0, wrong, ", ".join([*words, *found["unrest"]]))
+    of = {word: sorted({one["invariant"] for one in violations if one["word"] == word}) for word in WORDS}
+    words = [f"{word} {found[word]} ({', '.join(of[word])})" for word in WORDS if found[word]]
+    return Verdict(result.returncode == 0, wrong, "; ".join([*words, *found["unrest"]]))
 
 
 def _test(node: str, copy: Path) -> Verdict:
     result = _run(copy, "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", node)
     wrong = tuple(line for line in result.stdout.splitlines() if line.startswith((">", "E ")))
     last = result.stdout.strip().splitlines()[-1]
-    return Verdict(result.returncode == 0, wrong if result.returncode == 1 else (), last)
+    short = next((line.removeprefix("E").strip() for line in wrong if line.startswith("E ")), last)
+    return Verdict(result.returncode == 0, wrong if result.returncode == 1 else (), short)
 
 
 def _run(copy: Path, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -15,6 +15,8 @@ from tests.chaos.settle import settle
 from tests.chaos.world import World
 
 HIT_SECONDS = 60.0
+BACKLOG = 240
+"""More than two batches of a fetcher."""
 SETTLE_SECONDS = 60.0
 """A window hurts a few mails; a world that has not mended them after so long does not mend them."""
 
@@ -31,8 +33,14 @@ async def sighted_not_published(world: World, seconds: float) -> None:
 
 
 async def cursor_in_a_backlog(world: World, seconds: float) -> None:
-    """W3: a fetcher dies behind its first cursor, with more mails listed than it has taken."""
-    await _struck(world, "fetcher", "fetcher.after_cursor", first=240)
+    """W3: a fetcher dies behind its first cursor, with more mails listed in one mailbox than it takes at once.
+
+    None of them is about another: a mail server may list a reply before its original, and in another batch.
+    """
+    traffic, everywhere = world.traffic, world.traffic.mailboxes
+    traffic.mailboxes, traffic.related = everywhere[:1], False
+    await _struck(world, "fetcher", "fetcher.after_cursor", first=BACKLOG)
+    traffic.mailboxes, traffic.related = everywhere, True
 
 
 async def binding_removed(world: World, seconds: float) -> None:
