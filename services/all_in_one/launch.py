@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from services.all_in_one.settings import handed_on
+from services.all_in_one.supervisor import LONGEST_PAUSE
 from shared.runtime.settings import PREFIX
 
 SOURCE = Path(__file__).resolve().parents[2]
@@ -23,7 +24,8 @@ LAPTOP: Mapping[str, str] = MappingProxyType({f"{PREFIX}PROBE_ALLOW_LOOPBACK": "
 class Launch:
     """What all services have in common. Seconds; `database` is the store's; `private` makes the data folder 0700,
     otherwise 0711: what lies in it is private all the same. `api_port` is that of the first console, 0 any free one.
-    `key_inherited`: the key of secrets is in the environment, so there is no key file."""
+    `key_inherited`: the key of secrets is in the environment, so there is no key file. `longest_pause`: a service that
+    keeps dying is started again after at most that long."""
 
     database: str = "mail_automator"
     key_file: Path | None = None
@@ -35,6 +37,7 @@ class Launch:
     allow_install: bool = True
     private: bool = True
     api_port: int = 0
+    longest_pause: float = LONGEST_PAUSE
 
     def command(self, service: str) -> tuple[str, ...]:
         """The command line of a service: `python -m services.<name>`."""

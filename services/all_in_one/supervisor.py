@@ -51,9 +51,11 @@ class Kept:
 
 
 class Supervisor:
-    """Runs a set of programs. `log` gets every line, as `service[pid] text`."""
+    """Runs a set of programs. `log` gets every line, as `service[pid] text`. A program that keeps dying is started
+    again after pauses (seconds) that grow up to `longest_pause`."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, longest_pause: float = LONGEST_PAUSE) -> None:
+        self._longest_pause = longest_pause
         self._log = log
         self._kept: list[Kept] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -100,7 +102,7 @@ class Supervisor:
             pause = FIRST_PAUSE if clock.time() - began > STEADY_SECONDS else pause
             self.say(f"{kept.program.name} {_ending(kept.ends[-1])}; starting it again in {pause:g} s")
             await self._rest(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
+            pause = min(pause * 2, self._longest_pause)
 
     async def _run_once(self, kept: Kept) -> None:
         """One life of the program: from its start until it is reaped and what it left in its session is gone."""

@@ -61,7 +61,7 @@ class System:
         self.services = _known(services)
         self.launch = launch or Launch()
         self.key_file = None if self.launch.key_inherited else self.launch.key_file or self.data / "store.key"
-        self.supervisor = Supervisor(log)
+        self.supervisor = Supervisor(log, self.launch.longest_pause)
         self._given = {"broker": broker_url, "store": store_url}
         self._environ = environment() if environ is None else dict(environ)
         self._rabbitmq = RabbitMQ(self.data / "rabbitmq", before_start=first_moments.forget_unsettled)

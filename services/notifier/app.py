@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from contextlib import suppress
 from datetime import timedelta
 
@@ -51,12 +51,14 @@ async def main(process: Process) -> None:
         tools = await compose(open_doors, settings, tokens, people)
         lanes = Lanes(tools, settings.burst, process.draining)
         keeper = Keeper(tools, lanes)
+        notifier = _notifier(open_doors, tools, timedelta(seconds=settings.forgotten_seconds))
         renewing = asyncio.create_task(_renew(keeper, settings.claim_seconds / 3))
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(_take(open_doors, settings, _notifier(open_doors, tools), lanes))
+                group.create_task(_take(open_doors, settings, notifier, lanes))
                 group.create_task(_look(process, lanes, settings.look_seconds))
                 group.create_task(_every(process, settings.look_seconds, keeper.recover, keeper.show))
+                group.create_task(_every(process, settings.forgotten_seconds / 4, notifier.find_forgotten))
                 group.create_task(_every(process, MEASURE_SECONDS, keeper.measure))
         finally:
             await lanes.drain(settings.drain_seconds)
@@ -91,7 +93,7 @@ async def compose(
     )
 
 
-def _notifier(open_doors: Doors, tools: Tools) -> Notifier:
+def _notifier(open_doors: Doors, tools: Tools, forgotten: timedelta) -> Notifier:
     return Notifier(
         tools.tickets,
         tools.outbound,
@@ -99,6 +101,7 @@ def _notifier(open_doors: Doors, tools: Tools) -> Notifier:
         tools.configuration,
         tools.clock,
         tools.metrics,
+        forgotten,
     )
 
 
@@ -134,7 +137,7 @@ async def _read(process: Process, delivery: Delivery) -> Received | None:
 async def _taken(process: Process, notifier: Notifier, received: Sequence[Received]) -> None:
     """Acknowledged when it is written down, and not before. A store that is away is waited for."""
     for pause in (*_UNKNOWN_TICKET_PAUSES, None):
-        unknown = await _patiently(process, notifier, [event for _, event in received])
+        unknown = await _patiently(process, notifier, {event.ticket_id for _, event in received})
         if unknown is None:
             for delivery, _ in received:
                 await delivery.give_back()
@@ -152,15 +155,15 @@ async def _taken(process: Process, notifier: Notifier, received: Sequence[Receiv
         await delivery.reject()
 
 
-async def _patiently(process: Process, notifier: Notifier, events: Sequence[TicketCreatedV1]) -> frozenset[str] | None:
+async def _patiently(process: Process, notifier: Notifier, tickets: Set[str]) -> frozenset[str] | None:
     """What `take` says; None if the process drains while work is held, or the store is away."""
     pause = 0.5
     while await process.may_go_on():
         try:
-            unknown = await notifier.take(events)
+            unknown = await notifier.take(tickets)
         except StoreUnavailable as error:
             process.ready("store", False)
-            log.warning("waiting", stage="notifier", error=error.line(), held=len(events))
+            log.warning("waiting", stage="notifier", error=error.line(), held=len(tickets))
             if await process.pause(pause):
                 return None
             process.beat()

@@ -1,17 +1,16 @@
-"""Takes the news of created tickets and writes down what becomes of their acknowledgements. Sends nothing itself, so
-that the queue never waits for a mail server.
+"""Takes created tickets and writes down what becomes of their acknowledgements. Sends nothing itself, so that the
+queue never waits for a mail server.
 
 Gather, decide, apply; every write is idempotent, under the ticket's id.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Set
+from datetime import datetime, timedelta
 
 import structlog
 
 from services.notifier import decide
 from services.notifier.ports import Clock, Configuration, OutboundMails, Sending, Tickets
-from shared.contracts.events import TicketCreatedV1
 from shared.domain.outbound import Outbound
 from shared.domain.ticket import AcknowledgementState, Ticket
 from shared.observability.crash_points import crash_point
@@ -19,9 +18,11 @@ from shared.observability.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
+_BATCH = 200
+
 
 class Notifier:
-    """The handler of ticket.created."""
+    """The handler of ticket.created. `forgotten` is how old a ticket must be that nobody told of, to be found."""
 
     def __init__(
         self,
@@ -31,6 +32,7 @@ class Notifier:
         configuration: Configuration,
         clock: Clock,
         metrics: Metrics,
+        forgotten: timedelta,
     ) -> None:
         self._tickets = tickets
         self._outbound = outbound
@@ -38,13 +40,13 @@ class Notifier:
         self._configuration = configuration
         self._clock = clock
         self._metrics = metrics
+        self._forgotten = forgotten
 
-    async def take(self, events: Sequence[TicketCreatedV1]) -> frozenset[str]:
-        """Decide on each ticket's acknowledgement and write it down; returns the ids of tickets that are not there.
+    async def take(self, wanted: Set[str]) -> frozenset[str]:
+        """Decide on each ticket's acknowledgement, by ticket_id, and write it down; returns those that are not there.
 
         Raises StoreUnavailable.
         """
-        wanted = {one.ticket_id for one in events}
         tickets = await self._tickets.get_many(wanted)
         since = await self._sending.now()
         decided = [await self._decided(one, since) for one in tickets.values()]
@@ -55,6 +57,16 @@ class Notifier:
         for one in written:
             self._say(one)
         return frozenset(wanted - tickets.keys())
+
+    async def find_forgotten(self) -> None:
+        """Take the tickets whose news never came: the broker lost it, or somebody removed the queue's binding.
+
+        Raises StoreUnavailable.
+        """
+        found = await self._tickets.unanswered(self._clock.now() - self._forgotten, _BATCH)
+        if found:
+            log.warning("tickets_without_news", tickets=len(found))
+            await self.take(frozenset(found))
 
     async def _decided(self, ticket: Ticket, since: datetime) -> Outbound:
         mailbox = await self._configuration.mailbox(ticket.mailbox)

@@ -14,7 +14,8 @@ class NotifierSettings(BaseSettings):
     """`..._per_hour` and `..._per_day` are budgets: acknowledgements to one address, to one registrable domain, and in
     all. `retry_seconds` doubles up to two hours, `rejected_seconds` (the server refuses to sign us in) up to six;
     `give_up_seconds` after its ticket an acknowledgement is given up. A claim that is not renewed for `claim_seconds`
-    belongs to a process that was killed."""
+    belongs to a process that was killed. A ticket whose news has not come `forgotten_seconds` after its creation is
+    taken without it."""
 
     model_config = SettingsConfigDict(env_prefix="MAIL_AUTOMATOR_NOTIFIER_", frozen=True, hide_input_in_errors=True)
 
@@ -26,6 +27,7 @@ class NotifierSettings(BaseSettings):
     domain_per_hour: int = Field(default=100, ge=1)
     global_per_hour: int = Field(default=1000, ge=1)
     look_seconds: float = Field(default=1, gt=0)
+    forgotten_seconds: float = Field(default=120, ge=1)
     claim_seconds: float = Field(default=30, ge=1)
     connect_seconds: float = Field(default=30, gt=0)
     step_seconds: float = Field(default=120, gt=0)

@@ -42,6 +42,7 @@ INDEXES = (
     Index("tickets", ("origin_mail_id",), unique=True),
     Index("tickets", ("owed_ms",)),
     Index("tickets", ("created_at",)),
+    Index("tickets", ("acknowledged",)),
     Index("outbound", ("look_ms",)),
     Index("outbound", ("show_ms",)),
     Index("outbound", ("status.state",)),

@@ -109,6 +109,11 @@ class Tickets:
             for one in mails
         )
 
+    async def unanswered(self, before: datetime, limit: int) -> tuple[str, ...]:
+        """The ids of up to `limit` tickets, created before an instant, of whose acknowledgement nothing is shown."""
+        query = {"acknowledged": 0, "created_at": {"$lt": before}}
+        return tuple(one["_id"] for one in await self._collection.find(query, only=("number",), limit=limit))
+
     async def touch(self, changes: Sequence[tuple[str, datetime]]) -> None:
         """Say when tickets (ticket_id, instant) changed; an earlier instant than is known changes nothing."""
         await self._collection.update_each(({"_id": key}, _touched(at)) for key, at in changes)

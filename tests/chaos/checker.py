@@ -1,30 +1,27 @@
 """The checker: what the store, the mailboxes, the SMTP sink and the subscriber's log say, against the oracle.
 
-It reads nothing of the services themselves. Each invariant is a function that yields what is wrong with it (I1-I22 of
-reliability.md; those that must hold at all times are asked by `watch`).
+It reads nothing of the services themselves but the lines they log (I19). Each invariant is a function that yields what
+is wrong with it (reliability.md). Those that must hold at all times (I14, I15, I16, I22) are asked by `watch`; I17 and
+I13 are part of being at rest (`settle`); I20 is a scenario. I18, files that nobody owns, needs a day: it is not asked.
 """
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from shared.domain.decision import Kind, Reason
 from shared.domain.ledger import LedgerEntry, State
 from shared.domain.ticket import AcknowledgementState, Ticket
 from tests.chaos.oracle import Injected
-from tests.chaos.traffic import token_of, tokens_in
-from tests.chaos.world import World
+from tests.chaos.traffic import BODY, SENDERS, token_of, tokens_in
+from tests.chaos.violation import Violation
+from tests.chaos.world import USERS, World
 
-
-@dataclass(frozen=True)
-class Violation:
-    """One thing that must not be. `word` is lost, doubled or unexpected."""
-
-    invariant: str
-    word: str
-    subject: str
-    sentence: str
+DISCREET = {"a sender's address": f"@{SENDERS}", "a mail's text": BODY.strip() + " " + BODY.strip()} | {
+    f"{user}'s password": password for user, password in USERS.items()
+}
 
 
 @dataclass
@@ -42,14 +39,26 @@ class Evidence:
     events: list[dict]
     acknowledgements: list[dict]
     mailboxes: Mapping[str, Counter[str]]
-    more: dict = field(default_factory=dict)
+    log: Sequence[str] = ()
+    excused: Mapping[str, AbstractSet[str]] = field(default_factory=dict[str, AbstractSet[str]])
+    """Tokens by allowance: the mails for which it is overlooked (see Scenario.allows)."""
+
+    def __post_init__(self) -> None:
+        self.token_by_mail = {one.mail_id: token for token, entries in self.by_token.items() for one in entries}
+
+    def may(self, allowance: str, mail_id: str) -> bool:
+        """Whether that is overlooked for this mail."""
+        return self.token_by_mail.get(mail_id, "") in self.excused.get(allowance, ())
 
 
+UNKNOWN = AcknowledgementState.UNKNOWN
 Invariant = Callable[[Evidence], Iterator[Violation]]
 
 
-async def gather(world: World) -> Evidence:
-    """Read all of it."""
+async def gather(world: World, excused: Mapping[str, AbstractSet[str]], *, anew: bool = False) -> Evidence:
+    """Read all of it; raw mails that were read before only if `anew`."""
+    if anew:
+        world.raws.clear()
     attempts, delivered = world.oracle.read()
     entries: dict[str, LedgerEntry] = {}
     ids = [row.mail_id async for row in world.store.ledger.iter_all()]
@@ -58,9 +67,11 @@ async def gather(world: World) -> Evidence:
     for at in range(0, len(ids), 500):
         entries |= await world.store.ledger.get_many(ids[at : at + 500])
     for mail_id, entry in entries.items():
-        raw = await world.store.raw.get(mail_id)
-        by_token[token_of(raw)].append(entry)
-        hashes[mail_id] = hashlib.sha256(raw).hexdigest()
+        if mail_id not in world.raws:
+            raw = await world.store.raw.get(mail_id)
+            world.raws[mail_id] = token_of(raw), hashlib.sha256(raw).hexdigest()
+        token, hashes[mail_id] = world.raws[mail_id]
+        by_token[token].append(entry)
     tickets = {one.ticket_id: one async for one in _tickets(world)}
     articles = {one["_id"]: one["ticket_id"] async for one in world.store.collection("articles").stream({})}
     return Evidence(
@@ -74,6 +85,8 @@ async def gather(world: World) -> Evidence:
         events=list(world.events.got),
         acknowledgements=world.sink.accepted(),
         mailboxes={user: Counter(tokens_in(world.dovecot.maildir(user))) for user in world.dovecot.users},
+        log=world.log,
+        excused=excused,
     )
 
 
@@ -100,6 +113,8 @@ def every_entry_is_final(seen: Evidence) -> Iterator[Violation]:
     """I2: each ledger entry is done; quarantine only where the scenario says so."""
     for entry in seen.entries.values():
         if entry.state is not State.DONE:
+            if entry.state is State.QUARANTINED and seen.may("quarantine", entry.mail_id):
+                continue
             word = "lost" if entry.state is not State.QUARANTINED else "unexpected"
             what = f"{entry.state.value}, {entry.failure.code if entry.failure else 'no failure'}"
             yield Violation("I2", word, entry.mail_id, f"the mail is not done: {what}")
@@ -193,8 +208,10 @@ def each_ticket_has_its_event(seen: Evidence) -> Iterator[Violation]:
     for event in seen.events:
         if event["type"] == "io.mail-automator.ticket.created.v1":
             ids[event["data"]["ticket_id"]].add(event["id"])
-    for ticket_id in seen.tickets:
-        if len(ids.get(ticket_id, ())) != 1 and not seen.more.get("events_may_be_missing"):
+    for ticket_id, ticket in seen.tickets.items():
+        if ticket_id not in ids and seen.may("events_may_be_missing", ticket.origin_mail_id):
+            continue
+        if len(ids.get(ticket_id, ())) != 1:
             word = "lost" if ticket_id not in ids else "doubled"
             yield Violation("I10", word, ticket_id, f"{len(ids.get(ticket_id, ()))} distinct ticket.created events")
     for ticket_id in set(ids) - set(seen.tickets):
@@ -202,15 +219,24 @@ def each_ticket_has_its_event(seen: Evidence) -> Iterator[Violation]:
 
 
 def one_answer_at_most(seen: Evidence) -> Iterator[Violation]:
-    """I11: at most one acknowledgement per ticket, and none to machines, lists, blocked or own addresses."""
+    """I11: exactly one acknowledgement of each ticket that must have one, and none to machines, lists, blocked or own
+    addresses. Where a fault struck around the final dot: at most one."""
     tickets = Counter(one["message_id"] for one in seen.acknowledgements)
     for message_id, count in tickets.items():
         if count > 1:
             yield Violation("I11", "doubled", message_id, f"{count} acknowledgements of one ticket")
-    wanted = {f"{token}@people.example" for token, one in seen.attempts.items() if one.acknowledged}
+    wanted = {f"{token}@{SENDERS}" for token, one in seen.attempts.items() if one.acknowledged}
     for one in seen.acknowledgements:
         if one["to"] not in wanted:
             yield Violation("I11", "unexpected", one["to"], "an acknowledgement to whom none is due")
+    sent = {one["ticket_id"] for one in seen.acknowledgements}
+    for ticket in seen.tickets.values():
+        token = seen.token_by_mail.get(ticket.origin_mail_id, "")
+        due = token in seen.attempts and seen.attempts[token].acknowledged and ticket.ticket_id not in sent
+        state = ticket.acknowledgement
+        if due and not (state and state.state is UNKNOWN and seen.may("dot_faults", ticket.origin_mail_id)):
+            what = f"{state.state.value} {state.code}" if state else "nobody has decided on it"
+            yield Violation("I11", "lost", ticket.number, f"no acknowledgement was sent: {what}")
 
 
 def acknowledgement_states_are_honest(seen: Evidence) -> Iterator[Violation]:
@@ -222,7 +248,7 @@ def acknowledgement_states_are_honest(seen: Evidence) -> Iterator[Violation]:
             yield Violation("I12", "unexpected", ticket.number, "it says sent, and the sink has nothing")
         if state is AcknowledgementState.SUPPRESSED and ticket.ticket_id in sent:
             yield Violation("I12", "unexpected", ticket.number, "it says suppressed, and the sink has one")
-        if state is AcknowledgementState.UNKNOWN and not seen.more.get("dot_faults"):
+        if state is UNKNOWN and not seen.may("dot_faults", ticket.origin_mail_id):
             yield Violation("I12", "unexpected", ticket.number, "unknown, without a fault after the dot")
 
 
@@ -232,6 +258,14 @@ def mailboxes_are_untouched(seen: Evidence) -> Iterator[Violation]:
     for token in seen.delivered:
         if there[token] < 1:
             yield Violation("I21", "unexpected", token, "the mail is gone from its mailbox")
+
+
+def logs_are_discreet(seen: Evidence) -> Iterator[Violation]:
+    """I19: no password, no text of a mail and no sender's address in any line of a service."""
+    for line in seen.log:
+        for what, word in DISCREET.items():
+            if word in line:
+                yield Violation("I19", "unexpected", line.partition(" ")[0], f"{what} in a line of its log")
 
 
 INVARIANTS: tuple[Invariant, ...] = (
@@ -248,6 +282,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     one_answer_at_most,
     acknowledgement_states_are_honest,
     mailboxes_are_untouched,
+    logs_are_discreet,
 )
 
 

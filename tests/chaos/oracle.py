@@ -39,6 +39,9 @@ class Oracle:
 
     def __init__(self, file: Path) -> None:
         self._file = file.open("a+b")
+        self._read_to = 0
+        self._attempts: dict[str, Injected] = {}
+        self._delivered: set[str] = set()
 
     def attempt(self, one: Injected) -> None:
         """This mail is about to be delivered."""
@@ -50,19 +53,18 @@ class Oracle:
 
     def read(self) -> tuple[dict[str, Injected], frozenset[str]]:
         """Everything attempted, by token, and the tokens that were delivered for certain."""
-        attempts: dict[str, Injected] = {}
-        delivered: set[str] = set()
-        for line in self._lines():
+        for line in self._new_lines():
             if "attempt" in line:
                 one = Injected(**{**line["attempt"], "ends": Ends(line["attempt"]["ends"])})
-                attempts[one.token] = one
+                self._attempts[one.token] = one
             else:
-                delivered.add(line["delivered"])
-        return attempts, frozenset(delivered)
+                self._delivered.add(line["delivered"])
+        return dict(self._attempts), frozenset(self._delivered)
 
-    def _lines(self) -> Iterator[dict]:
-        self._file.seek(0)
+    def _new_lines(self) -> Iterator[dict]:
+        self._file.seek(self._read_to)
         for line in self._file:
+            self._read_to += len(line)
             yield json.loads(line)
 
     def _write(self, line: dict) -> None:

@@ -12,6 +12,8 @@ from tests.support.mails import Attached, mail
 
 TOKEN_HEADER = "X-Chaos-Token"
 BLOCKED = "spam.example"
+SENDERS = "people.example"
+BODY = "Word "
 
 
 @dataclass(frozen=True)
@@ -88,14 +90,14 @@ class Traffic:
         return mailbox, self._raw(kind, token, mailbox, of), of
 
     def _raw(self, kind: Kind, token: str, mailbox: str, of: str) -> bytes:
-        sender = f"{of or token}@{BLOCKED if kind.name == 'blocked' else 'people.example'}"
+        sender = f"{of or token}@{BLOCKED if kind.name == 'blocked' else SENDERS}"
         headers = {TOKEN_HEADER: token}
         if kind.name == "own":
             sender = f"{self._chance.choice(self.mailboxes)}@example.com"
         if kind.name == "null":
             headers["Return-Path"] = "<>"
         if of:
-            headers["In-Reply-To"] = headers["References"] = f"<{of}@people.example>"
+            headers["In-Reply-To"] = headers["References"] = f"<{of}@{SENDERS}>"
         if kind.name == "automatic":
             headers["Auto-Submitted"] = "auto-generated"
         if kind.name == "list":
@@ -107,8 +109,8 @@ class Traffic:
             sender=sender,
             to=f"{mailbox}@example.com",
             subject=f"{'Re: ' if of else ''}Matter {of or token}",
-            text=f"{token}\n" + "Word " * self._chance.randint(1, 400) + "\n",
-            message_id=f"<{token}@people.example>",
+            text=f"{token}\n" + BODY * self._chance.randint(1, 400) + "\n",
+            message_id=f"<{token}@{SENDERS}>",
             headers=headers,
             attachments=attachments,
         )

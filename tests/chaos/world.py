@@ -30,6 +30,7 @@ BUDGETS = {
     "MAIL_AUTOMATOR_NOTIFIER_DOMAIN_PER_HOUR": "1000000",
     "MAIL_AUTOMATOR_NOTIFIER_GLOBAL_PER_HOUR": "1000000",
     "MAIL_AUTOMATOR_NOTIFIER_RETRY_SECONDS": "2",
+    "MAIL_AUTOMATOR_NOTIFIER_FORGOTTEN_SECONDS": "10",
     "MAIL_AUTOMATOR_NOTIFIER_CLAIM_SECONDS": "6",
     "MAIL_AUTOMATOR_NOTIFIER_STEP_SECONDS": "10",
     "MAIL_AUTOMATOR_NOTIFIER_DOT_SECONDS": "15",
@@ -59,12 +60,21 @@ class World:
     chance: random.Random
     faults: list[str] = field(default_factory=list)
     hit: set[str] = field(default_factory=set)
-    allowed: dict[str, bool] = field(default_factory=dict)
+    mails: int = 0
+    """How many mails a soak delivers."""
+    allowed: frozenset[str] = frozenset()
+    """What the scenario that runs now allows (see Scenario.allows)."""
+    raws: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Token and sha256 of each raw mail that the checker has read, by mail_id."""
 
     @property
     def plan(self) -> Path:
         """The file of the crash plan."""
         return self.folder / "crash.plan"
+
+    def excused(self, allowance: str) -> bool:
+        """Whether what happens now is excused by the scenario that runs."""
+        return allowance in self.allowed
 
     async def provoke(self, point: str) -> None:
         """Bring about what a crash point waits for and traffic alone does not cause."""
@@ -92,6 +102,7 @@ async def world(
     services: Mapping[str, int],
     environ: Mapping[str, str] | None = None,
     mailboxes: Mapping[str, str] = USERS,
+    mails: int = 0,
 ) -> AsyncIterator[World]:
     """A world in this folder, with its mailboxes configured; nothing of it is left afterwards but the folder."""
     said: list[str] = []
@@ -113,7 +124,7 @@ async def world(
                     **BUDGETS,
                     **(environ or {}),
                 },
-                launch=Launch(private=False),
+                launch=Launch(private=False, longest_pause=2),
             )
             async with system:
                 settings = StoreSettings(url=SecretStr(server.url), key_file=system.key_file)
@@ -123,7 +134,7 @@ async def world(
                     traffic = Traffic(oracle, dovecot, tuple(mailboxes), seed)
                     made = World(
                         folder, seed, dovecot, rabbitmq, server, links, sink, events, system, store, oracle, traffic,
-                        said, random.Random(seed),
+                        said, random.Random(seed), mails=mails,
                     )  # fmt: skip
                     await _configure(made)
                     yield made

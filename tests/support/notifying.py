@@ -16,7 +16,6 @@ from services.notifier.patience import Waits
 from services.notifier.ports import Identity, Session
 from services.notifier.smtp.session import Patience, open_session
 from services.notifier.tools import Tools
-from shared.contracts.events import TicketCreatedV1, ticket_created
 from shared.domain import identity
 from shared.domain.budgets import Budgets
 from shared.domain.email import Address, SenderStatus
@@ -66,11 +65,6 @@ def ticket(n: int = 1, *, mailbox: str = "support", subject: str = "Printer on f
     )
 
 
-def event_of(made: Ticket) -> TicketCreatedV1:
-    """The event's data."""
-    return TicketCreatedV1.model_validate(ticket_created(made).event["data"])
-
-
 def mailbox(sink: Sink, name: str = "support", *, smtp: Smtp | None = None, **spec: Any) -> Mailbox:
     """A mailbox that sends through this sink."""
     auth = {"type": "basic", "username": USER, "password": SecretStr(PASSWORD)}
@@ -98,7 +92,7 @@ class Office:
     async def owe(self, *tickets: Ticket) -> None:
         """Tickets were created, and their events have been taken."""
         await self.store.tickets.insert_many(tickets)
-        assert await self.notifier.take([event_of(one) for one in tickets]) == frozenset()
+        assert await self.notifier.take({one.ticket_id for one in tickets}) == frozenset()
 
     async def look(self) -> None:
         """One look, and everything that it starts, to its end."""
@@ -161,6 +155,6 @@ async def office(
         clock=clock,
         metrics=metrics,
     )
-    notifier = Notifier(store.tickets, store.outbound, store.sending, configuration, clock, metrics)
+    notifier = Notifier(store.tickets, store.outbound, store.sending, configuration, clock, metrics, timedelta(0))
     lanes = Lanes(tools, 100, draining)
     return Office(store, tools, notifier, lanes, Keeper(tools, lanes), draining)

@@ -1,6 +1,6 @@
 """Every scenario, in the order in which they are run."""
 
-from tests.chaos.scenarios import broker, crash_points, kills, links, mail_server, smtp, store, windows
+from tests.chaos.scenarios import broker, crash_points, kills, links, mail_server, smtp, soak, store, windows
 
 SCENARIOS = (
     *kills.SCENARIOS,
@@ -11,5 +11,5 @@ SCENARIOS = (
     *smtp.SCENARIOS,
     *crash_points.SCENARIOS,
     *windows.SCENARIOS,
-    *broker.LAST,
+    *soak.SCENARIOS,
 )

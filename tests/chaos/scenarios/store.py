@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 
+from tests.chaos.scenarios.kills import KILLED
 from tests.chaos.scenarios.scenario import Scenario
 from tests.chaos.world import World
 
@@ -34,6 +35,6 @@ async def paused(world: World, seconds: float) -> None:
 
 
 SCENARIOS = (
-    Scenario("S11", "kill -9 of the store, twice", killed),
-    Scenario("S11p", "the store stands still", paused, short=False),
+    Scenario("S11", "kill -9 of the store, twice", killed, allows=KILLED),
+    Scenario("S11p", "the store stands still", paused, allows=KILLED, short=False),
 )

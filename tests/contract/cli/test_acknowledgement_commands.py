@@ -8,7 +8,7 @@ from shared.domain.ticket import AcknowledgementState as State
 from shared.store.client import Store
 from tests.contract.cli.conftest import Line
 from tests.support import builders
-from tests.support.notifying import event_of, office, ticket
+from tests.support.notifying import office, ticket
 
 TTL = timedelta(seconds=30)
 
@@ -23,7 +23,7 @@ async def keep(store: Store, *states: State) -> None:
     for n, state in enumerate(states, 1):
         made = ticket(n, addressed=state is not State.SUPPRESSED)
         await store.tickets.insert_many([made])
-        await desk.notifier.take([event_of(made)])
+        await desk.notifier.take({made.ticket_id})
         mail = await store.outbound.get(made.ticket_id)
         if mail is None or state in (State.PENDING, State.SUPPRESSED):
             continue

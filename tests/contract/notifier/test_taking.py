@@ -1,6 +1,7 @@
 """News of tickets on a real broker: taken once, patient with a ticket that is late, strict with what is no event."""
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 from shared.broker import topology
@@ -16,7 +17,7 @@ from shared.store.settings import StoreSettings
 from tests.support.embedded_store import drop_index
 from tests.support.fetching import eventually
 from tests.support.notifier_process import announce, ended, notifiers
-from tests.support.notifying import mailbox, ticket
+from tests.support.notifying import mailbox, office, ticket
 from tests.support.smtp_sink import smtp_sink
 
 
@@ -89,3 +90,18 @@ async def test_while_a_unique_index_is_gone_nothing_is_taken_or_sent_and_once_it
         assert await store.outbound.get(held.ticket_id) is None, "nothing was taken"
         await ensure_indexes(store)
         assert await ended(store, held) == [State.SENT]
+
+
+async def test_a_ticket_whose_news_never_came_is_found_and_taken_once(store: Store, tmp_path: Path) -> None:
+    async with smtp_sink(tmp_path) as sink:
+        desk = await office(store, mailbox(sink))
+        earlier = {"created_at": desk.tools.clock.now() - timedelta(minutes=1)}
+        told, untold = ticket(1).model_copy(update=earlier), ticket(2).model_copy(update=earlier)
+        await store.tickets.insert_many([told, untold])
+        await desk.notifier.take({told.ticket_id})
+        assert await store.tickets.unanswered(told.created_at - timedelta(seconds=1), 10) == ()
+        assert await store.tickets.unanswered(desk.tools.clock.now(), 10) == (untold.ticket_id,)
+        await desk.notifier.find_forgotten()
+        assert await store.tickets.unanswered(desk.tools.clock.now(), 10) == ()
+        found = await store.outbound.get(untold.ticket_id)
+        assert found is not None and found.state is State.PENDING
