@@ -10,10 +10,10 @@ DEV := $(VENV)/dev.stamp
 RUN := $(VENV)/run.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check chaos chaos-long bench bench-console lock clean
+.PHONY: help setup demo run test check chaos chaos-long chaos-controls bench bench-console lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
 
 setup: $(RUN) ## install what running needs: Debian packages (as root, or with sudo), Python packages into .venv
 	@echo "ready: make demo"
@@ -38,6 +38,9 @@ chaos: $(DEV) ## faults on purpose, a seeded selection of scenarios: lost, doubl
 
 chaos-long: $(DEV) ## every scenario, every crash point at its first and third hit
 	$(BIN)/python -m tests.chaos --long --seconds 120 $(CHAOS)
+
+chaos-controls: $(DEV) ## safeties switched off one by one in a copy: each time the chaos suite must turn red
+	$(BIN)/python -m tests.chaos.controls $(CHAOS)
 
 bench: $(DEV) ## mails per second end to end, CPU by process, the slowest stage
 	$(BIN)/python -m tests.bench.backlog

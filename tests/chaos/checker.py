@@ -141,6 +141,15 @@ def one_effect_each(seen: Evidence) -> Iterator[Violation]:
             yield Violation("I3", "lost", mail_id, "done, without any effect")
 
 
+def decisions_name_their_ticket(seen: Evidence) -> Iterator[Violation]:
+    """I3: the decision that stands is the one that was executed: its number is the ticket's."""
+    for mail_id, entry in seen.entries.items():
+        ticket = seen.tickets.get(entry.decision.ticket_id or "") if entry.decision else None
+        if ticket is not None and entry.decision is not None and entry.decision.number != ticket.number:
+            what = f"decided as {entry.decision.number}, and the ticket is {ticket.number}"
+            yield Violation("I3", "unexpected", mail_id, what)
+
+
 def numbers_are_unique(seen: Evidence) -> Iterator[Violation]:
     """I5: ticket numbers are unique."""
     for number, count in Counter(one.number for one in seen.tickets.values()).items():
@@ -283,6 +292,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     every_token_has_one_entry,
     every_entry_is_final,
     one_effect_each,
+    decisions_name_their_ticket,
     numbers_are_unique,
     outcomes_are_the_oracles,
     rejections_have_a_reason,

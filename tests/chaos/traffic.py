@@ -42,12 +42,13 @@ KINDS = (
 
 @dataclass
 class Traffic:
-    """Delivers mail to mailboxes (user names) of a Dovecot. `answering` finds the Message-ID of a ticket's mail."""
+    """Delivers mail to mailboxes (user names) of a Dovecot. `related`: whether mails answer and repeat others."""
 
     oracle: Oracle
     dovecot: Dovecot
     mailboxes: tuple[str, ...]
     seed: int
+    related: bool = True
     count: int = 0
     originals: list[tuple[Injected, bytes]] = field(default_factory=list)
 
@@ -72,7 +73,7 @@ class Traffic:
 
     def _one(self, kind: Kind | None = None, about: tuple[Injected, bytes] | None = None) -> Injected:
         kind = kind or self._chance.choices(KINDS, [one.weight for one in KINDS])[0]
-        if kind.name in ("reply", "duplicate") and not self.originals:
+        if kind.name in ("reply", "duplicate") and not (self.related and self.originals):
             kind = KINDS[0]
         injected, raw = self._next(kind, about)
         self._deliver(injected, raw)

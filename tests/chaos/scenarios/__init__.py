@@ -17,6 +17,7 @@ from tests.chaos.scenarios import (
     smtp,
     soak,
     store,
+    windows,
 )
 
 SCENARIOS = (
@@ -35,5 +36,6 @@ SCENARIOS = (
     *hostile_mail.SCENARIOS,
     *deployments.SCENARIOS,
     *crash_points.SCENARIOS,
+    *windows.SCENARIOS,
     *soak.SCENARIOS,
 )
