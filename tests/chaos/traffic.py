@@ -2,6 +2,8 @@
 
 import hashlib
 import random
+import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +13,8 @@ from tests.chaos.oracle import Ends, Injected, Oracle
 from tests.support.mails import Attached, mail
 
 TOKEN_HEADER = "X-Chaos-Token"
+ANSWERED_AFTER = 1.5
+"""Seconds before a mail is answered or repeated: an answer that overtakes its mail becomes a ticket of its own."""
 BLOCKED = "spam.example"
 SENDERS = "people.example"
 BODY = "Word "
@@ -54,6 +58,7 @@ class Traffic:
 
     def __post_init__(self) -> None:
         self._chance = random.Random(self.seed)
+        self._young: deque[tuple[float, tuple[Injected, bytes]]] = deque()
 
     def deliver(self, number: int = 1) -> list[Injected]:
         """Deliver so many, of all kinds."""
@@ -62,7 +67,8 @@ class Traffic:
     def deliver_one(self, name: str, about: Injected | None = None) -> Injected:
         """Deliver one of a kind; a reply or duplicate is about that mail, or about any."""
         kind = next(one for one in KINDS if one.name == name)
-        return self._one(kind, next((one for one in self.originals if one[0] == about), None))
+        known = (*self.originals, *(one for _, one in self._young))
+        return self._one(kind, next((one for one in known if one[0] == about), None))
 
     def lay_aside(self, user: str, folder: str, mailbox: str) -> tuple[Injected, Path]:
         """Deliver a new mail into another folder of a user, which is the mailbox of that name; and where it lies. The
@@ -72,13 +78,15 @@ class Traffic:
         return injected, self.dovecot.deliver(user, raw, folder)
 
     def _one(self, kind: Kind | None = None, about: tuple[Injected, bytes] | None = None) -> Injected:
+        while self._young and self._young[0][0] < time.monotonic() - ANSWERED_AFTER:
+            self.originals.append(self._young.popleft()[1])
         kind = kind or self._chance.choices(KINDS, [one.weight for one in KINDS])[0]
-        if kind.name in ("reply", "duplicate") and not (self.related and self.originals):
+        if kind.name in ("reply", "duplicate") and not (about or (self.related and self.originals)):
             kind = KINDS[0]
         injected, raw = self._next(kind, about)
         self._deliver(injected, raw)
         if kind.name == "new":
-            self.originals.append((injected, raw))
+            self._young.append((time.monotonic(), (injected, raw)))
         return injected
 
     def _next(self, kind: Kind, about: tuple[Injected, bytes] | None, mailbox: str = "") -> tuple[Injected, bytes]:

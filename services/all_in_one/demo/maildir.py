@@ -24,14 +24,18 @@ class Maildir:
         return place
 
     def deliver(self, raw: bytes, folder: str, received: datetime | None) -> Path:
-        """Lay one mail into `new`. `received` becomes its modification time, which Dovecot shows as INTERNALDATE."""
-        place, name = self.path(folder), f"{uuid.uuid4().hex}.demo"
-        draft = place / "tmp" / name
+        """Lay one mail into `new`. `received` becomes its modification time, which Dovecot shows as INTERNALDATE.
+
+        The name begins with the time of delivery: by it a server gives UIDs to mails that it finds at once.
+        """
+        place, unique = self.path(folder), uuid.uuid4().hex
+        draft = place / "tmp" / unique
         draft.write_bytes(raw)
+        seconds, nanoseconds = divmod(draft.stat().st_mtime_ns, 10**9)
         os.chown(draft, *self.owner)
         if received is not None:
             os.utime(draft, (received.timestamp(), received.timestamp()))
-        return draft.rename(place / "new" / name)
+        return draft.rename(place / "new" / f"{seconds}.M{nanoseconds // 1000:06}P{unique}.demo")
 
     def _own(self, place: Path) -> None:
         for one in (self.root.parent, self.root, place, place / "tmp", place / "cur", place / "new"):

@@ -23,7 +23,9 @@ SETTLE_SECONDS = 120.0
 
 async def calm(world: World, seconds: float) -> None:
     """W1: no fault at all: what comes in has the outcome and the answer that it must have."""
-    world.traffic.deliver(120)
+    world.traffic.deliver(60)
+    await asyncio.sleep(2)
+    world.traffic.deliver(60)
     await _answered(world, 5)
 
 
