@@ -36,7 +36,9 @@ class Soak:
         self.done.set()
 
     async def room(self) -> None:
-        """Wait until few enough mails are on their way."""
+        """Wait until few enough mails are on their way, and until enough has been broken under those that came."""
+        while self.world.traffic.count > (len(self.world.faults) + 5) * MAILS_PER_FAULT:
+            await asyncio.sleep(0.2)
         while self.world.traffic.count - self.final > BACKLOG:
             await asyncio.sleep(1)
             with contextlib.suppress(AutomatorError):  # the store is away: that is one of the faults
@@ -58,7 +60,7 @@ class Soak:
         while not self.done.is_set() or len(self.world.faults) < least:
             (strike,) = self.world.chance.choices(kinds, weights)
             await strike(self.world)
-            await asyncio.sleep(self.world.chance.uniform(0.5, 3))
+            await asyncio.sleep(self.world.chance.uniform(0.3, 1.5))
 
 
 async def _reset(world: World) -> None:
