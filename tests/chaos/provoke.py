@@ -196,12 +196,12 @@ async def quarantined_when_decided(world: World, plan: CrashPlan) -> None:
 
 
 async def delivered_often(world: World, plan: CrashPlan) -> None:
-    """A message whose consumers went away three times."""
+    """A message whose consumers went away five times."""
     world.kill("filter")
     await asyncio.sleep(0.3)
     world.traffic.deliver_one("new")
     await asyncio.sleep(0.5)
-    for _ in range(3):
+    for _ in range(5):
         async with _channel(world) as channel:
             queue = await channel.get_queue(FILTER.name, ensure=False)
             while await queue.get(fail=False, no_ack=False):
