@@ -101,6 +101,8 @@ BY_PLACE: Final = {
         "bookkeeper.after_quarantine",
         "bookkeeper.after_ack",
         "bookkeeper.after_give_back",
+        "bookkeeper.after_books",
+        "bookkeeper.after_hour",
     ),
     "outbox": (
         "outbox.after_publish",

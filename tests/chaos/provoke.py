@@ -314,6 +314,8 @@ TRAFFIC = (
     "notifier.after_forgetting",
     "store.after_address_budget",
     "store.after_hour_budget",
+    "bookkeeper.after_books",
+    "bookkeeper.after_hour",
 )
 """Points that ordinary mail comes by."""
 
