@@ -141,7 +141,7 @@ SCENARIOS = (
     Scenario("S6", "kill -9 of RabbitMQ", killed),
     Scenario("S7", "RabbitMQ loses its data", data_deleted, allows=frozenset({"events_may_be_missing"})),
     Scenario("S8", "queues purged, deleted, unbound", queues_emptied),
-    Scenario("S9", "RabbitMQ stands still", paused),
-    Scenario("S10", "RabbitMQ's disk alarm, then its memory alarm", alarms),
-    Scenario("S33", "deliveries held longer than consumer_timeout", held_too_long),
+    Scenario("S9", "RabbitMQ stands still", paused, short=False),
+    Scenario("S10", "RabbitMQ's disk alarm, then its memory alarm", alarms, short=False),
+    Scenario("S33", "deliveries held longer than consumer_timeout", held_too_long, short=False),
 )

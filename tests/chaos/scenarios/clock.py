@@ -8,6 +8,7 @@ from pathlib import Path
 
 from services.all_in_one.process import wait_for
 from tests.chaos.processes import clock_of, environment, of
+from tests.chaos.scenarios.kills import KILLED
 from tests.chaos.scenarios.scenario import Scenario, struck
 from tests.chaos.world import World
 
@@ -71,4 +72,4 @@ def _file(world: World) -> Path:
     return world.folder / "clock"
 
 
-SCENARIOS = (Scenario("S22", "the clock of one process jumps", jumps),)
+SCENARIOS = (Scenario("S22", "the clock of one process jumps", jumps, allows=KILLED, short=False),)

@@ -8,7 +8,7 @@ from pathlib import Path
 from services.all_in_one.rabbitmq import RabbitMQ
 from tests.chaos.deployment import Deployment, deployment, handled
 from tests.chaos.events import event_log
-from tests.chaos.scenarios.kills import STAGES
+from tests.chaos.scenarios.kills import KILLED, STAGES
 from tests.chaos.scenarios.scenario import Scenario
 from tests.chaos.settle import settle
 from tests.chaos.world import World
@@ -94,7 +94,7 @@ async def _version(commit: str, folder: Path) -> Path:
 
 
 SCENARIOS = (
-    Scenario("S28", "an older version beside today's, then rolled over", upgrade),
-    Scenario("S34", "two deployments on one store and broker", one_broker),
-    Scenario("S34b", "two deployments on one store, a broker each", two_brokers),
+    Scenario("S28", "an older version beside today's, then rolled over", upgrade, allows=KILLED, short=False),
+    Scenario("S34", "two deployments on one store and broker", one_broker, allows=KILLED, short=False),
+    Scenario("S34b", "two deployments on one store, a broker each", two_brokers, allows=KILLED, short=False),
 )

@@ -66,6 +66,6 @@ async def ticket_writer(world: World, seconds: float) -> None:
 
 
 SCENARIOS = (
-    Scenario("S4", "a fetcher sleeps through its lease", fetcher),
+    Scenario("S4", "a fetcher sleeps through its lease", fetcher, short=False),
     Scenario("S5", "a ticket writer stops between decision and ticket", ticket_writer),
 )

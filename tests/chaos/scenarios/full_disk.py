@@ -51,4 +51,4 @@ async def _while_full(world: World, name: str, data: Path, seconds: float) -> No
         ballast.with_suffix(".more").unlink(missing_ok=True)
 
 
-SCENARIOS = (Scenario("S21", "a full disk, the store's and RabbitMQ's", full),)
+SCENARIOS = (Scenario("S21", "a full disk, the store's and RabbitMQ's", full, short=False),)

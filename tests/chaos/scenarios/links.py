@@ -40,7 +40,9 @@ async def silent(world: World, seconds: float) -> None:
 
 
 SCENARIOS = (
-    Scenario("S18", "slow and sliced connections", slow),
+    Scenario("S18", "slow and sliced connections", slow, short=False),
     Scenario("S19", "connections cut after so many bytes", cut, settle_seconds=240),
-    Scenario("S20", "one-way silence on each link", silent, settle_seconds=240, allows=frozenset({"dot_faults"})),
+    Scenario(
+        "S20", "one-way silence on each link", silent, settle_seconds=240, allows=frozenset({"dot_faults"}), short=False
+    ),
 )

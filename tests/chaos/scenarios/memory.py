@@ -127,4 +127,4 @@ def _children(pid: int) -> list[int]:
     return []
 
 
-SCENARIOS = (Scenario("S23", "parsers without memory for large mail", out_of_memory),)
+SCENARIOS = (Scenario("S23", "parsers without memory for large mail", out_of_memory, short=False),)

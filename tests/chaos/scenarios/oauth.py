@@ -159,4 +159,4 @@ def _mailbox(world: World) -> Mailbox:
     return made.model_copy(update={"spec": made.spec.model_copy(update={"domains": domains})})
 
 
-SCENARIOS = (Scenario("S26", "access tokens expire, the identity provider fails", bad_provider),)
+SCENARIOS = (Scenario("S26", "access tokens expire, the identity provider fails", bad_provider, short=False),)

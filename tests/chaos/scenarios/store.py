@@ -100,7 +100,7 @@ async def _standing(world: World) -> tuple[object, int]:
 PUT_BACK = frozenset({"store_forgot", "cursors", "moves"})
 SCENARIOS = (
     Scenario("S11", "kill -9 of the store, twice", killed, allows=KILLED),
-    Scenario("S13", "the store put back to an older copy", put_back, allows=PUT_BACK),
-    Scenario("S30", "a unique index dropped under load", index_dropped),
+    Scenario("S13", "the store put back to an older copy", put_back, allows=PUT_BACK, short=False),
+    Scenario("S30", "a unique index dropped under load", index_dropped, short=False),
     Scenario("S11p", "the store stands still", paused, allows=KILLED, short=False),
 )
