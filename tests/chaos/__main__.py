@@ -115,8 +115,8 @@ async def main(arguments: argparse.Namespace) -> int:
     seed = arguments.seed or random.randrange(1, 100_000)
     results: list[Result] = []
     print(f"seed {seed}; scenarios {', '.join(one.name for one in chosen)}", flush=True)
-    for scenarios in _worlds(chosen):
-        results += await in_one_world(scenarios, seed, arguments)
+    for number, scenarios in enumerate(_worlds(chosen)):
+        results += await in_one_world(scenarios, seed + number, arguments)
     _total(results, seed)
     if arguments.report:
         report = {"seed": seed, "results": [asdict(one) for one in results]}
@@ -184,7 +184,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="names of scenarios, separated by commas")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=20, help="how long a scenario that can go on does so")
-    parser.add_argument("--mails", type=int, default=50_000, help="how many a soak delivers")
+    parser.add_argument("--mails", type=int, default=10_000, help="how many each soak delivers")
     parser.add_argument("--report", default="", help="a JSON file for the results")
     return parser.parse_args()
 
