@@ -45,13 +45,6 @@ class Cause(NamedTuple):
         return Cause(self.mails + 1, min(self.first, at), max(self.last, at), examples)
 
 
-class Timed(NamedTuple):
-    """A mail as far as the statistics need it: its outcome, and the seconds from its delivery to its decision."""
-
-    outcome: str
-    seconds: float | None
-
-
 class Arrived(NamedTuple):
     """A mail that came in: when, and when it was decided, if it was."""
 
@@ -190,13 +183,13 @@ class LedgerQueries:
             found[key] = cause.joined(one["stored_at"], one["_id"])
         return found
 
-    async def timed(self, span: Span) -> AsyncIterator[Timed]:
-        """The mails that arrived in a span, in no order."""
-        query = {"seek.all": seek.within("", span)}
-        async for one in self._mails.stream(query, only=("tally", "origin", "decision")):
-            decision: dict[str, Any] = one["decision"] or {}
-            took = decision["decided_at"] - one["origin"]["internal_date"] if decision else None
-            yield Timed(next(iter(one["tally"])), took.total_seconds() if took is not None else None)
+    async def latencies(self, span: Span, limit: int) -> tuple[float, ...]:
+        """Seconds from delivery to decision of the newest mails that arrived in a span and opened a ticket."""
+        query = {"seek.outcome": seek.within(Kind.TICKET.value, span)}
+        order = seek.newest_first("seek.outcome")
+        found = await self._mails.find(query, only=("origin", "decision"), sort=order, limit=limit)
+        spans = [one["decision"]["decided_at"] - one["origin"]["internal_date"] for one in found]
+        return tuple(max(0.0, one.total_seconds()) for one in spans)
 
     async def count_by_outcome(self, span: Span | None = None) -> dict[str, dict[str, int]]:
         """How many mails of each mailbox (that arrived in a span) came to which end, by OUTCOMES."""
