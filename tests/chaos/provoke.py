@@ -1,15 +1,16 @@
 """What brings about each crash point: the traffic of the chaos world alone, or something done to it (the table below).
 
-A provocation may be repeated until its point is reached, and leaves nothing that the world does not recover from.
+A provocation may be repeated until its point is reached, and leaves nothing that the world does not recover from. Those
+that would disturb each other do not run side by side: each has the services that it handles to itself (BESIDES).
 """
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,13 +20,14 @@ from uuid import uuid4
 import aio_pika
 
 from services.all_in_one import readiness
+from services.all_in_one.settings import PIPELINE
 from shared.broker.topology import DEAD_LETTERS, FILTER, NOTIFIER
 from shared.contracts.codec import encode
 from shared.contracts.messages import EmailFetched
 from shared.domain.ledger import Failure, LedgerEntry, State
 from shared.domain.mailbox import AfterFetch, AfterFetchAction, StartFrom
 from shared.store.collection import changed
-from tests.chaos.oracle import Ends, Injected
+from tests.chaos.oracle import Injected
 from tests.chaos.plan import CrashPlan, let_go_on
 from tests.chaos.world import World
 from tests.support.mails import mail
@@ -35,6 +37,7 @@ USER = "alpha"
 """Whose further folders are mailboxes of their own here."""
 WITHOUT_MOVE = "imap_capability = IMAP4rev1 SASL-IR ID ENABLE IDLE LITERAL+ NAMESPACE UIDPLUS"
 PATIENCE = 15.0
+EVERYBODY = frozenset(PIPELINE)
 
 
 async def mail_of_each_kind(world: World, plan: CrashPlan) -> None:
@@ -94,8 +97,7 @@ async def action_without_move(world: World, plan: CrashPlan) -> None:
 async def withheld(world: World, plan: CrashPlan) -> None:
     """A mail that Dovecot lists and cannot read."""
     if await world.store.mailboxes.get("broken") is None:
-        nothing = hashlib.sha256(b"").hexdigest()
-        world.oracle.attempt(Injected("", "broken", "withheld", Ends.REJECTED, nothing))
+        world.withheld.add("broken")
         await _side_mailbox(world, "broken", start_from=StartFrom.ALL)
     raw = mail(sender="x@people.example", to="broken@example.com", subject="Never read", text=uuid4().hex)
     _lay_unreadable(world, world.dovecot.deliver(USER, raw, "Broken.Aside"))
@@ -104,12 +106,15 @@ async def withheld(world: World, plan: CrashPlan) -> None:
 
 async def given_later(world: World, plan: CrashPlan) -> None:
     """One that becomes readable."""
+    _remove_unreadable(world)
     _, file = world.traffic.lay_aside(USER, "Broken.Aside", "broken")
     mode, held = file.stat().st_mode, len(await _holes(world))
     _lay_unreadable(world, file)
-    await _until(lambda: _more_holes(world, held), 40)
-    for one in world.dovecot.maildir(USER, "Broken").glob(f"*/{file.name}*"):
-        one.chmod(mode)
+    try:
+        await _until(lambda: _more_holes(world, held), 60)
+    finally:
+        for one in world.dovecot.maildir(USER, "Broken").glob(f"*/{file.name}*"):
+            one.chmod(mode)
     await _all_anew(world, "fetcher")
 
 
@@ -117,10 +122,7 @@ async def gone(world: World, plan: CrashPlan) -> None:
     """One that is removed before it could be read."""
     if not await _holes(world):
         await withheld(world, plan)
-    for file in world.dovecot.maildir(USER, "Broken").glob("*/*"):
-        if not file.stat().st_mode & 0o400:
-            file.unlink()
-    world.fault("removed unreadable mails")
+    _remove_unreadable(world)
     await _all_anew(world, "fetcher")
 
 
@@ -174,6 +176,7 @@ async def quarantined(world: World, plan: CrashPlan) -> None:
     raws = world.store.collection("raw")
     raw = await raws.get(entry.mail_id)
     assert raw is not None
+    plan.quarantined.add(entry.mail_id)
     await raws.delete({"_id": entry.mail_id})
     try:
         await _put(world, FILTER.name, _message(entry))
@@ -190,7 +193,9 @@ async def quarantined_when_decided(world: World, plan: CrashPlan) -> None:
         now = datetime.now(UTC)
         failure = Failure(stage="ticket_writer", code="chaos", what="quarantined by the harness", at=now)
         for row in [row async for row in world.store.ledger.iter_all()]:
-            if row.state is State.DECIDED and await world.store.ledger.quarantine(row.mail_id, failure):
+            if row.state is State.DECIDED:
+                plan.quarantined.add(row.mail_id)
+                await world.store.ledger.quarantine(row.mail_id, failure)
                 await world.store.ledger.replay(row.mail_id)
     await asyncio.sleep(9)
 
@@ -240,39 +245,34 @@ async def owed(at: str, kind: str, world: World, plan: CrashPlan) -> None:
 
 async def reopened(world: World, plan: CrashPlan) -> None:
     """A reply to a ticket that has been closed."""
-    parent = world.traffic.deliver_one("new")
+    parent, _ = world.chance.choice(world.traffic.originals)
     entry = await _until(lambda: _ticketed(world, parent))
     await world.store.tickets.close(entry.decision.ticket_id, datetime.now(UTC))
     world.traffic.deliver_one("reply", parent)
     await asyncio.sleep(3)
 
 
-async def smtp(mode: str, seconds: float, world: World, plan: CrashPlan) -> None:
-    """An SMTP server that misbehaves for a while."""
-    await _at_work(world, "notifier")
-    world.sink.mode = mode
-    world.fault(f"SMTP {mode}")
-    for _ in range(3):
-        world.traffic.deliver_one("new")
-    try:
-        await asyncio.sleep(seconds)
-    finally:
-        world.sink.mode = "ok"
+async def stalled_while_sending(world: World, plan: CrashPlan) -> None:
+    """An SMTP server that takes a mail and does not say so for a while."""
+    async with _smtp(world, "stall_after_dot") as before:
+        await _until(lambda: _sent_more(world, before))
+        await asyncio.sleep(4)
     await asyncio.sleep(3)
 
 
 async def killed_while_sending(world: World, plan: CrashPlan) -> None:
     """A notifier that dies with a claim."""
-    await _at_work(world, "notifier")
-    world.sink.mode = "stall_after_dot"
-    for _ in range(3):
-        world.traffic.deliver_one("new")
-    try:
-        await asyncio.sleep(3)
+    async with _smtp(world, "stall_after_dot") as before:
+        await _until(lambda: _sent_more(world, before))
         world.kill("notifier")
-    finally:
-        world.sink.mode = "ok"
     await asyncio.sleep(9)
+
+
+async def refused(world: World, plan: CrashPlan) -> None:
+    """An SMTP server that refuses every connection until somebody notices."""
+    async with _smtp(world, "refuse_connection"):
+        await _until(lambda: _in_trouble(world))
+    await asyncio.sleep(3)
 
 
 TRAFFIC = (
@@ -347,10 +347,10 @@ PROVOKED: Mapping[str, Provocation] = {
     "notifier.after_reject": partial(not_of_the_contract, NOTIFIER.name),
     "notifier.after_unknown_ticket": news_of_no_ticket,
     "notifier.after_give_back": partial(store_away, "notifier", NOTIFIER.name),
-    "notifier.after_renewal": partial(smtp, "stall_after_dot", 4),
-    "notifier.after_trouble": partial(smtp, "refuse_connection", 3),
-    "notifier.after_trial": partial(smtp, "refuse_connection", 3),
-    "notifier.after_trouble_ended": partial(smtp, "refuse_connection", 3),
+    "notifier.after_renewal": stalled_while_sending,
+    "notifier.after_trouble": refused,
+    "notifier.after_trial": refused,
+    "notifier.after_trouble_ended": refused,
     "notifier.after_recovery": killed_while_sending,
     "bookkeeper.after_dead_message": partial(not_of_the_contract, FILTER.name),
     "bookkeeper.after_ack": partial(not_of_the_contract, FILTER.name),
@@ -377,14 +377,34 @@ ELSEWHERE: Mapping[str, str] = {
 }
 """Points that need what the world does not have, and the test in which a process dies at each."""
 
-
-STORE_AWAY = tuple(point for point in PROVOKED if point.endswith(".after_give_back"))
-"""Points whose provocation takes the store from everybody for some time."""
+BESIDES: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(("fetcher.after_copy", "fetcher.after_deletion_mark", "fetcher.after_action"), EVERYBODY),
+    "stage.after_failure": frozenset({"filter"}),
+    "bookkeeper.after_claims": frozenset({"filter"}),
+    "bookkeeper.after_republish": frozenset({"filter"}),
+    "bookkeeper.after_relay": frozenset({"ticket_writer"}),
+    "bookkeeper.after_tickets_relayed": frozenset({"ticket_writer"}),
+    "bookkeeper.after_articles_relayed": frozenset({"ticket_writer"}),
+    "bookkeeper.after_rejections_relayed": frozenset({"filter"}),
+    "bookkeeper.after_mails_relayed": frozenset({"ticket_writer"}),
+    **dict.fromkeys((point for point in PROVOKED if point.endswith(".after_give_back")), EVERYBODY),
+}
+"""The services, with their queues, that a provocation handles or relies on besides the one that is to die: everybody,
+if it takes the store away or waits until a mail is done."""
 
 
 def provocation(point: str) -> Provocation:
     """What brings a point about."""
     return mail_of_each_kind if point in TRAFFIC else PROVOKED[point]
+
+
+@asynccontextmanager
+async def undisturbed(locks: Mapping[str, asyncio.Lock], services: AbstractSet[str]) -> AsyncIterator[None]:
+    """While nobody else has any of these services. They are taken in one order, so that nobody waits for ever."""
+    async with contextlib.AsyncExitStack() as stack:
+        for service in sorted(services):
+            await stack.enter_async_context(locks[service])
+        yield
 
 
 def signal_all(world: World, service: str, number: signal.Signals) -> None:
@@ -416,6 +436,13 @@ def _lay_unreadable(world: World, file: Path) -> None:
     file.chmod(0)
     file.rename(world.dovecot.maildir(USER, "Broken") / "new" / f"{file.name},S={size},W={size}")
     world.fault("an unreadable mail")
+
+
+def _remove_unreadable(world: World) -> None:
+    for file in world.dovecot.maildir(USER, "Broken").glob("*/*"):
+        if not file.stat().st_mode & 0o400:
+            file.unlink()
+    world.fault("removed unreadable mails")
 
 
 async def _at_work(world: World, service: str) -> None:
@@ -477,6 +504,14 @@ async def _ticketed(world: World, injected: Injected) -> LedgerEntry | None:
     return entry if entry.state is State.DONE else None
 
 
+async def _in_trouble(world: World) -> bool:
+    return any(not status.up for status in (await world.store.sending.all()).values())
+
+
+async def _sent_more(world: World, before: int) -> bool:
+    return len(world.sink.got) > before
+
+
 async def _is(world: World, mail_id: str, state: State) -> bool:
     entry = await world.store.ledger.get(mail_id)
     return entry is not None and entry.state is state
@@ -511,6 +546,20 @@ async def _halted(world: World, plan: CrashPlan, point: str, kind: str) -> Async
     finally:
         plan.disarm(point)
         let_go_on(world.system.processes[service])
+
+
+@asynccontextmanager
+async def _smtp(world: World, mode: str) -> AsyncIterator[int]:
+    """While the SMTP server misbehaves, with mail on its way to it; how many mails it had before."""
+    await _at_work(world, "notifier")
+    world.sink.mode, before = mode, len(world.sink.got)
+    world.fault(f"SMTP {mode}")
+    for _ in range(3):
+        world.traffic.deliver_one("new")
+    try:
+        yield before
+    finally:
+        world.sink.mode = "ok"
 
 
 @asynccontextmanager
