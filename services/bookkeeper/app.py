@@ -50,7 +50,7 @@ async def main(process: Process) -> None:
             group.create_task(_every(process, settings.look_seconds, books.republish))
             group.create_task(_every(process, settings.look_seconds, books.relay))
             group.create_task(_every(process, settings.books_seconds, books.measure))
-            group.create_task(_every(process, settings.books_seconds, counts.hours))
+            group.create_task(_every(process, settings.statistics_seconds, counts.hours))
             group.create_task(_upgrade(open_doors))
             group.create_task(_bury(open_doors, books))
 

@@ -1,8 +1,13 @@
 """S14-S17: the mail server dies, renumbers its mail, forgets everything; people move mail about."""
 
 import asyncio
+import os
+import signal
 
-from tests.chaos.scenarios.scenario import Scenario
+from shared.store.collection import changed
+from tests.chaos.processes import frozen
+from tests.chaos.scenarios.scenario import Scenario, struck
+from tests.chaos.settle import settle
 from tests.chaos.world import World
 
 
@@ -59,9 +64,26 @@ async def moved_about(world: World, seconds: float) -> None:
             world.fault("a mail moved back")
 
 
+async def cursor_emptied(world: World, seconds: float) -> None:
+    """I20: what fetchers know of the mailboxes is gone, and all mail is read again: nothing new comes of it."""
+    world.traffic.deliver(20)
+    await settle(world)
+    before = await world.store.ledger.count_by_outcome()
+    with frozen(world.system.processes["fetcher"]):
+        await world.store.collection("sightings").delete({})
+        for one in await world.store.collection("mailbox_runtime").find({}):
+            await world.store.collection("mailbox_runtime").update({"_id": one["_id"]}, changed({"cursors": {}}))
+        for pid in world.system.processes["fetcher"]:
+            os.kill(pid, signal.SIGKILL)
+        world.fault("cursors and sightings deleted")
+    struck(not await settle(world), "the mailboxes were not read again")
+    struck(await world.store.ledger.count_by_outcome() == before, "the second run changed the books")
+
+
 SCENARIOS = (
     Scenario("S14", "kill -9 of Dovecot", killed),
     Scenario("S15", "renumbered UIDs under the same UIDVALIDITY", renumbered),
     Scenario("S16", "a new UIDVALIDITY", new_validity),
+    Scenario("I20", "all mail read again, without a cursor", cursor_emptied, allows=frozenset({"cursors"})),
     Scenario("S17", "people mark and move mail", moved_about),
 )

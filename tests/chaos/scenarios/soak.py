@@ -40,7 +40,7 @@ class Soak:
         while self.world.traffic.count > (len(self.world.faults) + 5) * MAILS_PER_FAULT:
             await asyncio.sleep(0.2)
         while self.world.traffic.count - self.final > BACKLOG:
-            await asyncio.sleep(1)
+            await asyncio.sleep(3)
             with contextlib.suppress(AutomatorError):  # the store is away: that is one of the faults
                 counts = await self.world.store.ledger.count_by_outcome()
                 ends = [one for some in counts.values() for one in some.items()]
