@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from services.bookkeeper.ports import Clock, Ledger, Statistics
 from shared.domain.decision import Kind
 from shared.domain.statistics import Books, BooksRow, Hour, quantile
+from shared.observability.crash_points import crash_point
 from shared.store.seek import Span
 
 HOUR = timedelta(hours=1)
@@ -43,6 +44,7 @@ class Counts:
             for name in sorted({*total, *unaccounted})
         ]
         await self.statistics.save_books(Books(at=now, rows=tuple(rows)))
+        crash_point("bookkeeper.after_books")
 
     async def hours(self) -> None:
         """Count the last two hours, those never counted (a day's worth at once), and one earlier one."""
@@ -54,6 +56,7 @@ class Counts:
             self._round = wanted[2:]
         for start in dict.fromkeys((*wanted[:2], *missing[:_AT_ONCE], self._round.pop())):
             await self.statistics.save_hour(await self._hour(start))
+            crash_point("bookkeeper.after_hour")
 
     async def _hour(self, start: datetime) -> Hour:
         outcomes: Counter[str] = Counter()

@@ -96,6 +96,8 @@ BY_PLACE: Final = {
         "bookkeeper.after_articles_relayed",
         "bookkeeper.after_rejections_relayed",
         "bookkeeper.after_mails_relayed",
+        "bookkeeper.after_books",
+        "bookkeeper.after_hour",
         "bookkeeper.after_dead_message",
         "bookkeeper.after_failure",
         "bookkeeper.after_quarantine",

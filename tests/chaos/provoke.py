@@ -54,8 +54,7 @@ async def one_of(kind: str, world: World, plan: CrashPlan) -> None:
 
 async def new_start(service: str, world: World, plan: CrashPlan) -> None:
     """A service that starts anew."""
-    world.kill(service)
-    await asyncio.sleep(3)
+    await _all_anew(world, service)
 
 
 async def told_to_stop(service: str, world: World, plan: CrashPlan) -> None:
@@ -201,17 +200,17 @@ async def quarantined_when_decided(world: World, plan: CrashPlan) -> None:
 
 
 async def delivered_often(world: World, plan: CrashPlan) -> None:
-    """A message whose consumers went away three times."""
+    """Messages whose consumers went away three times."""
+    messages = [_message(entry) for entry in await _done(world, 3)]
     world.kill("filter")
-    await asyncio.sleep(0.3)
-    world.traffic.deliver_one("new")
-    await asyncio.sleep(0.5)
+    for message in messages:
+        await _put(world, FILTER.name, message)
     for _ in range(3):
         async with _channel(world) as channel:
             queue = await channel.get_queue(FILTER.name, ensure=False)
             while await queue.get(fail=False, no_ack=False):
                 pass
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.1)
     await asyncio.sleep(3)
 
 
@@ -352,6 +351,8 @@ PROVOKED: Mapping[str, Provocation] = {
     "notifier.after_trial": refused,
     "notifier.after_trouble_ended": refused,
     "notifier.after_recovery": killed_while_sending,
+    "bookkeeper.after_books": partial(new_start, "bookkeeper"),
+    "bookkeeper.after_hour": partial(new_start, "bookkeeper"),
     "bookkeeper.after_dead_message": partial(not_of_the_contract, FILTER.name),
     "bookkeeper.after_ack": partial(not_of_the_contract, FILTER.name),
     "bookkeeper.after_give_back": partial(store_away, "bookkeeper", DEAD_LETTERS.name),

@@ -40,6 +40,7 @@ OWNERS = {
     "store.after_small_raws": "fetcher",
     "store.after_chunks": "fetcher",
     "store.after_claims": "filter",
+    "store.after_decisions": "filter",
     "store.after_address_budget": "notifier",
     "store.after_hour_budget": "notifier",
     "store": "ticket_writer",
@@ -71,6 +72,7 @@ async def _strike(world: World, points: Sequence[str], hit: int) -> None:
     plan, began = CrashPlan(world.plan), datetime.now(UTC)
     trickle = asyncio.create_task(_trickle(world))
     try:
+        await _some_tickets(world)
         for table in (TRAFFIC, PROVOKED):
             await _side_by_side(world, plan, [point for point in points if point in table], hit)
     finally:
@@ -96,6 +98,13 @@ async def _trickle(world: World) -> None:
     while True:
         world.traffic.deliver(2)
         await asyncio.sleep(1)
+
+
+async def _some_tickets(world: World) -> None:
+    """Until there are some: provocations are about mails that are done. Raises TimeoutError."""
+    async with asyncio.timeout(60):
+        while len(world.events.of("ticket.created")) < 10:
+            await asyncio.sleep(0.2)
 
 
 async def _one(world: World, plan: CrashPlan, point: str, hit: int) -> None:
