@@ -5,7 +5,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class BookkeeperSettings(BaseSettings):
-    """Seconds, all of them. `stalled` is without progress while the queues are empty; `lost` whatever they hold."""
+    """Seconds, all of them. `stalled` is without progress while the queues are empty; `lost` whatever they hold.
+    The hours of the console's overview are counted each `statistics_seconds`."""
 
     model_config = SettingsConfigDict(env_prefix="MAIL_AUTOMATOR_BOOKKEEPER_", frozen=True, hide_input_in_errors=True)
 

@@ -8,9 +8,10 @@ What happens to an error depends on its fate alone:
 * Permanent, or attempts exhausted: the mail is quarantined with its reason and its event, then acknowledged;
 * not of the contract: rejected to the dead letters.
 
-A mail that ends the process itself raises no error: the broker delivers it again, and counts. What was delivered often
-is tried alone, and how often is noted in the ledger before: a mail that ended the process so a few times is quarantined
-untouched. Its neighbours are handled before it, and none of this counts as an attempt of theirs.
+A mail that ends the process itself raises no error: the broker delivers it again, and counts. The more often a message
+was delivered, the smaller the group in which it is handled; in the end it is tried alone, and how often is noted in the
+ledger before: a mail that ended the process so a few times is quarantined untouched. Its neighbours are handled before
+it, and none of this counts as an attempt of theirs.
 """
 
 import asyncio
@@ -42,8 +43,9 @@ M = TypeVar("M", bound=Message)
 M_contra = TypeVar("M_contra", bound=Message, contravariant=True)
 
 MAX_ATTEMPTS = 8
-SUSPECT_DELIVERIES = 3
-"""A message delivered this often may be killing its worker: it is handled alone, so that its neighbours live."""
+SUSPECT_GROUPS: Mapping[int, int] = {3: 16, 4: 4}
+"""Mails per group by deliveries: a message delivered this often may be killing its worker. Most are innocents that a
+killed process held, and go through in groups; one that was delivered more often yet is handled alone."""
 MAX_ALONE = 3
 """As often a mail may end the process while it is handled alone; then it is quarantined."""
 
@@ -176,13 +178,25 @@ class Consumer(Generic[M]):
             await self._process_group(rest)
         if suspects:
             async with self._alone:
-                await self._one_by_one(suspects, known)
+                await self._in_small_groups(suspects, known)
 
     async def _look_up(self, pairs: Sequence[tuple[M, Delivery]]) -> Mapping[str, LedgerEntry]:
         return await self._retries.get_many([message.mail_id for message, _ in pairs]) if pairs else {}
 
+    async def _in_small_groups(self, suspects: Sequence[tuple[M, Delivery]], known: Mapping[str, LedgerEntry]) -> None:
+        """Those first that are suspected least: the innocent are through before a killer is at work."""
+        alone: list[tuple[M, Delivery]] = []
+        groups: dict[int, list[tuple[M, Delivery]]] = {}
+        for pair in suspects:
+            size = 1 if _marked(known.get(pair[0].mail_id)) else SUSPECT_GROUPS.get(pair[1].deliveries, 1)
+            (alone if size == 1 else groups.setdefault(size, [])).append(pair)
+        for size, pairs in sorted(groups.items(), reverse=True):
+            for at in range(0, len(pairs), size):
+                await self._process_group(pairs[at : at + size])
+        await self._one_by_one(alone, known)
+
     async def _one_by_one(self, suspects: Sequence[tuple[M, Delivery]], known: Mapping[str, LedgerEntry]) -> None:
-        """Those first that were tried alone least often: the innocent are through before a killer is at work."""
+        """Those first that were tried alone least often."""
         tried = {message.mail_id: self._tried(known.get(message.mail_id)) for message, _ in suspects}
         for pair in sorted(suspects, key=lambda one: tried[one[0].mail_id]):
             entry = known.get(pair[0].mail_id)
@@ -330,6 +344,9 @@ async def _give_back(deliveries: Iterable[Delivery]) -> None:
 
 
 def _suspect(delivery: Delivery, entry: LedgerEntry | None) -> bool:
-    """Whether a message delivered again is handled alone. A copy of a known suspect is one at once."""
-    marked = entry is not None and (entry.alone is not None or entry.state is State.QUARANTINED)
-    return delivery.deliveries >= SUSPECT_DELIVERIES or marked
+    """Whether a message delivered again may be killing its worker. A copy of a known suspect is one at once."""
+    return delivery.deliveries >= min(SUSPECT_GROUPS) or _marked(entry)
+
+
+def _marked(entry: LedgerEntry | None) -> bool:
+    return entry is not None and (entry.alone is not None or entry.state is State.QUARANTINED)

@@ -55,11 +55,6 @@ async def one_of(kind: str, world: World, plan: CrashPlan) -> None:
         world.traffic.deliver_one(kind)
 
 
-async def new_start(service: str, world: World, plan: CrashPlan) -> None:
-    """A service that starts anew."""
-    await _all_anew(world, service)
-
-
 async def told_to_stop(service: str, world: World, plan: CrashPlan) -> None:
     """SIGTERM to all of a service, once they are at work."""
     await _at_work(world, service)
@@ -206,14 +201,14 @@ async def quarantined_when_decided(world: World, plan: CrashPlan) -> None:
 
 
 async def delivered_often(world: World, plan: CrashPlan) -> None:
-    """Messages whose consumers went away three times."""
+    """Messages whose consumers went away five times."""
     messages = [_message(entry) for entry in await _done(world, 3)]
     before = world.system.processes["filter"]
     signal_all(world, "filter", signal.SIGKILL)
     with frozen(await _until(lambda: _started(world, "filter", before))):  # before it takes anything
         for message in messages:
             await _put(world, FILTER.name, message)
-        for _ in range(3):
+        for _ in range(5):
             async with _channel(world) as channel:
                 queue = await channel.get_queue(FILTER.name, ensure=False)
                 while await queue.get(fail=False, no_ack=False):
@@ -321,6 +316,8 @@ TRAFFIC = (
     "notifier.after_forgetting",
     "store.after_address_budget",
     "store.after_hour_budget",
+    "bookkeeper.after_books",
+    "bookkeeper.after_hour",
 )
 """Points that ordinary mail comes by."""
 
@@ -359,8 +356,6 @@ PROVOKED: Mapping[str, Provocation] = {
     "notifier.after_trial": refused,
     "notifier.after_trouble_ended": refused,
     "notifier.after_recovery": killed_while_sending,
-    "bookkeeper.after_books": partial(new_start, "bookkeeper"),
-    "bookkeeper.after_hour": partial(new_start, "bookkeeper"),
     "bookkeeper.after_dead_message": partial(not_of_the_contract, FILTER.name),
     "bookkeeper.after_ack": partial(not_of_the_contract, FILTER.name),
     "bookkeeper.after_give_back": partial(store_away, "bookkeeper", DEAD_LETTERS.name),

@@ -36,7 +36,7 @@ CONTROLS = (
             Patch(
                 "services/notifier/delivery.py",
                 "            await hold.begin_data(self._clock.now())\n",
-                "",
+                "            return\n",
             ),
         ),
         "W11",

@@ -46,6 +46,10 @@ class Soak:
                 ends = [one for some in counts.values() for one in some.items()]
                 self.final = sum(number for end, number in ends if end != "in_flight")
 
+    def ahead(self) -> bool:
+        """Whether there have been more faults than belong to the mails that came."""
+        return len(self.world.faults) > self.world.traffic.count // MAILS_PER_FAULT + 5
+
     async def say(self) -> None:
         """How far it is, each half minute."""
         while not self.done.is_set():
@@ -60,6 +64,8 @@ class Soak:
         while not self.done.is_set() or len(self.world.faults) < least:
             (strike,) = self.world.chance.choices(kinds, weights)
             await strike(self.world)
+            while self.ahead() and not self.done.is_set():
+                await asyncio.sleep(0.2)
             await asyncio.sleep(self.world.chance.uniform(0.3, 1.5))
 
 

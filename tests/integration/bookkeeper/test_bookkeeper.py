@@ -5,9 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.bookkeeper.accounts import Accounts
-from services.bookkeeper.handler import Bookkeeper, Patience
-from services.bookkeeper.statistics import Counts
+from services.bookkeeper.handler import Bookkeeper
 from services.ticket_writer import decide
 from shared.broker import topology
 from shared.broker.client import Broker
@@ -28,30 +26,13 @@ from shared.observability.metrics import Metrics
 from shared.runtime.consume import MAX_ATTEMPTS
 from shared.store.client import Store
 from tests.support import builders
+from tests.support.bookkeeping import bookkeeper
 from tests.support.embedded_store import FakeClock
-
-PATIENCE = Patience(stalled=timedelta(seconds=60), lost=timedelta(minutes=30), outbox=timedelta(seconds=15))
-
-
-def accounts(store: Store) -> Accounts:
-    return Accounts(store.sightings, store.ledger, store.tickets, store.articles, page=3)
 
 
 @pytest.fixture
 def books(store: Store, broker: Broker, clock: FakeClock, metrics: Metrics) -> Bookkeeper:
-    return Bookkeeper(
-        store.ledger,
-        store.tickets,
-        store.articles,
-        store.dead_messages,
-        broker,
-        clock,
-        metrics,
-        PATIENCE,
-        "/test",
-        accounts(store),
-        Counts(store.ledger, store.statistics, clock),
-    )
+    return bookkeeper(store, broker, clock, metrics)
 
 
 async def enter(store: Store, clock: FakeClock, *mail_ids: str) -> None:
@@ -123,19 +104,7 @@ async def test_two_bookkeepers_put_a_mail_back_once(
     books: Bookkeeper, store: Store, broker: Broker, clock: FakeClock, metrics: Metrics
 ) -> None:
     """Claimed by compare-and-set."""
-    twin = Bookkeeper(
-        store.ledger,
-        store.tickets,
-        store.articles,
-        store.dead_messages,
-        broker,
-        clock,
-        metrics,
-        PATIENCE,
-        "/test",
-        accounts(store),
-        Counts(store.ledger, store.statistics, clock),
-    )
+    twin = bookkeeper(store, broker, clock, metrics)
     await enter(store, clock, *(f"m{count}" for count in range(20)))
     clock.advance(seconds=61)
     await asyncio.gather(books.republish(), twin.republish())

@@ -3,12 +3,9 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
 
 import orjson
 
-from services.bookkeeper.accounts import Accounts
-from services.bookkeeper.handler import Bookkeeper, Patience
 from shared.broker import topology
 from shared.broker.client import Broker, Subscription
 from shared.contracts.codec import Envelope, encode
@@ -21,10 +18,8 @@ from shared.runtime.consume import MAX_ATTEMPTS, Consumer, Lane, Outcome
 from shared.runtime.process import Process
 from shared.store.client import Store
 from tests.support import builders
+from tests.support.bookkeeping import SOURCE, bookkeeper
 from tests.support.embedded_store import FakeClock
-
-SOURCE = "/mail-automator/test"
-PATIENCE = Patience(stalled=timedelta(seconds=60), lost=timedelta(minutes=30), outbox=timedelta(seconds=15))
 
 
 class Hopeless:
@@ -56,21 +51,6 @@ async def consuming(broker: Broker, store: Store):  # type: ignore[no-untyped-de
     finally:
         process.draining.set()
         await asyncio.wait_for(task, 20)
-
-
-def bookkeeper(store: Store, broker: Broker, clock: FakeClock, metrics: Metrics) -> Bookkeeper:
-    return Bookkeeper(
-        store.ledger,
-        store.tickets,
-        store.articles,
-        store.dead_messages,
-        broker,
-        clock,
-        metrics,
-        PATIENCE,
-        SOURCE,
-        Accounts(store.sightings, store.ledger, store.tickets, store.articles),
-    )
 
 
 async def heard(subscription: Subscription, count: int) -> list[Envelope]:
