@@ -164,7 +164,6 @@ async def lost_messages(world: World, plan: CrashPlan) -> None:
 async def answers_one_in_flight(world: World, plan: CrashPlan) -> None:
     """A reply to a mail that is in flight still."""
     parent = await _lost(world)
-    await asyncio.sleep(2)
     world.traffic.deliver_one("reply", parent)
     await asyncio.sleep(4)
 
