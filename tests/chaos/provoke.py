@@ -108,10 +108,10 @@ async def given_later(world: World, plan: CrashPlan) -> None:
     """One that becomes readable."""
     _remove_unreadable(world)
     _, file = world.traffic.lay_aside(USER, "Broken.Aside", "broken")
-    mode, held = file.stat().st_mode, len(await _holes(world))
+    mode, known = file.stat().st_mode, await _holes(world)
     _lay_unreadable(world, file)
     try:
-        await _until(lambda: _more_holes(world, held), 60)
+        await _until(lambda: _another_hole(world, known), 60)
     finally:
         for one in world.dovecot.maildir(USER, "Broken").glob(f"*/{file.name}*"):
             one.chmod(mode)
@@ -476,12 +476,13 @@ async def _dovecot_down(world: World) -> AsyncIterator[None]:
         await world.dovecot.start()
 
 
-async def _holes(world: World) -> list[dict]:
-    return await world.store.collection("sightings").find({"mailbox": "broken", "state": "hole"})
+async def _holes(world: World) -> frozenset[str]:
+    found = await world.store.collection("sightings").find({"mailbox": "broken", "state": "hole"})
+    return frozenset(one["_id"] for one in found)
 
 
-async def _more_holes(world: World, than: int) -> bool:
-    return len(await _holes(world)) > than
+async def _another_hole(world: World, known: frozenset[str]) -> bool:
+    return bool(await _holes(world) - known)
 
 
 async def _all_anew(world: World, service: str) -> None:
