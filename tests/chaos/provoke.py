@@ -115,7 +115,7 @@ async def given_later(world: World, plan: CrashPlan) -> None:
     finally:
         for one in world.dovecot.maildir(USER, "Broken").glob(f"*/{file.name}*"):
             one.chmod(mode)
-    await _all_anew(world, "fetcher")
+    await _holes_looked_at(world)
 
 
 async def gone(world: World, plan: CrashPlan) -> None:
@@ -123,7 +123,7 @@ async def gone(world: World, plan: CrashPlan) -> None:
     if not await _holes(world):
         await withheld(world, plan)
     _remove_unreadable(world)
-    await _all_anew(world, "fetcher")
+    await _holes_looked_at(world)
 
 
 async def sent_again(world: World, plan: CrashPlan) -> None:
@@ -479,6 +479,16 @@ async def _dovecot_down(world: World) -> AsyncIterator[None]:
 async def _holes(world: World) -> frozenset[str]:
     found = await world.store.collection("sightings").find({"mailbox": "broken", "state": "hole"})
     return frozenset(one["_id"] for one in found)
+
+
+async def _holes_looked_at(world: World) -> None:
+    """The next connection looks at each: those that are gone or are given now are no holes any more."""
+    await _all_anew(world, "fetcher")
+    await _until(lambda: _no_hole(world), 30)
+
+
+async def _no_hole(world: World) -> bool:
+    return not await _holes(world)
 
 
 async def _another_hole(world: World, known: frozenset[str]) -> bool:
