@@ -10,7 +10,7 @@ import pytest
 from shared.observability import crash_points
 from shared.observability.crash_points import POINTS
 from tests.architecture.durable_steps import Lint, store_writes
-from tests.chaos.provoke import ELSEWHERE, PROVOKED, TRAFFIC
+from tests.chaos.provoke import BESIDES, ELSEWHERE, PROVOKED, TRAFFIC
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,6 +24,7 @@ def test_each_point_stands_once_in_the_code_and_there_is_no_other() -> None:
 def test_each_point_has_its_provocation_or_the_test_that_comes_by_it() -> None:
     """Else S1 would run over a list that is not all of them."""
     assert sorted((*TRAFFIC, *PROVOKED, *ELSEWHERE)) == sorted(POINTS)
+    assert BESIDES.keys() <= PROVOKED.keys()
     assert [point for point, file in ELSEWHERE.items() if f'"{point}"' not in (ROOT / file).read_text()] == []
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from services.all_in_one.settings import PIPELINE
 from tests.chaos.checker import check, gather
+from tests.chaos.provoke import PROVOKED, TRAFFIC
 from tests.chaos.scenarios import SCENARIOS
 from tests.chaos.scenarios.scenario import NotShownError, Scenario
 from tests.chaos.settle import settle
@@ -129,7 +130,14 @@ async def in_one_world(scenarios: Sequence[Scenario], seed: int, arguments: argp
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         async with (
-            world(Path(folder), seed, services=SERVICES, mails=arguments.mails) as made,
+            world(
+                Path(folder),
+                seed,
+                services=SERVICES,
+                mails=arguments.mails,
+                points=arguments.points,
+                told=arguments.long,
+            ) as made,
             watching(made) as watch,
         ):
             run = Run(made, watch, arguments.seconds)
@@ -180,13 +188,26 @@ def _total(results: list[Result], seed: int) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("--long", action="store_true", help="every scenario, not only the short selection")
+    parser.add_argument(
+        "--long", action="store_true", help="every scenario, not only the short selection; tells of each crash point"
+    )
     parser.add_argument("--only", default="", help="names of scenarios, separated by commas")
+    parser.add_argument(
+        "--points", type=_points, default=frozenset(), help="crash points that S1x is restricted to: a,b,c"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=20, help="how long a scenario that can go on does so")
     parser.add_argument("--mails", type=int, default=10_000, help="how many each soak delivers")
     parser.add_argument("--report", default="", help="a JSON file for the results")
     return parser.parse_args()
+
+
+def _points(words: str) -> frozenset[str]:
+    """Crash points of the world, separated by commas."""
+    points = frozenset(words.split(","))
+    if unknown := points - {*TRAFFIC, *PROVOKED}:
+        raise argparse.ArgumentTypeError(f"no crash point of this world: {', '.join(sorted(unknown))}")
+    return points
 
 
 if __name__ == "__main__":

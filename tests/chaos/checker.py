@@ -26,7 +26,8 @@ DISCREET = {"a sender's address": f"@{SENDERS}", "a mail's text": BODY.strip() +
 
 @dataclass
 class Evidence:
-    """Everything the checker looked at. `by_token` are the ledger entries whose raw mail carries that token."""
+    """Everything the checker looked at. `by_token` are the ledger entries whose raw mail carries that token: all of
+    them, but for those that the server withheld (World.withheld)."""
 
     attempts: Mapping[str, Injected]
     delivered: frozenset[str]
@@ -71,7 +72,8 @@ async def gather(world: World, excused: Mapping[str, AbstractSet[str]], *, anew:
             raw = await world.store.raw.get(mail_id)
             world.raws[mail_id] = token_of(raw), hashlib.sha256(raw).hexdigest()
         token, hashes[mail_id] = world.raws[mail_id]
-        by_token[token].append(entry)
+        if token or entry.origin.mailbox not in world.withheld:
+            by_token[token].append(entry)
     tickets = {one.ticket_id: one async for one in _tickets(world)}
     articles = {one["_id"]: one["ticket_id"] async for one in world.store.collection("articles").stream({})}
     return Evidence(
@@ -168,6 +170,14 @@ def outcomes_are_the_oracles(seen: Evidence) -> Iterator[Violation]:
             ended, why = _ended(entry)
             if ended not in ("", expected.ends.value):
                 yield Violation("I6", "unexpected", token, f"{expected.kind} ended as {ended} ({why})")
+
+
+def withheld_mails_are_rejected(seen: Evidence) -> Iterator[Violation]:
+    """I6: a mail that the server does not give is rejected for that reason; no other bears no token."""
+    for mail_id in seen.entries.keys() - seen.token_by_mail.keys():
+        ended = _ended(seen.entries[mail_id])
+        if ended != (Ends.REJECTED.value, Reason.UNFETCHABLE.value):
+            yield Violation("I6", "unexpected", mail_id, f"nothing of it came, and it ended as {' '.join(ended)}")
 
 
 def _ended(entry: LedgerEntry) -> tuple[str, str]:
@@ -295,6 +305,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     decisions_name_their_ticket,
     numbers_are_unique,
     outcomes_are_the_oracles,
+    withheld_mails_are_rejected,
     rejections_have_a_reason,
     raw_is_what_was_sent,
     replies_are_in_their_ticket,

@@ -12,6 +12,8 @@ class CrashPlan:
 
     file: Path
     lines: dict[str, str] = field(default_factory=dict)
+    quarantined: set[str] = field(default_factory=set)
+    """The mails, by mail_id, that a provocation puts into quarantine."""
 
     def arm(self, point: str, hit: int = 1, *, stop: bool = False) -> Path:
         """Arm a point; the marker appears when it strikes."""

@@ -1,15 +1,16 @@
 """What brings about each crash point: the traffic of the chaos world alone, or something done to it (the table below).
 
-A provocation may be repeated until its point is reached, and leaves nothing that the world does not recover from.
+A provocation may be repeated until its point is reached, and leaves nothing that the world does not recover from. Those
+that would disturb each other do not run side by side: each has the services that it handles to itself (BESIDES).
 """
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,14 +20,16 @@ from uuid import uuid4
 import aio_pika
 
 from services.all_in_one import readiness
+from services.all_in_one.settings import PIPELINE
 from shared.broker.topology import DEAD_LETTERS, FILTER, NOTIFIER
 from shared.contracts.codec import encode
 from shared.contracts.messages import EmailFetched
 from shared.domain.ledger import Failure, LedgerEntry, State
 from shared.domain.mailbox import AfterFetch, AfterFetchAction, StartFrom
 from shared.store.collection import changed
-from tests.chaos.oracle import Ends, Injected
+from tests.chaos.oracle import Injected
 from tests.chaos.plan import CrashPlan, let_go_on
+from tests.chaos.processes import frozen
 from tests.chaos.world import World
 from tests.support.mails import mail
 
@@ -35,6 +38,9 @@ USER = "alpha"
 """Whose further folders are mailboxes of their own here."""
 WITHOUT_MOVE = "imap_capability = IMAP4rev1 SASL-IR ID ENABLE IDLE LITERAL+ NAMESPACE UIDPLUS"
 PATIENCE = 15.0
+BOOKED = 90.0
+"""Seconds for a mail that cannot be read to be booked: each try costs a connection. Two of them take twice as long."""
+EVERYBODY = frozenset(PIPELINE)
 
 
 async def mail_of_each_kind(world: World, plan: CrashPlan) -> None:
@@ -47,12 +53,6 @@ async def one_of(kind: str, world: World, plan: CrashPlan) -> None:
     for _ in range(3):
         world.traffic.deliver_one("new")
         world.traffic.deliver_one(kind)
-
-
-async def new_start(service: str, world: World, plan: CrashPlan) -> None:
-    """A service that starts anew."""
-    world.kill(service)
-    await asyncio.sleep(3)
 
 
 async def told_to_stop(service: str, world: World, plan: CrashPlan) -> None:
@@ -94,34 +94,36 @@ async def action_without_move(world: World, plan: CrashPlan) -> None:
 async def withheld(world: World, plan: CrashPlan) -> None:
     """A mail that Dovecot lists and cannot read."""
     if await world.store.mailboxes.get("broken") is None:
-        nothing = hashlib.sha256(b"").hexdigest()
-        world.oracle.attempt(Injected("", "broken", "withheld", Ends.REJECTED, nothing))
+        world.withheld.add("broken")
         await _side_mailbox(world, "broken", start_from=StartFrom.ALL)
-    raw = mail(sender="x@people.example", to="broken@example.com", subject="Never read", text=uuid4().hex)
-    _lay_unreadable(world, world.dovecot.deliver(USER, raw, "Broken.Aside"))
-    await asyncio.sleep(10)
+    if not any(datetime.now(UTC).timestamp() - file.stat().st_mtime < BOOKED for file in _unreadable(world)):
+        _remove_unreadable(world)
+        raw = mail(sender="x@people.example", to="broken@example.com", subject="Never read", text=uuid4().hex)
+        _lay_unreadable(world, world.dovecot.deliver(USER, raw, "Broken.Aside"))
+        signal_all(world, "fetcher", signal.SIGKILL)  # with each broken connection it would wait longer before the next
+    await asyncio.sleep(5)
 
 
 async def given_later(world: World, plan: CrashPlan) -> None:
     """One that becomes readable."""
+    _remove_unreadable(world)
     _, file = world.traffic.lay_aside(USER, "Broken.Aside", "broken")
-    mode, held = file.stat().st_mode, len(await _holes(world))
+    mode, known = file.stat().st_mode, await _holes(world)
     _lay_unreadable(world, file)
-    await _until(lambda: _more_holes(world, held), 40)
-    for one in world.dovecot.maildir(USER, "Broken").glob(f"*/{file.name}*"):
-        one.chmod(mode)
-    await _all_anew(world, "fetcher")
+    try:
+        await _until(lambda: _another_hole(world, known), 60)
+    finally:
+        for one in world.dovecot.maildir(USER, "Broken").glob(f"*/{file.name}*"):
+            one.chmod(mode)
+    await _holes_looked_at(world)
 
 
 async def gone(world: World, plan: CrashPlan) -> None:
     """One that is removed before it could be read."""
     if not await _holes(world):
         await withheld(world, plan)
-    for file in world.dovecot.maildir(USER, "Broken").glob("*/*"):
-        if not file.stat().st_mode & 0o400:
-            file.unlink()
-    world.fault("removed unreadable mails")
-    await _all_anew(world, "fetcher")
+    _remove_unreadable(world)
+    await _holes_looked_at(world)
 
 
 async def sent_again(world: World, plan: CrashPlan) -> None:
@@ -162,7 +164,6 @@ async def lost_messages(world: World, plan: CrashPlan) -> None:
 async def answers_one_in_flight(world: World, plan: CrashPlan) -> None:
     """A reply to a mail that is in flight still."""
     parent = await _lost(world)
-    await asyncio.sleep(2)
     world.traffic.deliver_one("reply", parent)
     await asyncio.sleep(4)
 
@@ -174,6 +175,7 @@ async def quarantined(world: World, plan: CrashPlan) -> None:
     raws = world.store.collection("raw")
     raw = await raws.get(entry.mail_id)
     assert raw is not None
+    plan.quarantined.add(entry.mail_id)
     await raws.delete({"_id": entry.mail_id})
     try:
         await _put(world, FILTER.name, _message(entry))
@@ -190,23 +192,23 @@ async def quarantined_when_decided(world: World, plan: CrashPlan) -> None:
         now = datetime.now(UTC)
         failure = Failure(stage="ticket_writer", code="chaos", what="quarantined by the harness", at=now)
         for row in [row async for row in world.store.ledger.iter_all()]:
-            if row.state is State.DECIDED and await world.store.ledger.quarantine(row.mail_id, failure):
+            if row.state is State.DECIDED:
+                plan.quarantined.add(row.mail_id)
+                await world.store.ledger.quarantine(row.mail_id, failure)
                 await world.store.ledger.replay(row.mail_id)
     await asyncio.sleep(9)
 
 
 async def delivered_often(world: World, plan: CrashPlan) -> None:
-    """A message whose consumers went away five times."""
-    world.kill("filter")
-    await asyncio.sleep(0.3)
-    world.traffic.deliver_one("new")
-    await asyncio.sleep(0.5)
-    for _ in range(5):
-        async with _channel(world) as channel:
-            queue = await channel.get_queue(FILTER.name, ensure=False)
-            while await queue.get(fail=False, no_ack=False):
-                pass
-        await asyncio.sleep(0.2)
+    """Messages whose consumers went away five times."""
+    messages = [_message(entry) for entry in await _done(world, 3)]
+    before = world.system.processes["filter"]
+    signal_all(world, "filter", signal.SIGKILL)
+    with frozen(await _until(lambda: _started(world, "filter", before))):  # before it takes anything
+        for message in messages:
+            await _put(world, FILTER.name, message)
+        for _ in range(5):
+            await _taken_and_dropped(world, len(messages))
     await asyncio.sleep(3)
 
 
@@ -240,39 +242,34 @@ async def owed(at: str, kind: str, world: World, plan: CrashPlan) -> None:
 
 async def reopened(world: World, plan: CrashPlan) -> None:
     """A reply to a ticket that has been closed."""
-    parent = world.traffic.deliver_one("new")
+    parent, _ = world.chance.choice(world.traffic.originals)
     entry = await _until(lambda: _ticketed(world, parent))
     await world.store.tickets.close(entry.decision.ticket_id, datetime.now(UTC))
     world.traffic.deliver_one("reply", parent)
     await asyncio.sleep(3)
 
 
-async def smtp(mode: str, seconds: float, world: World, plan: CrashPlan) -> None:
-    """An SMTP server that misbehaves for a while."""
-    await _at_work(world, "notifier")
-    world.sink.mode = mode
-    world.fault(f"SMTP {mode}")
-    for _ in range(3):
-        world.traffic.deliver_one("new")
-    try:
-        await asyncio.sleep(seconds)
-    finally:
-        world.sink.mode = "ok"
+async def stalled_while_sending(world: World, plan: CrashPlan) -> None:
+    """An SMTP server that takes a mail and does not say so for a while."""
+    async with _smtp(world, "stall_after_dot") as before:
+        await _until(lambda: _sent_more(world, before))
+        await asyncio.sleep(4)
     await asyncio.sleep(3)
 
 
 async def killed_while_sending(world: World, plan: CrashPlan) -> None:
     """A notifier that dies with a claim."""
-    await _at_work(world, "notifier")
-    world.sink.mode = "stall_after_dot"
-    for _ in range(3):
-        world.traffic.deliver_one("new")
-    try:
-        await asyncio.sleep(3)
+    async with _smtp(world, "stall_after_dot") as before:
+        await _until(lambda: _sent_more(world, before))
         world.kill("notifier")
-    finally:
-        world.sink.mode = "ok"
     await asyncio.sleep(9)
+
+
+async def refused(world: World, plan: CrashPlan) -> None:
+    """An SMTP server that refuses every connection until somebody notices."""
+    async with _smtp(world, "refuse_connection"):
+        await _until(lambda: _in_trouble(world))
+    await asyncio.sleep(3)
 
 
 TRAFFIC = (
@@ -349,10 +346,10 @@ PROVOKED: Mapping[str, Provocation] = {
     "notifier.after_reject": partial(not_of_the_contract, NOTIFIER.name),
     "notifier.after_unknown_ticket": news_of_no_ticket,
     "notifier.after_give_back": partial(store_away, "notifier", NOTIFIER.name),
-    "notifier.after_renewal": partial(smtp, "stall_after_dot", 4),
-    "notifier.after_trouble": partial(smtp, "refuse_connection", 3),
-    "notifier.after_trial": partial(smtp, "refuse_connection", 3),
-    "notifier.after_trouble_ended": partial(smtp, "refuse_connection", 3),
+    "notifier.after_renewal": stalled_while_sending,
+    "notifier.after_trouble": refused,
+    "notifier.after_trial": refused,
+    "notifier.after_trouble_ended": refused,
     "notifier.after_recovery": killed_while_sending,
     "bookkeeper.after_dead_message": partial(not_of_the_contract, FILTER.name),
     "bookkeeper.after_ack": partial(not_of_the_contract, FILTER.name),
@@ -379,14 +376,34 @@ ELSEWHERE: Mapping[str, str] = {
 }
 """Points that need what the world does not have, and the test in which a process dies at each."""
 
-
-STORE_AWAY = tuple(point for point in PROVOKED if point.endswith(".after_give_back"))
-"""Points whose provocation takes the store from everybody for some time."""
+BESIDES: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(("fetcher.after_copy", "fetcher.after_deletion_mark", "fetcher.after_action"), EVERYBODY),
+    "stage.after_failure": frozenset({"filter"}),
+    "bookkeeper.after_claims": frozenset({"filter"}),
+    "bookkeeper.after_republish": frozenset({"filter"}),
+    "bookkeeper.after_relay": frozenset({"ticket_writer"}),
+    "bookkeeper.after_tickets_relayed": frozenset({"ticket_writer"}),
+    "bookkeeper.after_articles_relayed": frozenset({"ticket_writer"}),
+    "bookkeeper.after_rejections_relayed": frozenset({"filter"}),
+    "bookkeeper.after_mails_relayed": frozenset({"ticket_writer"}),
+    **dict.fromkeys((point for point in PROVOKED if point.endswith(".after_give_back")), EVERYBODY),
+}
+"""The services, with their queues, that a provocation handles or relies on besides the one that is to die: everybody,
+if it takes the store away or waits until a mail is done."""
 
 
 def provocation(point: str) -> Provocation:
     """What brings a point about."""
     return mail_of_each_kind if point in TRAFFIC else PROVOKED[point]
+
+
+@asynccontextmanager
+async def undisturbed(locks: Mapping[str, asyncio.Lock], services: AbstractSet[str]) -> AsyncIterator[None]:
+    """While nobody else has any of these services. They are taken in one order, so that nobody waits for ever."""
+    async with contextlib.AsyncExitStack() as stack:
+        for service in sorted(services):
+            await stack.enter_async_context(locks[service])
+        yield
 
 
 def signal_all(world: World, service: str, number: signal.Signals) -> None:
@@ -420,6 +437,17 @@ def _lay_unreadable(world: World, file: Path) -> None:
     world.fault("an unreadable mail")
 
 
+def _unreadable(world: World) -> list[Path]:
+    files = world.dovecot.maildir(USER, "Broken").glob("*/*")
+    return [file for file in files if not file.stat().st_mode & 0o400]
+
+
+def _remove_unreadable(world: World) -> None:
+    for file in _unreadable(world):
+        file.unlink()
+    world.fault("removed unreadable mails")
+
+
 async def _at_work(world: World, service: str) -> None:
     """Once every process of a service is ready, and a moment longer."""
     ports = [one.program.admin_port for one in world.system.supervisor.kept if one.program.name == service]
@@ -429,6 +457,10 @@ async def _at_work(world: World, service: str) -> None:
 
 async def _all_ready(ports: list[int]) -> bool:
     return all([await readiness.ready(port) for port in ports])
+
+
+async def _started(world: World, service: str, before: list[int]) -> list[int]:
+    return [pid for pid in world.system.processes[service] if pid not in before]
 
 
 async def _has_cursor(world: World, mailbox: str, folder: str) -> bool:
@@ -444,12 +476,23 @@ async def _dovecot_down(world: World) -> AsyncIterator[None]:
         await world.dovecot.start()
 
 
-async def _holes(world: World) -> list[dict]:
-    return await world.store.collection("sightings").find({"mailbox": "broken", "state": "hole"})
+async def _holes(world: World) -> frozenset[str]:
+    found = await world.store.collection("sightings").find({"mailbox": "broken", "state": "hole"})
+    return frozenset(one["_id"] for one in found)
 
 
-async def _more_holes(world: World, than: int) -> bool:
-    return len(await _holes(world)) > than
+async def _holes_looked_at(world: World) -> None:
+    """The next connection looks at each: those that are gone or are given now are no holes any more."""
+    await _all_anew(world, "fetcher")
+    await _until(lambda: _no_hole(world), 30)
+
+
+async def _no_hole(world: World) -> bool:
+    return not await _holes(world)
+
+
+async def _another_hole(world: World, known: frozenset[str]) -> bool:
+    return bool(await _holes(world) - known)
 
 
 async def _all_anew(world: World, service: str) -> None:
@@ -479,6 +522,14 @@ async def _ticketed(world: World, injected: Injected) -> LedgerEntry | None:
     return entry if entry.state is State.DONE else None
 
 
+async def _in_trouble(world: World) -> bool:
+    return any(not status.up for status in (await world.store.sending.all()).values())
+
+
+async def _sent_more(world: World, before: int) -> bool:
+    return len(world.sink.got) > before
+
+
 async def _is(world: World, mail_id: str, state: State) -> bool:
     entry = await world.store.ledger.get(mail_id)
     return entry is not None and entry.state is state
@@ -486,11 +537,12 @@ async def _is(world: World, mail_id: str, state: State) -> bool:
 
 async def _lost(world: World) -> Injected:
     """A mail in the books whose message the broker has lost."""
-    world.kill("filter")
-    await asyncio.sleep(0.3)
-    injected = world.traffic.deliver_one("new")
-    await _entry(world, injected)
-    await asyncio.sleep(0.3)
+    with frozen(world.system.processes["filter"]):
+        injected = world.traffic.deliver_one("new")
+        await _entry(world, injected)
+        await asyncio.sleep(0.5)
+        signal_all(world, "filter", signal.SIGKILL)
+    await asyncio.sleep(0.2)  # what it held is back on the queue, and it is not
     async with _channel(world) as channel:
         await (await channel.get_queue(FILTER.name, ensure=False)).purge()
     world.fault("purge mail.filter")
@@ -516,6 +568,20 @@ async def _halted(world: World, plan: CrashPlan, point: str, kind: str) -> Async
 
 
 @asynccontextmanager
+async def _smtp(world: World, mode: str) -> AsyncIterator[int]:
+    """While the SMTP server misbehaves, with mail on its way to it; how many mails it had before."""
+    await _at_work(world, "notifier")
+    world.sink.mode, before = mode, len(world.sink.got)
+    world.fault(f"SMTP {mode}")
+    for _ in range(3):
+        world.traffic.deliver_one("new")
+    try:
+        yield before
+    finally:
+        world.sink.mode = "ok"
+
+
+@asynccontextmanager
 async def _channel(world: World) -> AsyncIterator[aio_pika.abc.AbstractChannel]:
     connection = await aio_pika.connect(world.rabbitmq.url)
     async with connection:
@@ -526,6 +592,17 @@ async def _put(world: World, queue: str, message: aio_pika.Message) -> None:
     """Straight into a queue."""
     async with _channel(world) as channel:
         await channel.default_exchange.publish(message, queue)
+
+
+async def _taken_and_dropped(world: World, number: int) -> None:
+    """So many messages of mail.filter go to a consumer that then goes away."""
+    async with _channel(world) as channel, asyncio.timeout(PATIENCE):
+        queue = await channel.get_queue(FILTER.name, ensure=False)
+        while number:
+            if await queue.get(fail=False, no_ack=False):
+                number -= 1
+            else:
+                await asyncio.sleep(0.05)
 
 
 def _message(entry: LedgerEntry) -> aio_pika.Message:

@@ -64,9 +64,10 @@ async def _depth(connection: AbstractConnection, queue: str) -> int:
 
 
 async def _ledger(world: World) -> Sequence[str]:
-    attempts, _ = world.oracle.read()
+    attempts = [one for one in world.oracle.read()[0].values() if one.mailbox not in world.withheld]
     counts = await world.store.ledger.count_by_outcome()
-    known = sum(count for outcomes in counts.values() for count in outcomes.values())
+    told = [outcomes for mailbox, outcomes in counts.items() if mailbox not in world.withheld]
+    known = sum(count for outcomes in told for count in outcomes.values())
     in_flight = sum(outcomes.get("in_flight", 0) for outcomes in counts.values())
     found = [f"{len(attempts) - known} of {len(attempts)} mails are not in the ledger"] if known < len(attempts) else []
     return [*found, f"{in_flight} mails are in flight"] if in_flight else found

@@ -70,10 +70,16 @@ class World:
     hit: set[str] = field(default_factory=set)
     mails: int = 0
     """How many mails a soak delivers."""
+    points: frozenset[str] = frozenset()
+    """The crash points that S1x is restricted to; empty: to none."""
+    told: bool = False
+    """Whether each crash point is told of: hit or missed, and in how many seconds."""
     allowed: frozenset[str] = frozenset()
     """What the scenario that runs now allows (see Scenario.allows)."""
     raws: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Token and sha256 of each raw mail that the checker has read, by mail_id."""
+    withheld: set[str] = field(default_factory=set)
+    """Mailboxes whose server lists mails that it never gives: no byte of them comes, so they bear no token."""
     missed: list[str] = field(default_factory=list)
     """Crash points that were armed and never reached."""
 
@@ -119,6 +125,8 @@ async def world(
     environ: Mapping[str, str] | None = None,
     mailboxes: Mapping[str, str] = USERS,
     mails: int = 0,
+    points: frozenset[str] = frozenset(),
+    told: bool = False,
 ) -> AsyncIterator[World]:
     """A world in this folder, with its mailboxes configured; nothing of it is left afterwards but the folder."""
     said: list[str] = []
@@ -159,7 +167,8 @@ async def world(
                     traffic = Traffic(oracle, dovecot, tuple(mailboxes), seed)
                     made = World(
                         folder, seed, dovecot, rabbitmq, server, links, sink, events, system, store, settings, oracle,
-                        traffic, provider, surroundings, said, random.Random(seed), mails=mails,
+                        traffic, provider, surroundings, said, random.Random(seed), mails=mails, points=points,
+                        told=told,
                     )  # fmt: skip
                     await _configure(made)
                     yield made
