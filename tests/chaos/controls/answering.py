@@ -36,7 +36,7 @@ CONTROLS = (
             Patch(
                 "services/notifier/delivery.py",
                 "            await hold.begin_data(self._clock.now())\n",
-                "",
+                "            pass\n",
             ),
         ),
         "W11",

@@ -17,8 +17,8 @@ ACK_FIRST = (
     ),
     Patch(
         "shared/runtime/consume.py",
-        '        for _, delivery in pairs:\n            await delivery.ack()\n        crash_point("stage.after_ack")\n',
-        '        crash_point("stage.after_ack")\n',
+        "        await _acknowledge([delivery for _, delivery in pairs])\n",
+        "",
     ),
 )
 
