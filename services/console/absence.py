@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.console import mailbox_health
 from services.console.mailbox_health import Health, Pill
-from services.console.mailbox_health import read as read_health
 from shared.domain.mailbox_runtime import Cursor
 from shared.store.client import Store
 
@@ -76,24 +76,19 @@ def _of(look: Look, at: datetime | None) -> Iterator[Explanation]:
 
 async def read(store: Store, mailbox: str | None, now: datetime) -> tuple[tuple[Look, ...], int]:
     """What is known of one mailbox, or of all that are not well; and how many mails are in flight."""
-    everyone = await read_health(store, now)
-    wanted = [one for one in everyone if _is_meant(one, mailbox)]
-    cursors, holes = await store.runtime.cursors(), await store.sightings.count_holes()
-    looks = [
-        Look(
-            one,
-            cursors.get(one.mailbox.name, ()),
-            holes.get(one.mailbox.name, 0),
-            await _pauses(store, one.mailbox.name) if mailbox else (),
-        )
-        for one in wanted
-    ]
+    wanted = await _meant(store, mailbox, now)
+    cursors = await store.runtime.cursors(one.mailbox.name for one in wanted)
+    holes, pauses = await store.sightings.count_holes(), await _pauses(store, mailbox) if mailbox else ()
+    looks = [Look(one, cursors.get(one.mailbox.name, ()), holes.get(one.mailbox.name, 0), pauses) for one in wanted]
     books = await store.statistics.books()
     return tuple(looks), sum(row.total.get("in_flight", 0) for row in books.rows) if books else 0
 
 
-def _is_meant(one: Health, mailbox: str | None) -> bool:
-    return one.mailbox.name == mailbox if mailbox else one.pill is not Pill.HEALTHY
+async def _meant(store: Store, mailbox: str | None, now: datetime) -> list[Health]:
+    if mailbox is None:
+        return [one for one in await mailbox_health.read(store, now) if one.pill is not Pill.HEALTHY]
+    found = await mailbox_health.read_one(store, mailbox, now)
+    return [found] if found else []
 
 
 async def _pauses(store: Store, name: str) -> tuple[Pause, ...]:

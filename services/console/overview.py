@@ -33,7 +33,7 @@ async def read(store: Store, now: datetime, queues: Mapping[str, int] | None) ->
     for one in hours:
         day = one.start.date().isoformat()
         days[day] = days.get(day, 0) + sum(one.outcomes.values())
-    sign_ins = await store.sign_ins.states(await store.mailboxes.all())
+    sign_ins = await store.sign_ins.states(await store.mailboxes.known())
     owing = (store.tickets, store.articles, store.ledger)
     return Overview(
         at=now,

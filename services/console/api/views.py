@@ -114,13 +114,14 @@ class MailboxView(Document):
 
 
 class MailboxList(Document):
-    """All mailboxes, by name."""
+    """One page of mailboxes, by name; or the revisions of one."""
 
     items: tuple[MailboxView, ...]
+    next_cursor: str | None = None
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""
-        return {"items": [one.dump() for one in self.items]}
+        return {"items": [one.dump() for one in self.items], "nextCursor": self.next_cursor}
 
 
 class CatalogueView(Document):
