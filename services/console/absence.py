@@ -1,4 +1,4 @@
-"""Why a mail is not in the books: what can be said of each mailbox it may have reached. Pure, but for `read`."""
+"""Why a mail is not in the books: what can be said of each mailbox it may have reached. `explain` is pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,9 +41,16 @@ class Look:
     pauses: tuple[Pause, ...] = ()
 
 
-def explain(looks: tuple[Look, ...], at: datetime | None, in_flight: int) -> tuple[Explanation, ...]:
-    """Every reason there may be, for a mail that was sent at `at` (None: it is not known when)."""
-    general = [] if looks else [Explanation("no_mailbox", "", "No such mailbox is configured, so nothing is fetched.")]
+def explain(
+    looks: tuple[Look, ...], at: datetime | None, in_flight: int, *, configured: bool = True
+) -> tuple[Explanation, ...]:
+    """Every reason there may be, for a mail that was sent at `at` (None: it is not known when); `configured`: whether
+    there is any mailbox."""
+    general: list[Explanation] = []
+    if not configured:
+        general.append(Explanation("no_mailbox", "", "No mailbox is configured, so nothing is fetched."))
+    elif not looks:
+        general.append(Explanation("all_well", "", "Every mailbox is read: it was not delivered to one of them yet."))
     if in_flight:
         sentence = f"{in_flight} mails are in flight: in the books, found by Message-ID and sender, not decided yet."
         general.append(Explanation("in_flight", "", sentence))
@@ -72,6 +79,14 @@ def _of(look: Look, at: datetime | None) -> Iterator[Explanation]:
     elif success is not None:
         sentence = f"It was sent after the last complete pass ({success:%Y-%m-%d %H:%M:%S} UTC)."
         yield Explanation("not_read_yet", name, sentence)
+
+
+async def told(store: Store, mailbox: str | None, at: datetime | None, now: datetime) -> tuple[Explanation, ...]:
+    """Every reason there may be, of one mailbox or of all that are not well; none for a mailbox that there is not."""
+    looks, in_flight = await read(store, mailbox, now)
+    if mailbox is not None and not looks:
+        return ()
+    return explain(looks, at, in_flight, configured=bool(looks) or bool(await store.mailboxes.known()))
 
 
 async def read(store: Store, mailbox: str | None, now: datetime) -> tuple[tuple[Look, ...], int]:

@@ -96,7 +96,8 @@ def codes(looks: tuple[Look, ...], at: datetime | None, in_flight: int = 0) -> l
 
 
 def test_every_reason_for_an_absence_is_told() -> None:
-    assert codes((), AT) == ["no_mailbox"]
+    assert codes((), AT) == ["all_well"]
+    assert [one.code for one in explain((), AT, 0, configured=False)] == ["no_mailbox"]
     assert codes(of(status()), AT - MINUTE, in_flight=2) == ["in_flight", "never_seen"]
     assert codes(of(status()), AT + MINUTE) == ["not_read_yet"]
     assert codes(of(status(), holes=1), None) == ["unfetchable", "never_seen"]
