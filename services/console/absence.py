@@ -1,11 +1,11 @@
-"""Why a mail is not in the books: what can be said of each mailbox it may have reached. Pure, but for `read`."""
+"""Why a mail is not in the books: what can be said of each mailbox it may have reached. `explain` is pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.console import mailbox_health
 from services.console.mailbox_health import Health, Pill
-from services.console.mailbox_health import read as read_health
 from shared.domain.mailbox_runtime import Cursor
 from shared.store.client import Store
 
@@ -41,9 +41,16 @@ class Look:
     pauses: tuple[Pause, ...] = ()
 
 
-def explain(looks: tuple[Look, ...], at: datetime | None, in_flight: int) -> tuple[Explanation, ...]:
-    """Every reason there may be, for a mail that was sent at `at` (None: it is not known when)."""
-    general = [] if looks else [Explanation("no_mailbox", "", "No such mailbox is configured, so nothing is fetched.")]
+def explain(
+    looks: tuple[Look, ...], at: datetime | None, in_flight: int, *, configured: bool = True
+) -> tuple[Explanation, ...]:
+    """Every reason there may be, for a mail that was sent at `at` (None: it is not known when); `configured`: whether
+    there is any mailbox."""
+    general: list[Explanation] = []
+    if not configured:
+        general.append(Explanation("no_mailbox", "", "No mailbox is configured, so nothing is fetched."))
+    elif not looks:
+        general.append(Explanation("all_well", "", "Every mailbox is read: it was not delivered to one of them yet."))
     if in_flight:
         sentence = f"{in_flight} mails are in flight: in the books, found by Message-ID and sender, not decided yet."
         general.append(Explanation("in_flight", "", sentence))
@@ -74,26 +81,29 @@ def _of(look: Look, at: datetime | None) -> Iterator[Explanation]:
         yield Explanation("not_read_yet", name, sentence)
 
 
+async def told(store: Store, mailbox: str | None, at: datetime | None, now: datetime) -> tuple[Explanation, ...]:
+    """Every reason there may be, of one mailbox or of all that are not well; none for a mailbox that there is not."""
+    looks, in_flight = await read(store, mailbox, now)
+    if mailbox is not None and not looks:
+        return ()
+    return explain(looks, at, in_flight, configured=bool(looks) or bool(await store.mailboxes.known()))
+
+
 async def read(store: Store, mailbox: str | None, now: datetime) -> tuple[tuple[Look, ...], int]:
     """What is known of one mailbox, or of all that are not well; and how many mails are in flight."""
-    everyone = await read_health(store, now)
-    wanted = [one for one in everyone if _is_meant(one, mailbox)]
-    cursors, holes = await store.runtime.cursors(), await store.sightings.count_holes()
-    looks = [
-        Look(
-            one,
-            cursors.get(one.mailbox.name, ()),
-            holes.get(one.mailbox.name, 0),
-            await _pauses(store, one.mailbox.name) if mailbox else (),
-        )
-        for one in wanted
-    ]
+    wanted = await _meant(store, mailbox, now)
+    cursors = await store.runtime.cursors(one.mailbox.name for one in wanted)
+    holes, pauses = await store.sightings.count_holes(), await _pauses(store, mailbox) if mailbox else ()
+    looks = [Look(one, cursors.get(one.mailbox.name, ()), holes.get(one.mailbox.name, 0), pauses) for one in wanted]
     books = await store.statistics.books()
     return tuple(looks), sum(row.total.get("in_flight", 0) for row in books.rows) if books else 0
 
 
-def _is_meant(one: Health, mailbox: str | None) -> bool:
-    return one.mailbox.name == mailbox if mailbox else one.pill is not Pill.HEALTHY
+async def _meant(store: Store, mailbox: str | None, now: datetime) -> list[Health]:
+    if mailbox is None:
+        return [one for one in await mailbox_health.read(store, now) if one.pill is not Pill.HEALTHY]
+    found = await mailbox_health.read_one(store, mailbox, now)
+    return [found] if found else []
 
 
 async def _pauses(store: Store, name: str) -> tuple[Pause, ...]:

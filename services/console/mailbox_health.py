@@ -8,8 +8,9 @@ from enum import StrEnum
 from shared.domain.mailbox import Mailbox, Module
 from shared.domain.mailbox_runtime import MailboxStatus, Phase
 from shared.domain.sign_in import SignIn
-from shared.domain.statistics import BooksRow
+from shared.domain.statistics import Books, BooksRow
 from shared.store.client import Store
+from shared.store.ledger_documents import OUTCOMES
 
 DELAYED_AFTER = timedelta(minutes=15)
 """How long after its last complete pass a mailbox counts as delayed: a safety poll comes much more often."""
@@ -63,11 +64,28 @@ class Health:
 
 async def read(store: Store, now: datetime) -> tuple[Health, ...]:
     """Every mailbox by name, in four round trips however many there are."""
-    boxes, statuses = await store.mailboxes.all(), await store.runtime.statuses()
-    sign_ins, books = await store.sign_ins.states(boxes), await store.statistics.books()
-    fresh = books is not None and books.at.date() == now.date()
-    rows = {one.mailbox: one for one in books.rows} if books is not None and fresh else {}
+    boxes, statuses = await store.mailboxes.known(), await store.runtime.statuses()
+    sign_ins, rows = await store.sign_ins.states(boxes), _of_today(await store.statistics.books(), now)
     return tuple(health(one, statuses.get(one.name), sign_ins.get(one.name), rows.get(one.name), now) for one in boxes)
+
+
+async def read_one(store: Store, name: str, now: datetime) -> Health | None:
+    """One mailbox; None if there is none of that name."""
+    mailbox = await store.mailboxes.get(name)
+    if mailbox is None:
+        return None
+    status, sign_ins = await store.runtime.status(name), await store.sign_ins.states([mailbox])
+    row = _of_today(await store.statistics.books(), now).get(name)
+    return health(mailbox, status, sign_ins.get(name), row, now)
+
+
+async def counts(store: Store) -> dict[str, dict[str, int]]:
+    """What became of the mails of each mailbox, by outcome, as the bookkeeper counted them last (every 15 s). They are
+    counted here only where it never did."""
+    books = await store.statistics.books()
+    if books is None:
+        return await store.ledger.count_by_outcome()
+    return {row.mailbox: {name: n for name, n in row.total.items() if n and name in OUTCOMES} for row in books.rows}
 
 
 def health(
@@ -95,6 +113,10 @@ def pill(mailbox: Mailbox, status: MailboxStatus | None, sign_in: SignIn | None,
     if now - status.last_success_at > DELAYED_AFTER or status.state in (Phase.BACKOFF, Phase.STOPPED):
         return Pill.DELAYED, told or "Its last complete pass was long ago."
     return Pill.HEALTHY, told
+
+
+def _of_today(books: Books | None, now: datetime) -> dict[str, BooksRow]:
+    return {one.mailbox: one for one in books.rows} if books is not None and books.at.date() == now.date() else {}
 
 
 def today(mailbox: Mailbox, counts: Mapping[str, int]) -> Today:

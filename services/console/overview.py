@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from services.console import latest_events
 from shared.domain.ledger import LedgerEntry
 from shared.domain.statistics import Books, Hour
 from shared.store.client import Store
-
-OWED_LIMIT = 1_000
-"""Events owed are counted up to this many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +31,7 @@ async def read(store: Store, now: datetime, queues: Mapping[str, int] | None) ->
     for one in hours:
         day = one.start.date().isoformat()
         days[day] = days.get(day, 0) + sum(one.outcomes.values())
-    sign_ins = await store.sign_ins.states(await store.mailboxes.all())
-    owing = (store.tickets, store.articles, store.ledger)
+    sign_ins = await store.sign_ins.states(await store.mailboxes.known())
     return Overview(
         at=now,
         books=await store.statistics.books(),
@@ -42,6 +39,6 @@ async def read(store: Store, now: datetime, queues: Mapping[str, int] | None) ->
         days=days,
         queues=queues,
         oldest_in_flight=await store.ledger.oldest_in_flight(),
-        events_owed=sum([len(await one.pending_outbox(now, OWED_LIMIT)) for one in owing]),
+        events_owed=(await latest_events.owed(store, now)).events,
         sign_ins_needed=tuple(sorted(name for name, one in sign_ins.items() if one.needed)),
     )

@@ -4,6 +4,7 @@ In scripts without blanks between words (Chinese, Japanese, Thai) a run of lette
 """
 
 import re
+from collections.abc import Sequence
 
 from shared.mail.subject import fold, normalise_subject
 
@@ -18,7 +19,11 @@ def words(subject: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word[:WORD_LENGTH] for word in found))[:WORDS_LIMIT]
 
 
-def has_all(subject: str, beginnings: tuple[str, ...]) -> bool:
+def has_all(subject: str, beginnings: Sequence[str]) -> bool:
     """Whether for each of these beginnings a word of the subject begins so."""
-    there = words(subject)
+    return begin_all(words(subject), beginnings)
+
+
+def begin_all(there: Sequence[str], beginnings: Sequence[str]) -> bool:
+    """Whether for each of these beginnings one of the words begins so."""
     return all(any(word.startswith(one) for word in there) for one in beginnings)

@@ -55,6 +55,11 @@ class Articles:
         async for one in self._collection.stream({"at_ms": {"$gte": milliseconds(instant)}}):
             yield _appended(one)
 
+    async def newest(self, limit: int) -> tuple[Appended, ...]:
+        """The articles that were decided last, the newest first."""
+        query, order = {"at_ms": {"$gte": 0}}, (("at_ms", -1),)
+        return tuple(map(_appended, await self._collection.find(query, sort=order, limit=limit)))
+
     async def iter_places(self) -> AsyncIterator[ArticlePlace]:
         """Every article, in no order, as far as the audit needs it."""
         async for one in self._collection.stream({}, only=("ticket_id",)):

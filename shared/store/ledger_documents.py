@@ -25,7 +25,8 @@ _LATER = ("version", "history", "replay", "alone")
 def document_of(entry: LedgerEntry) -> Document:
     """The document of a new entry."""
     content = entry.model_dump(include={*_PLAIN, *_LATER})
-    times = moving(entry.progress_at, entry.next_attempt_at)
+    in_flight = entry.state in (State.STORED, State.DECIDED)
+    times = moving(entry.progress_at, entry.next_attempt_at) if in_flight else resting(entry.progress_at)
     owing = outbox_fields((), entry.progress_at)
     return {"_id": entry.mail_id, **content, **times, **owing, "tally": _tally(standing(entry)[0]), "seek": keys(entry)}
 

@@ -4,7 +4,7 @@ Each search walks the keys of one condition (shared/store/seek.py), the one that
 the way. By arrival, but what is asked for by its outcome or reason: then by when it came to that.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -16,13 +16,10 @@ from shared.store import seek
 from shared.store.collection import Collection, Database, Document
 from shared.store.ledger_documents import IN_FLIGHT, QUARANTINED, entry_of
 from shared.store.seek import Seen, Span
-from shared.store.words import MailWords
+from shared.store.words import Lead, MailWords
 
-BEGINNINGS = 20
-"""Words that one word of a search may be the beginning of."""
-
-_STEP = 200
-_LOOKED_AT = 4_000
+_OF_ARRIVAL = ("sender", "domain", "mailbox")
+_FEW, _STEP, _READ = 10, 100, 400
 _RARE = frozenset({QUARANTINED, IN_FLIGHT})
 _COMMON_REASONS = frozenset({Reason.TICKET_CREATED, Reason.REQUEST_CREATED, Reason.REPLY_APPENDED})
 
@@ -73,7 +70,8 @@ class MailSearch:
             query = exact | {"seek.all": seek.within("", wanted.span, after)} | _others(wanted, "all")
             return await self._page(query, "all", limit, wanted.subject)
         if wanted.subject is not None:
-            return await self._by_words(wanted, words(wanted.subject), limit, after)
+            asked = words(wanted.subject)
+            return await _collected(await self._by_words(wanted, asked, after), limit) if asked else Found()
         driver, value = _driver(wanted)
         timely = driver not in ("outcome", "reason")
         query = {f"seek.{driver}": seek.within(value, wanted.span if timely else Span(), after)}
@@ -91,9 +89,13 @@ class MailSearch:
         return seek.given(query) | (await self._of_number(wanted.number) if wanted.number is not None else {})
 
     async def _of_number(self, number: str) -> Document:
-        """A number by the ticket it names, which has an index; or by decisions, if that ticket is not there (yet)."""
+        """A number by the ticket it names, which has an index. While it is not there yet: its mail is in flight."""
         found = await self._tickets.find({"number": number}, only=("number",), limit=1)
-        return {"decision.ticket_id": found[0]["_id"]} if found else {"decision.number": number}
+        if found:
+            return {"decision.ticket_id": found[0]["_id"]}
+        ways = [{"decision.number": number, field: {"$gte": 0}} for field in ("stall_ms", "retry_ms")]
+        mails = [one for query in ways for one in await self._mails.find(query, only=("_id",), limit=1)]
+        return {"_id": mails[0]["_id"] if mails else ""}
 
     async def _page(self, query: Document, driver: str, limit: int, subject: str | None = None) -> Found:
         order = seek.newest_first(f"seek.{driver}")
@@ -103,30 +105,60 @@ class MailSearch:
         entries = map(entry_of, found[:limit])
         return Found(tuple(one for one in entries if has_all(one.headline.subject, asked)), more)
 
-    async def _by_words(self, wanted: Wanted, asked: Sequence[str], limit: int, after: Seen | None) -> Found:
-        """Along the mails that have a word beginning with the longest one asked for."""
-        if not asked:
-            return Found()
-        lead = await self._words.beginning(max(asked, key=len), BEGINNINGS)
-        entries: list[LedgerEntry] = []
-        for _ in range(_LOOKED_AT // _STEP):
-            step = await self._words.newest(lead, wanted.span, after, _STEP)
-            entries += await self._these(step, wanted, tuple(asked))
-            if len(entries) > limit:
-                last = entries[limit - 1]
-                return Found(tuple(entries[:limit]), (last.stored_at, last.mail_id))
-            if len(step) < _STEP:
-                return Found(tuple(entries))
-            after = step[-1]
-        return Found(tuple(entries), after)
+    async def _by_words(self, wanted: Wanted, asked: Sequence[str], after: Seen | None) -> AsyncIterator[Found]:
+        """The steps of a search by words: along the rarest word, or a sender, domain or mailbox with less."""
+        lead = await self._words.lead(asked, wanted.span, after)
+        driver, value = _driver(wanted)
+        if lead.reached is not None and driver in _OF_ARRIVAL and await self._is_rarer(driver, value, lead.reached):
+            return self._along_keys(wanted, asked, driver, after)
+        return self._along_words(wanted, asked, lead, after)
 
-    async def _these(self, step: Sequence[Seen], wanted: Wanted, asked: tuple[str, ...]) -> list[LedgerEntry]:
-        if not step:
-            return []
-        query = {"_id": {"$in": [mail_id for _, mail_id in step]}} | _others(wanted, "all")
+    async def _is_rarer(self, driver: str, value: str, reached: Seen) -> bool:
+        """Whether fewer mails have it, by far, than the word whose newest mails reach so far back."""
+        query = {f"seek.{driver}": seek.within(value, Span(since=reached[0]))}
+        return len(await self._mails.find(query, only=("_id",), limit=_FEW)) < _FEW
+
+    async def _along_words(
+        self, wanted: Wanted, asked: Sequence[str], lead: Lead, after: Seen | None
+    ) -> AsyncIterator[Found]:
+        async for step in self._words.walk(asked, lead, wanted.span, after):
+            yield Found(await self._these(step.found, wanted, asked), step.more)
+
+    async def _along_keys(
+        self, wanted: Wanted, asked: Sequence[str], driver: str, after: Seen | None
+    ) -> AsyncIterator[Found]:
+        value = _driver(wanted)[1]
+        for _ in range(_READ // _STEP):
+            query = {f"seek.{driver}": seek.within(value, wanted.span, after)} | _others(wanted, driver)
+            found = await self._page(query, driver, _STEP)
+            yield Found(_with(found.entries, asked), found.more)
+            after = found.more
+            if after is None:
+                return
+
+    async def _these(self, seen: Sequence[Seen], wanted: Wanted, asked: Sequence[str]) -> tuple[LedgerEntry, ...]:
+        if not seen:
+            return ()
+        query = {"_id": {"$in": [mail_id for _, mail_id in seen]}} | _others(wanted, "all")
         found = {one["_id"]: entry_of(one) for one in await self._mails.find(query, without=("outbox",))}
-        entries = [found[mail_id] for _, mail_id in step if mail_id in found]
-        return [one for one in entries if has_all(one.headline.subject, asked)]
+        return _with([found[mail_id] for _, mail_id in seen if mail_id in found], asked)
+
+
+async def _collected(steps: AsyncIterator[Found], limit: int) -> Found:
+    """One page, of as many steps as it takes."""
+    entries: list[LedgerEntry] = []
+    more: Seen | None = None
+    async for step in steps:
+        entries += step.entries
+        more = step.more
+        if len(entries) > limit:
+            last = entries[limit - 1]
+            return Found(tuple(entries[:limit]), (last.stored_at, last.mail_id))
+    return Found(tuple(entries), more)
+
+
+def _with(entries: Iterable[LedgerEntry], asked: Sequence[str]) -> tuple[LedgerEntry, ...]:
+    return tuple(one for one in entries if has_all(one.headline.subject, asked))
 
 
 def _driver(wanted: Wanted) -> tuple[str, str]:

@@ -22,11 +22,20 @@ class Mailboxes:
         self._sign_ins = Collection(database, "sign_ins")
         self._config = config
         self._vault = vault
+        self._known: tuple[int, tuple[Mailbox, ...]] | None = None
 
     async def all(self) -> tuple[Mailbox, ...]:
         """Every mailbox, by name."""
         documents = await self._collection.find({}, without=("secrets",))
         return tuple(sorted(map(_mailbox, documents), key=lambda one: one.name))
+
+    async def known(self) -> tuple[Mailbox, ...]:
+        """Every mailbox, by name, as of the last change: read again only once there was one, so that a list of
+        thousands costs one small round trip. For lists; what is to be changed is read by `get`."""
+        generation = await self._config.generation()
+        if self._known is None or self._known[0] != generation:
+            self._known = generation, await self.all()
+        return self._known[1]
 
     async def get(self, name: str) -> Mailbox | None:
         """The mailbox of that name."""

@@ -3,7 +3,7 @@
 A lease is granted by compare-and-set against the server's clock; its token fences every write of a cursor.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 from shared.domain.mailbox_runtime import Cursor, Lease, MailboxStatus
@@ -92,9 +92,14 @@ class Runtime:
         found = await self._collection.find({}, only=("status",))
         return {one["_id"]: read(MailboxStatus, one["status"]) for one in found if one["status"]}
 
-    async def cursors(self) -> dict[str, tuple[Cursor, ...]]:
-        """How far the folders of every mailbox have been read."""
-        found = await self._collection.find({}, only=("cursors",))
+    async def status(self, mailbox: str) -> MailboxStatus | None:
+        """How a mailbox is; None if it was never fetched."""
+        document = await self._collection.get(mailbox)
+        return read(MailboxStatus, document["status"]) if document and document["status"] else None
+
+    async def cursors(self, mailboxes: Iterable[str]) -> dict[str, tuple[Cursor, ...]]:
+        """How far the folders of these mailboxes have been read."""
+        found = await self._collection.find({"_id": {"$in": list(mailboxes)}}, only=("cursors",))
         return {one["_id"]: tuple(map(Cursor.model_validate, one["cursors"].values())) for one in found}
 
     async def leases(self) -> dict[str, Lease]:

@@ -14,14 +14,11 @@ from shared.domain.ticket import AcknowledgementState, Ticket, TicketState
 from shared.mail.words import has_all, words
 from shared.store import seek
 from shared.store.collection import Collection, Database, Document
-from shared.store.mail_search import BEGINNINGS
 from shared.store.seek import Seen, Span
 from shared.store.tickets import ticket_of
 from shared.store.words import MailWords
 
 _TEXTS = ("articles", "outbox", "answerable")
-_STEP = 200
-_LOOKED_AT = 4_000
 
 
 class WantedTicket(NamedTuple):
@@ -86,26 +83,24 @@ class TicketSearch:
     async def _by_words(
         self, wanted: WantedTicket, asked: Sequence[str], limit: int, after: Seen | None
     ) -> FoundTickets:
-        """Along the mails whose subject has a word beginning with the longest one asked for: a ticket has the subject
-        of the mail that opened it. So these are in the order in which their mails arrived."""
+        """Along the mails whose subject has the rarest of the words: a ticket has the subject of the mail that opened
+        it. So these are in the order in which their mails arrived."""
         if not asked:
             return FoundTickets()
-        lead = await self._words.beginning(max(asked, key=len), BEGINNINGS)
         found: list[tuple[Seen, Ticket]] = []
-        for _ in range(_LOOKED_AT // _STEP):
-            step = await self._words.newest(lead, Span(), after, _STEP)
-            found += await self._opened_by(step, wanted, tuple(asked))
+        more: Seen | None = None
+        lead = await self._words.lead(asked, Span(), after)
+        async for step in self._words.walk(asked, lead, Span(), after):
+            found += await self._opened_by(step.found, wanted, asked)
+            more = step.more
             if len(found) > limit:
                 return FoundTickets(tuple(one for _, one in found[:limit]), found[limit - 1][0])
-            if len(step) < _STEP:
-                return FoundTickets(tuple(one for _, one in found))
-            after = step[-1]
-        return FoundTickets(tuple(one for _, one in found), after)
+        return FoundTickets(tuple(one for _, one in found), more)
 
     async def _opened_by(
-        self, step: Sequence[Seen], wanted: WantedTicket, asked: tuple[str, ...]
+        self, seen: Sequence[Seen], wanted: WantedTicket, asked: Sequence[str]
     ) -> list[tuple[Seen, Ticket]]:
-        mails = {ticket_id(seen[1]): seen for seen in step}
+        mails = {ticket_id(one[1]): one for one in seen}
         if not mails:
             return []
         query: Document = {"_id": {"$in": list(mails)}} | _others(wanted, "all")

@@ -82,7 +82,8 @@ def _opened(one: LedgerEntry) -> bool:
 
 def _mail(number: int, mails: int, mailboxes: int, chance: random.Random) -> LedgerEntry:
     at = NOW - timedelta(days=14) * (mails - number) / mails
-    subject = f"{' '.join(chance.sample(WORDS, 3))} number {number}"
+    side = "left" if number % 2 else "right"
+    subject = f"{' '.join(chance.sample(WORDS, 3))} {side} number {number}"
     sender = f"person{number % 997}@example{number % 13}.org"
     end, name = chance.random(), f"m{number}"
     fields = {"state": State.DONE, "decision": decision(decided_at=at)}
@@ -130,6 +131,10 @@ def questions(store: Store, mails: int) -> tuple[tuple[str, Question], ...]:
         "beginning of a word": Wanted(subject="prin"),
         "two words": Wanted(subject="printer payroll"),
         "a rare word": Wanted(subject=f"number {mails // 2}"),
+        "two words, never together": Wanted(subject="left right"),
+        "a word in a mailbox": Wanted(subject="printer", mailbox="box-7"),
+        "no such word": Wanted(subject="printer zebra"),
+        "no such number": Wanted(number="INC-999999"),
         "mailbox": Wanted(mailbox="box-7"),
         "mailbox, rejected": Wanted(mailbox="box-7", outcome="rejected"),
         "rejected": Wanted(outcome="rejected"),
@@ -142,6 +147,7 @@ def questions(store: Store, mails: int) -> tuple[tuple[str, Question], ...]:
     ticket = {
         "newest": WantedTicket(),
         "subject": WantedTicket(subject="printer payroll"),
+        "subject, a rare word": WantedTicket(subject=f"number {mails // 2}"),
         "requester": WantedTicket(requester="person5@example5.org"),
         "service": WantedTicket(service="service-7"),
         "department in a day": WantedTicket(department="d-3", since=day),
@@ -154,7 +160,9 @@ def questions(store: Store, mails: int) -> tuple[tuple[str, Question], ...]:
         ("quarantine by cause", store.ledger.causes),
         ("mailbox health, all", lambda: mailbox_health.read(store, NOW)),
         ("overview", lambda: overview.read(store, NOW, None)),
+        ("mailboxes, what became of mail", lambda: mailbox_health.counts(store)),
         ("why a mail is not found", lambda: absence.read(store, "box-7", NOW)),
+        ("why, in any mailbox", lambda: absence.read(store, None, NOW)),
         ("last events", lambda: latest_events.latest(store, "/bench", 50)),
     )
 

@@ -127,10 +127,11 @@ class EventView(Document):
 
 
 class EventList(Document):
-    """The last events, newest first, and how many are owed."""
+    """The last events, newest first; how many are owed, and since when."""
 
     items: tuple[EventView, ...]
     owed: int
+    owed_since: datetime | None
 
 
 async def mailboxes(
@@ -176,20 +177,18 @@ async def not_found(
     at: Annotated[datetime | None, Query(description="When it was sent, about.")] = None,
 ) -> ExplanationList:
     """Explain why a mail may not be in the books: what is known of its mailbox, or of all that are not well."""
-    looks, in_flight = await absence.read(here.store, mailbox, here.clock.now())
-    if mailbox is not None and not looks:
+    found = await absence.told(here.store, mailbox, paging.utc(at), here.clock.now())
+    if not found:
         raise Refused(404, f"there is no mailbox {mailbox}", remedy="GET /api/v1/mailboxes", code="unknown_mailbox")
-    found = absence.explain(looks, paging.utc(at), in_flight)
     return ExplanationList(items=tuple(ExplanationView(**asdict(one)) for one in found))
 
 
 async def events(here: Here, limit: paging.Limit = 50) -> EventList:
     """Show the last events, and how many are owed: `mail-automator events replay` sends events again."""
-    now = here.clock.now()
-    owing = (here.store.tickets, here.store.articles, here.store.ledger)
-    owed = sum([len(await one.pending_outbox(now, overview.OWED_LIMIT)) for one in owing])
+    owed = await latest_events.owed(here.store, here.clock.now())
     found = await latest_events.latest(here.store, here.event_source, limit)
-    return EventList(items=tuple(EventView(**_event(one.event, one.routing_key)) for one in found), owed=owed)
+    views = tuple(EventView(**_event(one.event, one.routing_key)) for one in found)
+    return EventList(items=views, owed=owed.events, owed_since=owed.since)
 
 
 def _event(event: dict[str, Any], key: str) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from fastapi import Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from services.console import changes
-from services.console.api import bodies, preconditions
+from services.console import changes, mailbox_health
+from services.console.api import bodies, paging, preconditions
 from services.console.api.caller import Asking, Caller
 from services.console.api.preconditions import IfMatch
 from services.console.api.problems import Refused
@@ -31,15 +31,21 @@ IdempotencyKey = Annotated[
 ]
 
 
-async def list_(here: Here) -> JSONResponse:
-    """List the mailboxes: configuration, state, and what became of their mails."""
-    statuses, counts = await here.store.runtime.statuses(), await here.store.ledger.count_by_outcome()
-    found = await here.store.mailboxes.all()
+async def list_(
+    here: Here,
+    limit: paging.Limit = 50,
+    after: Annotated[Slug | None, Query(description="`nextCursor` of the page before: a name.")] = None,
+) -> JSONResponse:
+    """List the mailboxes by name: configuration, state, and what became of their mails, as last counted."""
+    rest = [one for one in await here.store.mailboxes.known() if after is None or one.name > after]
+    found = rest[:limit]
+    statuses, counts = await here.store.runtime.statuses(), await mailbox_health.counts(here.store)
     sign_ins = await here.store.sign_ins.states(found)
     views = tuple(
         MailboxView.of(one, statuses.get(one.name), counts.get(one.name), sign_ins.get(one.name)) for one in found
     )
-    return JSONResponse(MailboxList(items=views).dump())
+    more = found[-1].name if len(rest) > limit else None
+    return JSONResponse(MailboxList(items=views, next_cursor=more).dump())
 
 
 async def show(here: Here, name: Name) -> JSONResponse:
@@ -119,7 +125,7 @@ async def find(here: Surroundings, name: str) -> Mailbox:
     """The mailbox of that name. Raises Refused 404, with the closest name."""
     mailbox = await here.store.mailboxes.get(name)
     if mailbox is None:
-        known = [one.name for one in await here.store.mailboxes.all()]
+        known = [one.name for one in await here.store.mailboxes.known()]
         remedy = suggest(name, known, "GET /api/v1/mailboxes lists all")
         raise Refused(404, f"there is no mailbox {name}", remedy=remedy, code="unknown_mailbox")
     return mailbox
@@ -170,8 +176,8 @@ async def _set_paused(here: Surroundings, asking: Asking, name: str, paused: boo
 async def _answer(
     here: Surroundings, mailbox: Mailbox, status: int = 200, also: dict[str, str] | None = None
 ) -> JSONResponse:
-    statuses, counts = await here.store.runtime.statuses(), await here.store.ledger.count_by_outcome()
+    told, counts = await here.store.runtime.status(mailbox.name), await mailbox_health.counts(here.store)
     sign_ins = await here.store.sign_ins.states([mailbox])
-    view = MailboxView.of(mailbox, statuses.get(mailbox.name), counts.get(mailbox.name), sign_ins.get(mailbox.name))
+    view = MailboxView.of(mailbox, told, counts.get(mailbox.name), sign_ins.get(mailbox.name))
     headers = {"ETag": preconditions.etag(mailbox.revision), **(also or {})}
     return JSONResponse(view.dump(), status, headers)

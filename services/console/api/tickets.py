@@ -112,7 +112,9 @@ async def _set_state(here: Surroundings, asking: Asking, key: str, state: Ticket
 
 async def _detail(here: Surroundings, ticket: Ticket) -> TicketDetail:
     appended = await here.store.articles.of_ticket(ticket.ticket_id)
-    return TicketDetail.of(ticket, [one.article for one in appended])
+    return TicketDetail.of(
+        ticket, [one.article for one in appended], [event for one in appended for event in one.outbox]
+    )
 
 
 async def _attachment(here: Surroundings, ticket: Ticket, mail_id: str, part: str) -> Attachment:

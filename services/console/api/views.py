@@ -18,7 +18,7 @@ from shared.domain.ledger import LedgerEntry
 from shared.domain.mailbox import SECRET_FIELDS, Mailbox, MailboxSpec, split_secrets
 from shared.domain.mailbox_runtime import MailboxStatus
 from shared.domain.sign_in import SignIn
-from shared.domain.ticket import Article, Ticket
+from shared.domain.ticket import Article, OutboxEvent, Ticket
 from shared.domain.value import Document
 from shared.mail.quoted import split
 
@@ -114,13 +114,14 @@ class MailboxView(Document):
 
 
 class MailboxList(Document):
-    """All mailboxes, by name."""
+    """One page of mailboxes, by name; or the revisions of one."""
 
     items: tuple[MailboxView, ...]
+    next_cursor: str | None = None
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""
-        return {"items": [one.dump() for one in self.items]}
+        return {"items": [one.dump() for one in self.items], "nextCursor": self.next_cursor}
 
 
 class CatalogueView(Document):
@@ -256,16 +257,18 @@ class TicketDetail(TicketView):
     related: RelatedView | None
     acknowledgement: AcknowledgementView | None
     conversation: tuple[MessageView, ...]
+    events_owed: tuple[str, ...] = Field(default=(), description="Types of its events that are not published yet.")
 
     @classmethod
-    def of(cls, ticket: Ticket, appended: Sequence[Article]) -> Self:
-        """A ticket and what was appended to it."""
+    def of(cls, ticket: Ticket, appended: Sequence[Article], owed: Sequence[OutboxEvent] = ()) -> Self:
+        """A ticket, what was appended to it, and the events that its replies owe."""
         answer = ticket.acknowledgement
         return cls(
             **ticket_fields(ticket, len(appended)),
             related=RelatedView(**ticket.related.model_dump(mode="json")) if ticket.related else None,
             acknowledgement=AcknowledgementView(**answer.model_dump()) if answer else None,
             conversation=tuple(MessageView.of(ticket.number, one) for one in (*ticket.articles, *appended)),
+            events_owed=tuple(one.type for one in (*ticket.outbox, *owed)),
         )
 
 

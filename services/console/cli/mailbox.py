@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from services.console import changes
+from services.console import changes, mailbox_health
 from services.console.cli.actor import actor
 from services.console.cli.exits import Exit, NotFound
 from services.console.cli.session import Session, session_of
@@ -24,11 +24,11 @@ COUNTED = ("ticket", "duplicate", "rejected", "quarantined", "in_flight")
 
 
 def list_(context: typer.Context) -> int:
-    """List the mailboxes: what each does now, and what became of its mails."""
+    """List the mailboxes: what each does now, and what became of its mails, as last counted (every 15 s)."""
     session = session_of(context)
 
     async def work(store: Store) -> list[dict[str, Any]]:
-        statuses, counts = await store.runtime.statuses(), await store.ledger.count_by_outcome()
+        statuses, counts = await store.runtime.statuses(), await mailbox_health.counts(store)
         found = await store.mailboxes.all()
         sign_ins = await store.sign_ins.states(found)
         return [record(one, statuses.get(one.name), counts.get(one.name, {}), sign_ins.get(one.name)) for one in found]
@@ -46,7 +46,7 @@ def show(context: typer.Context, name: Name) -> int:
 
     async def work(store: Store) -> tuple[Mailbox, dict[str, Any]]:
         mailbox = await find(store, name)
-        statuses, counts = await store.runtime.statuses(), await store.ledger.count_by_outcome()
+        status, counts = await store.runtime.status(name), await mailbox_health.counts(store)
         cursor = await store.runtime.cursor(name, mailbox.spec.imap.folder)
         lease = (await store.runtime.leases()).get(name)
         sending = (await store.sending.all()).get(name)
@@ -57,7 +57,7 @@ def show(context: typer.Context, name: Name) -> int:
             "sending_sentence": None if sending is None or sending.up else sending.sentence,
         }
         sign_in = (await store.sign_ins.states([mailbox])).get(name)
-        return mailbox, {**record(mailbox, statuses.get(name), counts.get(name, {}), sign_in), **more}
+        return mailbox, {**record(mailbox, status, counts.get(name, {}), sign_in), **more}
 
     mailbox, found = session.run(work)
     document = mailbox_document(mailbox.name, mailbox.labels, mailbox.spec)

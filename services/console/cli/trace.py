@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from services.console import absence
 from services.console.cli.exits import Exit, NotFound
-from services.console.cli.mailbox import status_word
 from services.console.cli.output import Printer
 from services.console.cli.session import session_of
 from services.console.history import history
@@ -21,6 +21,10 @@ from shared.store.mail_search import Wanted
 Found = tuple[LedgerEntry, tuple[Moment, ...]]
 _MAIL_ID = re.compile(r"[a-z2-7]{52}")
 _NUMBER = re.compile(r"(INC|REQ)-\d+", re.IGNORECASE)
+_GENERAL = (
+    "a mail is in the books once it was fetched: it may still lie on its server, or was delivered elsewhere",
+    "mail that lay in the folder before a mailbox's first connection is taken only with imap.startFrom",
+)
 
 
 def trace(
@@ -85,22 +89,13 @@ def meanings(text: str, *, subject: bool) -> tuple[Wanted, ...]:
 
 
 async def why_not(store: Store) -> tuple[str, ...]:
-    """What it can mean that a mail is not in the books: general, and for each mailbox that is not well."""
-    reasons = [
-        "a mail is in the books once it was fetched: it may still lie on its server, or was delivered elsewhere",
-        "mail that lay in the folder before a mailbox's first connection is taken only with imap.startFrom",
-    ]
-    mailboxes = await store.mailboxes.all()
-    if not mailboxes:
-        reasons.append("no mailbox is configured, so nothing is fetched")
-    statuses = await store.runtime.statuses()
-    for one in mailboxes:
-        status = statuses.get(one.name)
-        word = status_word(one, status)
-        if word not in ("idle", "polling", "fetching"):
-            sentence = f": {status.sentence}" if status and status.sentence else ""
-            reasons.append(f"mailbox {one.name} ({one.spec.email}) is not being fetched now ({word}){sentence}")
-    return tuple(reasons)
+    """What it can mean that a mail is not in the books: in general, and for each mailbox that is not well."""
+    told = await absence.told(store, None, None, await store.server_time())
+    return (*_GENERAL, *(_of_mailbox(one) if one.mailbox else one.sentence for one in told))
+
+
+def _of_mailbox(one: absence.Explanation) -> str:
+    return f"mailbox {one.mailbox} ({one.code}): {one.sentence}"
 
 
 def _for_people(printer: Printer, entry: LedgerEntry, moments: Sequence[Moment]) -> None:

@@ -3,10 +3,14 @@
 from datetime import timedelta
 
 from services.bookkeeper.statistics import Counts
+from shared.contracts.events import ticket_created, ticket_replied
 from shared.domain.access import Role
-from shared.domain.ledger import Failure
+from shared.domain.decision import Kind, Reason
+from shared.domain.ledger import Failure, State
 from shared.domain.mailbox_runtime import MailboxStatus, Phase
-from tests.support.builders import AT, entry, mailbox
+from shared.domain.ticket import Appended
+from tests.support.builders import AT, article, decision, entry, mailbox
+from tests.support.notifying import ticket
 
 
 async def enter(api) -> None:
@@ -73,3 +77,28 @@ async def test_the_last_events_and_the_causes_of_the_quarantine_are_listed(api) 
     assert [(one["type"].split(".")[-2], one["subject"]) for one in shown["items"]] == [("quarantined", "m1")]
     causes = (await api("GET", "/quarantine", Role.OPERATOR)).json()["causes"]
     assert [(one["code"], one["mails"], one["examples"]) for one in causes] == [("busy", 1, ["m1"])]
+
+
+async def test_replies_and_repeats_are_among_the_last_events_and_what_is_owed_is_told(api) -> None:
+    opened = ticket(1).model_copy(update={"created_at": AT})
+    await api.store.tickets.insert_many([opened.model_copy(update={"outbox": (ticket_created(opened),)})])
+    reply, at = article("m8"), opened.created_at + timedelta(minutes=1)
+    owed = ticket_replied(opened, reply, at, reopened=False)
+    await api.store.articles.insert_many([Appended(ticket_id=opened.ticket_id, article=reply, at=at, outbox=(owed,))])
+    again = decision(
+        kind=Kind.DUPLICATE,
+        reason=Reason.DUPLICATE_OF,
+        ticket_id=opened.ticket_id,
+        number=opened.number,
+        decided_at=opened.created_at + timedelta(minutes=2),
+    )
+    await api.store.ledger.insert_many([entry("m9", uid=3, state=State.DONE, decision=again)])
+    await api.store.tickets.count_duplicates([(opened.ticket_id, "m9")])
+    api.clock.advance(hours=1)
+    shown = (await api("GET", "/events", Role.VIEWER)).json()
+    assert [one["type"].split(".")[-2] for one in shown["items"]] == ["duplicate_counted", "replied", "created"]
+    assert (shown["owed"], shown["owedSince"]) == (2, opened.created_at.isoformat().replace("+00:00", "Z"))
+    detail = (await api("GET", f"/tickets/{opened.number}", Role.VIEWER)).json()
+    assert [one.split(".")[-2] for one in detail["eventsOwed"]] == ["created", "replied"]
+    await api.store.tickets.mark_published([opened.ticket_id])
+    assert (await api("GET", "/events")).json()["owed"] == 1

@@ -287,3 +287,12 @@ async def test_the_catalogue_is_replaced_whole_and_checked_against_mailboxes(api
     emptied = await api("PUT", "/catalogue", json={}, headers={"If-Match": '"1"'})
     assert (emptied.json()["services"], emptied.json()["revision"]) == ([], 2)
     assert (await api("GET", "/catalogue", Role.VIEWER)).json() == emptied.json()
+
+
+async def test_mailboxes_are_listed_by_name_a_page_at_a_time(api, body) -> None:
+    for name in ("c", "a", "b"):
+        assert (await api("POST", "/mailboxes", json=body(name))).status_code == 201
+    first = (await api("GET", "/mailboxes?limit=2", Role.VIEWER)).json()
+    assert ([one["metadata"]["name"] for one in first["items"]], first["nextCursor"]) == (["a", "b"], "b")
+    second = (await api("GET", "/mailboxes?limit=2&after=b", Role.VIEWER)).json()
+    assert ([one["metadata"]["name"] for one in second["items"]], second["nextCursor"]) == (["c"], None)

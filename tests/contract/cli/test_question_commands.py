@@ -140,7 +140,7 @@ def test_trace_that_finds_nothing_exits_3_and_says_what_that_can_mean(books):
     answer = books("trace", "nobody@example.net")
     assert (answer.code, answer.out) == (3, "")
     assert answer.errors[0].startswith("error: no mail in the books matches nobody@example.net")
-    assert any("no mailbox is configured" in line for line in answer.errors)
+    assert any("No mailbox is configured" in line for line in answer.errors)
 
 
 def test_the_books_balance(books):

@@ -115,6 +115,18 @@ async def test_a_pause_survives_a_change_and_every_change_moves_the_generation(s
     assert await moved()
 
 
+async def test_the_known_mailboxes_are_those_of_the_last_change(store: Store) -> None:
+    await store.mailboxes.put(mailbox("b"), {}, create=True)
+    assert [one.name for one in await store.mailboxes.known()] == ["b"]
+    await store.mailboxes.put(mailbox("a"), {}, create=True)
+    assert [one.name for one in await store.mailboxes.known()] == ["a", "b"]
+    await store.mailboxes.set_paused("a", True)
+    assert [one.paused for one in await store.mailboxes.known()] == [True, False]
+    await store.mailboxes.delete("b")
+    assert await store.mailboxes.known() == await store.mailboxes.all()
+    assert [one.name for one in await store.mailboxes.known()] == ["a"]
+
+
 async def test_pausing_a_mailbox_that_is_not_there_is_an_error(store: Store) -> None:
     with pytest.raises(Permanent, match="no mailbox nowhere"):
         await store.mailboxes.set_paused("nowhere", True)

@@ -5,13 +5,15 @@ from datetime import timedelta
 import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
 
-from shared.domain.decision import Reason
+from shared.domain.decision import Kind, Reason
 from shared.domain.email import Headline
 from shared.domain.ledger import DecisionWrite, Failure
 from shared.store.client import Store
 from shared.store.mail_search import Wanted
+from shared.store.seek import Span
 from shared.store.settings import StoreSettings
 from shared.store.upgrade import upgrade
+from shared.store.words import Lead
 from tests.support.builders import AT, decision, entry
 from tests.support.embedded_store import FakeClock
 
@@ -78,6 +80,51 @@ async def test_pages_hold_each_mail_once_also_at_one_instant(store: Store, wante
         after, pages = page.more, pages + 1
     assert seen == [f"m{n}" for n in reversed(range(7))]
     assert pages == 3
+
+
+async def test_words_are_found_along_the_rarest_whatever_its_length(store: Store) -> None:
+    """Hundreds have the long words, one the short one: a walk along a long one would need a step for each 64."""
+    subjects = [f"Invoice reminder {'left' if n % 2 else 'right'} {n:04d}" for n in range(600)]
+    await store.ledger.insert_many(
+        [
+            entry(
+                f"m{n:04d}",
+                uid=n + 1,
+                mailbox_name="other" if n == 7 else "support",
+                headline=Headline(subject=subject),
+                stored_at=AT + timedelta(minutes=n),
+            )
+            for n, subject in enumerate(subjects)
+        ]
+    )
+    lead = await store.words.lead(("reminder", "invoice", "0005"), Span(), None)
+    assert lead == Lead(("0005",), None)
+    assert await found(store, subject="reminder invoice 0005") == ["m0005"]
+    assert await found(store, subject="right 0005") == []
+    assert await found(store, subject="left right") == []
+    assert await found(store, subject="reminder", mailbox="other") == ["m0007"]
+    seen, after = [], None
+    while after is not None or not seen:
+        page = await store.mail_search.find(Wanted(subject="remind left"), 100, after)
+        seen += [one.mail_id for one in page.entries]
+        after = page.more
+    assert seen == [f"m{n:04d}" for n in range(599, 0, -2)]
+
+
+async def test_a_beginning_means_as_many_words_as_there_are_up_to_a_limit(store: Store) -> None:
+    headline = Headline(subject=" ".join(f"a{n:02d}" for n in range(24)))
+    await store.ledger.insert_many([entry(f"m{n:03d}", uid=n + 1, headline=headline) for n in range(120)])
+    assert await store.words.beginning("a") == tuple(f"a{n:02d}" for n in range(20))
+    assert await store.words.beginning("a1", limit=3) == ("a10", "a11", "a12")
+    assert await store.words.beginning("b") == ()
+
+
+async def test_a_number_is_found_while_its_ticket_is_not_written_yet(store: Store) -> None:
+    await fill(store)
+    opened = decision(kind=Kind.TICKET, reason=Reason.TICKET_CREATED, ticket_id="t0", number="INC-000001")
+    await store.ledger.decide_many([DecisionWrite(mail_id="m0", decision=opened, trace=())])
+    assert await found(store, number="INC-000001") == ["m0"]
+    assert await found(store, number="INC-000002") == []
 
 
 async def test_a_mail_that_is_replayed_is_in_flight_and_no_longer_in_quarantine(store: Store) -> None:
