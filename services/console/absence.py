@@ -41,13 +41,29 @@ class Look:
     pauses: tuple[Pause, ...] = ()
 
 
-def explain(looks: tuple[Look, ...], at: datetime | None, in_flight: int) -> tuple[Explanation, ...]:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of the mailboxes that are looked at, how many others are well, and how many mails are in flight."""
+
+    looks: tuple[Look, ...]
+    well: int = 0
+    in_flight: int = 0
+
+
+def explain(known: Known, at: datetime | None) -> tuple[Explanation, ...]:
     """Every reason there may be, for a mail that was sent at `at` (None: it is not known when)."""
-    general = [] if looks else [Explanation("no_mailbox", "", "No such mailbox is configured, so nothing is fetched.")]
-    if in_flight:
-        sentence = f"{in_flight} mails are in flight: in the books, found by Message-ID and sender, not decided yet."
-        general.append(Explanation("in_flight", "", sentence))
-    return (*general, *(one for look in looks for one in _of(look, at)))
+    return (*_general(known), *(one for look in known.looks for one in _of(look, at)))
+
+
+def _general(known: Known) -> Iterator[Explanation]:
+    if not known.looks and not known.well:
+        yield Explanation("no_mailbox", "", "No such mailbox is configured, so nothing is fetched.")
+    if known.in_flight:
+        sentence = f"{known.in_flight} mails are in flight: in the books, found by Message-ID and sender, not decided."
+        yield Explanation("in_flight", "", sentence)
+    if known.well:
+        sentence = f"{known.well} mailboxes are well: with the one it was sent to there is more to say."
+        yield Explanation("mailboxes_well", "", sentence)
 
 
 def _of(look: Look, at: datetime | None) -> Iterator[Explanation]:
@@ -74,8 +90,8 @@ def _of(look: Look, at: datetime | None) -> Iterator[Explanation]:
         yield Explanation("not_read_yet", name, sentence)
 
 
-async def read(store: Store, mailbox: str | None, now: datetime) -> tuple[tuple[Look, ...], int]:
-    """What is known of one mailbox, or of all that are not well; and how many mails are in flight."""
+async def read(store: Store, mailbox: str | None, now: datetime) -> Known:
+    """What is known of one mailbox, or of all that are not well."""
     everyone = await read_health(store, now)
     wanted = [one for one in everyone if _is_meant(one, mailbox)]
     cursors, holes = await store.runtime.cursors(), await store.sightings.count_holes()
@@ -89,7 +105,8 @@ async def read(store: Store, mailbox: str | None, now: datetime) -> tuple[tuple[
         for one in wanted
     ]
     books = await store.statistics.books()
-    return tuple(looks), sum(row.total.get("in_flight", 0) for row in books.rows) if books else 0
+    in_flight = sum(row.total.get("in_flight", 0) for row in books.rows) if books else 0
+    return Known(tuple(looks), 0 if mailbox else len(everyone) - len(wanted), in_flight)
 
 
 def _is_meant(one: Health, mailbox: str | None) -> bool:

@@ -36,6 +36,12 @@ class NotReplayable(Permanent):
     code = "not_replayable"
 
 
+class NoReason(Permanent):
+    """An order without a reason of one line."""
+
+    code = "no_reason"
+
+
 class UnknownMail(Permanent):
     """No such mail is in the books."""
 
@@ -69,6 +75,13 @@ class Order:
     who: str
     why: str
     as_ticket: bool = False
+
+
+def reason_text(text: str) -> str:
+    """Why somebody orders something, as the books keep it. Raises NoReason."""
+    if not text.strip() or len(text) > WHY_LIMIT or not text.isprintable():
+        raise NoReason(f"give a reason of one line, at most {WHY_LIMIT} characters")
+    return text.strip()
 
 
 def outcome(entry: LedgerEntry) -> tuple[str, str | None]:

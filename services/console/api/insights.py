@@ -176,10 +176,10 @@ async def not_found(
     at: Annotated[datetime | None, Query(description="When it was sent, about.")] = None,
 ) -> ExplanationList:
     """Explain why a mail may not be in the books: what is known of its mailbox, or of all that are not well."""
-    looks, in_flight = await absence.read(here.store, mailbox, here.clock.now())
-    if mailbox is not None and not looks:
+    known = await absence.read(here.store, mailbox, here.clock.now())
+    if mailbox is not None and not known.looks:
         raise Refused(404, f"there is no mailbox {mailbox}", remedy="GET /api/v1/mailboxes", code="unknown_mailbox")
-    found = absence.explain(looks, paging.utc(at), in_flight)
+    found = absence.explain(known, paging.utc(at))
     return ExplanationList(items=tuple(ExplanationView(**asdict(one)) for one in found))
 
 
