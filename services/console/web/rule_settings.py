@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from services.classifier.rules import rule as classifier_rule
 from services.filter.rules import RULES
-from services.filter.rules import rule as filter_rule
+from services.filter.rules.rule import STAGE
 from shared.domain.decision import Reason
 
 FIELDS: Final[Mapping[str, str]] = {
@@ -33,8 +32,6 @@ class Setting:
 
 def setting(mailbox: str, stage: str, rule: str) -> Setting | None:
     """The setting behind a step of the trace; None where a step obeys none."""
-    if stage == filter_rule.STAGE and rule in FIELDS:
+    if stage == STAGE and rule in FIELDS:
         return Setting(FIELDS[rule], f"/mailboxes/{mailbox}")
-    if stage == classifier_rule.STAGE:
-        return Setting("the catalogue", "/catalogue")
     return None

@@ -55,15 +55,18 @@ VERDICTS: Final = {
 """How a moment of the timeline looks, by its verdict; others are plain."""
 
 
+_PLAIN: Final = frozenset({Reason.TICKET_CREATED, Reason.REPLY_APPENDED, Reason.DUPLICATE_OF})
+
+
 def words(code: str) -> str:
     """A code as words: `blocked_sender` is "Blocked sender"."""
-    return code.replace("_", " ").capitalize()
+    return code.replace("_", " ").replace(".", " ").capitalize()
 
 
 def end(entry: LedgerEntry) -> tuple[Pill, str]:
-    """How a mail stands, and the reason in words."""
+    """How a mail stands, and the reason in words where there is more to say."""
     kind, reason = outcome(entry)
-    return OUTCOMES[kind], words(reason) if reason else ""
+    return OUTCOMES[kind], words(reason) if reason and reason not in _PLAIN else ""
 
 
 REASONS: Final = tuple((one.value, words(one.value)) for one in Reason)
