@@ -13,6 +13,8 @@ from tests.support.console import Console
 
 Look = Callable[[Page], Awaitable[None]]
 PHONE = {"width": 360, "height": 740}
+PATIENCE = 60_000
+"""Milliseconds: a dry run starts a process that parses the mails."""
 PATHS = (
     "/mails",
     f"/mails?q={SENDER}&outcome=rejected",
@@ -57,6 +59,7 @@ async def test_a_replay_shows_the_difference_before_it_is_done(
     books: Console, visit: Visit, assert_accessible: Look
 ) -> None:
     page = await visit(Role.OPERATOR)
+    page.set_default_timeout(PATIENCE)
     await page.goto(f"/mails/{BLOCKED}")
     await page.get_by_role("link", name="Send it again…").click()
     await expect(page.get_by_role("heading", name="It would become")).to_be_visible()
@@ -72,6 +75,7 @@ async def test_a_replay_shows_the_difference_before_it_is_done(
 
 async def test_a_group_of_the_quarantine_is_sent_again_without_a_script(books: Console, visit: Visit) -> None:
     page = await visit(Role.OPERATOR, java_script_enabled=False)
+    page.set_default_timeout(PATIENCE)
     await page.goto("/quarantine")
     await page.get_by_role("link", name="Store busy").click()
     await page.get_by_role("link", name="Send them again…").click()
@@ -100,6 +104,7 @@ async def test_every_page_is_for_everybody_in_light_and_in_dark_and_on_a_telepho
 ) -> None:
     for options in ({"color_scheme": "light"}, {"color_scheme": "dark", "viewport": PHONE}):
         page = await visit(Role.OPERATOR, **options)
+        page.set_default_timeout(PATIENCE)
         for path in PATHS:
             await page.goto(path)
             await assert_accessible(page)

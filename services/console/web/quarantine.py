@@ -115,9 +115,7 @@ async def _ask_replay(
 
 
 async def _ask_discard(request: Request, code: str, entries: Sequence[LedgerEntry], error: str = "") -> Response:
-    rows = [
-        (one, ("Rejected", "warn") if one.decision is None else OUTCOMES["impossible"], _fate(one)) for one in entries
-    ]
+    rows = [(one, OUTCOMES[_end(one)], _fate(one)) for one in entries]
     return await _ask(request, code, "discard", rows, _undecided(entries), error)
 
 
