@@ -36,6 +36,12 @@ class NotReplayable(Permanent):
     code = "not_replayable"
 
 
+class NoReason(Permanent):
+    """An order without a reason of one line."""
+
+    code = "no_reason"
+
+
 class UnknownMail(Permanent):
     """No such mail is in the books."""
 
@@ -69,6 +75,13 @@ class Order:
     who: str
     why: str
     as_ticket: bool = False
+
+
+def reason_text(text: str) -> str:
+    """Why somebody orders something, as the books keep it. Raises NoReason."""
+    if not text.strip() or len(text) > WHY_LIMIT or not text.isprintable():
+        raise NoReason(f"give a reason of one line, at most {WHY_LIMIT} characters")
+    return text.strip()
 
 
 def outcome(entry: LedgerEntry) -> tuple[str, str | None]:
@@ -112,6 +125,17 @@ def check_replayable(entry: LedgerEntry) -> None:
     raise NotReplayable(f"mail {entry.mail_id} cannot be sent again: {what}", remedy=remedy)
 
 
+def check_discardable(entry: LedgerEntry) -> None:
+    """Raise NotReplayable for a mail that is not in quarantine, or has a decision."""
+    if entry.state is not State.QUARANTINED:
+        raise NotReplayable(
+            f"mail {entry.mail_id} is not in quarantine", remedy="mail-automator quarantine list shows what is"
+        )
+    if entry.decision is not None:
+        what = f"mail {entry.mail_id} was decided before it went into quarantine: {entry.decision.sentence}"
+        raise NotReplayable(what, remedy="replay it: its decision stands and is executed")
+
+
 async def forecast(store: Store, entries: Sequence[LedgerEntry], order: Order) -> tuple[Forecast, ...]:
     """What each mail would become, in their order. Changes nothing."""
     rules = await saved(store)
@@ -132,7 +156,7 @@ async def discard(store: Store, entries: Sequence[LedgerEntry], order: Order, so
     Raises NotReplayable, before anything is done, for one that is not in quarantine or has a decision.
     """
     for one in entries:
-        _check_discardable(one)
+        check_discardable(one)
     return tuple([one.mail_id for one in entries if await _discard(store, one, order, source)])
 
 
@@ -198,16 +222,6 @@ async def _moved(
                 raise Conflict("the mail moved on meanwhile", where=entry.mail_id)
     except Conflict:
         moved.clear()
-
-
-def _check_discardable(entry: LedgerEntry) -> None:
-    if entry.state is not State.QUARANTINED:
-        raise NotReplayable(
-            f"mail {entry.mail_id} is not in quarantine", remedy="mail-automator quarantine list shows what is"
-        )
-    if entry.decision is not None:
-        what = f"mail {entry.mail_id} was decided before it went into quarantine: {entry.decision.sentence}"
-        raise NotReplayable(what, remedy="replay it: its decision stands and is executed")
 
 
 def _rejection(entry: LedgerEntry, order: Order, at: datetime, source: str) -> DecisionWrite:

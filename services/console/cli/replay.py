@@ -104,9 +104,10 @@ def check_choice(mail_ids: Sequence[str] | None, filtered: bool) -> None:
 
 def reason_text(text: str) -> str:
     """A sentence for the books. Raises typer.BadParameter."""
-    if not text.strip() or len(text) > replays.WHY_LIMIT or not text.isprintable():
-        raise typer.BadParameter(f"give a reason of one line, at most {replays.WHY_LIMIT} characters")
-    return text.strip()
+    try:
+        return replays.reason_text(text)
+    except replays.NoReason as error:
+        raise typer.BadParameter(error.what) from None
 
 
 def agreed(question: str, where: str) -> bool:

@@ -1,6 +1,5 @@
 """`trace`: what happened to a mail, and why."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -12,15 +11,13 @@ from services.console.cli.exits import Exit, NotFound
 from services.console.cli.output import Printer
 from services.console.cli.session import session_of
 from services.console.history import history
+from services.console.meanings import meanings
 from services.console.timeline import Moment, summary
 from shared.domain.ledger import LedgerEntry
-from shared.domain.patterns import normalise_address, normalise_domain
 from shared.store.client import Store
 from shared.store.mail_search import Wanted
 
 Found = tuple[LedgerEntry, tuple[Moment, ...]]
-_MAIL_ID = re.compile(r"[a-z2-7]{52}")
-_NUMBER = re.compile(r"(INC|REQ)-\d+", re.IGNORECASE)
 _GENERAL = (
     "a mail is in the books once it was fetched: it may still lie on its server, or was delivered elsewhere",
     "mail that lay in the folder before a mailbox's first connection is taken only with imap.startFrom",
@@ -59,33 +56,12 @@ def trace(
 
 async def search(store: Store, what: str, *, subject: bool, limit: int) -> Sequence[LedgerEntry]:
     """The mails that a word of a person means, newest first: most specific meaning first, the first that hits."""
-    for wanted in meanings(what.strip(), subject=subject):
+    text = what.strip()
+    for wanted in (Wanted(subject=text),) if subject else meanings(text):
         found = await store.mail_search.find(wanted, limit)
         if found.entries:
             return found.entries
     return ()
-
-
-def meanings(text: str, *, subject: bool) -> tuple[Wanted, ...]:
-    """What a word of a person may mean, the most specific first."""
-    if subject:
-        return (Wanted(subject=text),)
-    if _NUMBER.fullmatch(text):
-        return (Wanted(number=text.upper()),)
-    if _MAIL_ID.fullmatch(text.lower()):
-        return (Wanted(mail_id=text.lower()),)
-    bare = text.removeprefix("<").removesuffix(">")
-    address = normalise_address(bare)
-    senders = (Wanted(sender=address),) if address is not None else ()
-    domain = normalise_domain(bare.removeprefix("@")) if "." in bare else None
-    domains = (Wanted(domain=domain),) if domain is not None else ()
-    return (
-        Wanted(message_id=f"<{bare}>"),
-        Wanted(message_id=bare),
-        *senders,
-        *domains,
-        Wanted(ticket_id=text.lower()),
-    )
 
 
 async def why_not(store: Store) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from services.console.api.surroundings import surroundings
 from services.console.web import charts, visitor
 from services.console.web.assets import Assets
 from services.console.web.navigation import entries
+from services.console.web.words import words
 
 FOLDER = Path(__file__).parent / "templates"
 Kind = Literal["done", "note", "wrong"]
@@ -32,7 +33,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     filters, globals_ = cast("dict[str, object]", made.filters), cast("dict[str, object]", made.globals)
-    filters |= {"moment": moment, "ago": ago, "iso": iso}
+    filters |= {"moment": moment, "ago": ago, "iso": iso, "words": words}
     globals_ |= {"charts": charts}
     return made
 

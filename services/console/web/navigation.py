@@ -17,6 +17,10 @@ class Entry:
 
 ENTRIES = (
     Entry("Mailboxes", "/mailboxes", Role.VIEWER),
+    Entry("Mails", "/mails", Role.VIEWER),
+    Entry("Tickets", "/tickets", Role.VIEWER),
+    Entry("Quarantine", "/quarantine", Role.OPERATOR),
+    Entry("Events", "/events", Role.VIEWER),
     Entry("Users", "/users", Role.ADMINISTRATOR),
 )
 """All of them, in order."""

@@ -4,7 +4,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from services.console.web import account, assets, consent, mailboxes, openid, sign_in, users, welcome
+from services.console.api import mails as api_mails
+from services.console.api import tickets as api_tickets
+from services.console.web import (
+    account,
+    assets,
+    consent,
+    events,
+    mail_moves,
+    mailboxes,
+    mails,
+    openid,
+    quarantine,
+    sign_in,
+    tickets,
+    users,
+    welcome,
+)
 from shared.domain.access import Role
 
 
@@ -32,6 +48,32 @@ PAGES: tuple[Page, ...] = (
     Page("GET", "/sign-in/{link}", None, consent.show),
     Page("POST", "/sign-in/{link}", None, consent.begin),
     Page("GET", "/mailboxes", Role.VIEWER, mailboxes.list_),
+    Page("GET", "/mails", Role.VIEWER, mails.list_),
+    Page("GET", "/mails/{mail_id}", Role.VIEWER, mails.show),
+    Page("GET", "/mails/{mail_id}/raw", Role.OPERATOR, api_mails.raw),
+    Page("GET", "/mails/{mail_id}/replay", Role.OPERATOR, mail_moves.ask_replay),
+    Page("POST", "/mails/{mail_id}/replay", Role.OPERATOR, mail_moves.replay),
+    Page("GET", "/mails/{mail_id}/ticket", Role.OPERATOR, mail_moves.ask_ticket),
+    Page("POST", "/mails/{mail_id}/ticket", Role.OPERATOR, mail_moves.make_ticket),
+    Page("GET", "/mails/{mail_id}/discard", Role.OPERATOR, mail_moves.ask_discard),
+    Page("POST", "/mails/{mail_id}/discard", Role.OPERATOR, mail_moves.discard),
+    Page("GET", "/tickets", Role.VIEWER, tickets.list_),
+    Page("GET", "/tickets/{ticket}", Role.VIEWER, tickets.show),
+    Page("POST", "/tickets/{ticket}/close", Role.OPERATOR, tickets.close),
+    Page("POST", "/tickets/{ticket}/reopen", Role.OPERATOR, tickets.reopen),
+    Page(
+        "GET",
+        "/tickets/{ticket}/messages/{mail_id}/attachments/{part}",
+        Role.VIEWER,
+        api_tickets.attachment,
+    ),
+    Page("GET", "/quarantine", Role.OPERATOR, quarantine.list_),
+    Page("GET", "/quarantine/{code}", Role.OPERATOR, quarantine.show),
+    Page("GET", "/quarantine/{code}/replay", Role.OPERATOR, quarantine.ask_replay),
+    Page("POST", "/quarantine/{code}/replay", Role.OPERATOR, quarantine.replay),
+    Page("GET", "/quarantine/{code}/discard", Role.OPERATOR, quarantine.ask_discard),
+    Page("POST", "/quarantine/{code}/discard", Role.OPERATOR, quarantine.discard),
+    Page("GET", "/events", Role.VIEWER, events.list_),
     Page("GET", "/account", Role.VIEWER, account.show),
     Page("POST", "/account/password", Role.VIEWER, account.change_password),
     Page("POST", "/account/sessions/end", Role.VIEWER, account.end_session),

@@ -7,7 +7,15 @@ from services.console.web.table import PAGES, Page
 from shared.domain.access import Role
 from tests.support.console import Console, name_of, there
 
-FILLED = {"{name}": "nothing", "{link}": "no-link", "{key}": name_of(Role.VIEWER)}
+FILLED = {
+    "{name}": "nothing",
+    "{link}": "no-link",
+    "{key}": name_of(Role.VIEWER),
+    "{mail_id}": "no-mail",
+    "{ticket}": "INC-000009",
+    "{part}": "2",
+    "{code}": "no_cause",
+}
 GUARDED = tuple(one for one in PAGES if one.role is not None)
 WORDS = "this page needs the role"
 

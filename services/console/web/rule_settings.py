@@ -1,0 +1,37 @@
+"""Which setting a rule of the trace obeys, so that a page can lead from a decision to what decided it. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from services.filter.rules import RULES
+from services.filter.rules.rule import STAGE
+from shared.domain.decision import Reason
+
+FIELDS: Final[Mapping[str, str]] = {
+    Reason.OWN_LOOP.value: "aliases",
+    Reason.BLOCKED_SENDER.value: "domains.blockedSenders",
+    Reason.DOMAIN_NOT_APPROVED.value: "domains.approvedDomains",
+    Reason.AUTOMATIC_MAIL.value: "automaticMail",
+    Reason.NOT_IN_TO.value: "domains.onlyIfInTo",
+    Reason.SUBJECT_NO_MATCH.value: "domains.fullSubjectMatch",
+    Reason.DUPLICATE_OF.value: "domains.allowDuplicates",
+}
+"""The field of a mailbox that each rule of the filter reads, by the name of the rule."""
+ABOUT: Final = {one.name: one.title for one in RULES}
+"""What each rule of the filter is, in a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where it is set: a field, and the path of its page."""
+
+    field: str
+    path: str
+
+
+def setting(mailbox: str, stage: str, rule: str) -> Setting | None:
+    """The setting behind a step of the trace; None where a step obeys none."""
+    if stage == STAGE and rule in FIELDS:
+        return Setting(FIELDS[rule], f"/mailboxes/{mailbox}")
+    return None

@@ -1,0 +1,169 @@
+"""Mails by page: found, explained, told step by step, sent again with the difference first, discarded."""
+
+import html
+import re
+
+import pytest
+import pytest_asyncio
+from httpx import Response
+
+from shared.domain.access import Role
+from shared.domain.decision import Reason
+from shared.domain.ledger import State
+from tests.support.books import BLOCKED, NUMBER, OPENED, REPEAT, SENDER, SENTENCE, STUCK, SUBJECTS, write_books
+from tests.support.builders import entry
+from tests.support.console import Console, name_of, there
+
+WHY = "The partner is welcome."
+
+
+@pytest_asyncio.fixture
+async def books(console: Console) -> Console:
+    await write_books(console.store)
+    return console
+
+
+def listed(answer: Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return re.findall(r'<th scope="row"><a href="/mails/([a-z]+)"', answer.text)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("", list(reversed(SUBJECTS))),
+        (SENDER.upper(), list(reversed(SUBJECTS))),
+        ("@people.example", list(reversed(SUBJECTS))),
+        ("<aaa@people.example>", [BLOCKED]),
+        ("inc-000042", [REPEAT, OPENED]),
+        (BLOCKED, [BLOCKED]),
+        ("fire PRINT", [REPEAT, OPENED]),
+        ("nothing of this kind", []),
+        ("<", []),
+    ],
+)
+async def test_the_box_understands_what_is_typed(books: Console, asked: str, found: list[str]) -> None:
+    async with await books.signed_in(Role.VIEWER) as viewer:
+        assert listed(await viewer.get("/mails", params={"q": asked})) == found
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        ({"outcome": "rejected"}, [BLOCKED]),
+        ({"outcome": "nonsense.$where", "reason": "blocked_sender"}, [BLOCKED]),
+        ({"q": "printer", "outcome": "duplicate"}, [REPEAT]),
+        ({"mailbox": "billing"}, []),
+        ({"since": "2026-03-01", "until": "2026-03-01"}, list(reversed(SUBJECTS))),
+        ({"since": "2026-03-02"}, []),
+        ({"until": "2026-02-28"}, []),
+    ],
+    ids=str,
+)
+async def test_filters_narrow_it(books: Console, filters: dict[str, str], found: list[str]) -> None:
+    async with await books.signed_in(Role.VIEWER) as viewer:
+        assert listed(await viewer.get("/mails", params=filters)) == found
+
+
+async def test_a_day_that_is_none_is_said_at_its_field(books: Console) -> None:
+    async with await books.signed_in(Role.VIEWER) as viewer:
+        answer = await viewer.get("/mails?since=yesterday")
+    assert (answer.status_code, "Write a day as 2026-03-31." in answer.text) == (200, True)
+
+
+async def test_pages_follow_one_another_until_every_mail_was_there_once(console: Console) -> None:
+    await console.store.ledger.insert_many([entry(f"m{'abcdefgh'[n % 8]}{n}", uid=n + 1) for n in range(60)])
+    found: list[str] = []
+    async with await console.signed_in(Role.VIEWER) as viewer:
+        path = "/mails?mailbox=support"
+        while path:
+            answer = await viewer.get(path)
+            found += re.findall(r'<th scope="row"><a href="/mails/(\w+)"', answer.text)
+            further = re.search(r'rel="next" href="([^"]+)"', answer.text)
+            path = html.unescape(further[1]) if further else ""
+        assert (await viewer.get("/mails?cursor=nonsense")).status_code == 422
+    assert (len(found), len(set(found))) == (60, 60)
+
+
+async def test_nothing_found_explains_itself(books: Console) -> None:
+    async with await books.signed_in(Role.VIEWER) as viewer:
+        answer = await viewer.get("/mails?q=nobody@elsewhere.example&mailbox=support")
+        assert "Nothing found" in answer.text and "No fetcher has read it yet." in answer.text
+        other = await viewer.get("/mails?q=nobody@elsewhere.example&mailbox=unknown")
+        assert "No such mailbox is configured" in other.text
+
+
+async def test_a_rejected_mail_shows_the_rule_that_decided_what_it_looked_at_and_its_setting(books: Console) -> None:
+    async with await books.signed_in(Role.VIEWER) as viewer:
+        text = (await viewer.get(f"/mails/{BLOCKED}")).text
+    assert text.count(SENTENCE) >= 2, "as the outcome, and in the timeline"
+    assert 'href="/mailboxes/support">Setting: domains.blockedSenders</a>' in text
+    assert "<code>*@people.example</code>" in text and "Blocked email: mail of these senders" in text
+
+
+async def test_a_mail_leads_to_its_ticket_and_shows_no_text_of_it(books: Console) -> None:
+    async with await books.signed_in(Role.VIEWER) as viewer:
+        text = (await viewer.get(f"/mails/{OPENED}")).text
+    assert f'href="/tickets/{NUMBER}"' in text and "It burns" not in text
+
+
+async def test_moves_are_offered_to_operators_and_only_where_they_are_possible(books: Console) -> None:
+    offered = {}
+    for role in (Role.VIEWER, Role.OPERATOR):
+        async with await books.signed_in(role) as person:
+            for mail_id in (BLOCKED, STUCK, OPENED):
+                text = (await person.get(f"/mails/{mail_id}")).text
+                offered[role, mail_id] = set(re.findall(rf'href="/mails/{mail_id}/(\w+)"', text))
+    assert all(offered[Role.VIEWER, mail_id] == set() for mail_id in (BLOCKED, STUCK, OPENED))
+    assert offered[Role.OPERATOR, BLOCKED] == {"replay", "ticket", "raw"}
+    assert offered[Role.OPERATOR, STUCK] == {"replay", "ticket", "discard", "raw"}
+    assert offered[Role.OPERATOR, OPENED] == {"raw"}
+
+
+async def test_a_raw_mail_is_downloaded_and_that_is_written_down(books: Console) -> None:
+    async with await books.signed_in(Role.OPERATOR) as operator:
+        answer = await operator.get(f"/mails/{BLOCKED}/raw")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "message/rfc822")
+    assert b"It burns." in answer.content
+    (record,) = await books.store.audit.page(kind="Mail", name=BLOCKED)
+    assert (record.action, record.who) == ("download", f"user {name_of(Role.OPERATOR)}")
+
+
+async def test_a_replay_shows_the_difference_then_wants_a_reason_and_is_written_down(books: Console) -> None:
+    page = f"/mails/{BLOCKED}/replay"
+    async with await books.signed_in(Role.OPERATOR) as operator:
+        shown = await operator.get(page)
+        assert re.findall(r'pill pill-\w+">([^<]+)', shown.text) == ["Rejected", "Ticket"]
+        assert await books.store.audit.page(kind="Mail") == ()
+        refused = await operator.submit(shown, page, why=" ")
+        assert (refused.status_code, "Give a reason of one line" in refused.text) == (422, True)
+        assert there(await operator.submit(shown, page, why=WHY)) == f"/mails/{BLOCKED}"
+        told = (await operator.get(f"/mails/{BLOCKED}")).text
+        again = await operator.get(page)
+    assert "in flight again" in told and WHY in told and "Decided before" in told
+    assert again.status_code == 409 and "it is in flight" in again.text
+    kept = await books.store.ledger.get(BLOCKED)
+    assert kept is not None and (kept.state, kept.version) == (State.STORED, 2)
+    (record,) = await books.store.audit.page(kind="Mail", name=BLOCKED)
+    assert (record.action, record.who) == ("replay", f"user {name_of(Role.OPERATOR)}")
+
+
+async def test_a_ticket_is_made_anyway_by_an_order_that_overrules_the_filter(books: Console) -> None:
+    page = f"/mails/{BLOCKED}/ticket"
+    async with await books.signed_in(Role.OPERATOR) as operator:
+        await operator.submit(await operator.get(page), page, why=WHY)
+    kept = await books.store.ledger.get(BLOCKED)
+    assert kept is not None and kept.replay is not None
+    assert (kept.replay.as_ticket, kept.replay.why) == (True, WHY)
+
+
+async def test_a_mail_in_quarantine_is_discarded_with_a_reason(books: Console) -> None:
+    page = f"/mails/{STUCK}/discard"
+    async with await books.signed_in(Role.OPERATOR) as operator:
+        shown = await operator.get(page)
+        assert (await operator.submit(shown, page, why="")).status_code == 422
+        assert there(await operator.submit(shown, page, why="A test.")) == f"/mails/{STUCK}"
+        assert "The mail is discarded." in (await operator.get(f"/mails/{STUCK}")).text
+        assert (await operator.get(page)).status_code == 409
+    kept = await books.store.ledger.get(STUCK)
+    assert kept is not None and kept.decision is not None and kept.decision.reason is Reason.DISCARDED
