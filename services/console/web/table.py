@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from services.console.web import account, assets, consent, mailboxes, openid, sign_in, users, welcome
+from services.console.web import account, assets, consent, mailboxes, openid, overview, sign_in, users, welcome
 from shared.domain.access import Role
 
 
@@ -20,7 +20,7 @@ class Page:
 
 PAGES: tuple[Page, ...] = (
     Page("GET", "/static/{name}", None, assets.serve),
-    Page("GET", "/", None, mailboxes.home),
+    Page("GET", "/", Role.VIEWER, overview.show),
     Page("GET", "/welcome", None, welcome.show),
     Page("POST", "/welcome", None, welcome.submit),
     Page("GET", "/sign-in", None, sign_in.show),
