@@ -22,7 +22,7 @@ async def test_the_first_administrator_comes_goes_and_comes_back(
     await page.get_by_role("button", name="Sign out").click()
     await expect(page.get_by_text("You are signed out.")).to_be_visible()
     await come_back(page)
-    await expect(page.get_by_role("heading", name="Mailboxes")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Overview")).to_be_visible()
 
 
 async def test_the_same_without_a_script(empty: Console, visit: Visit) -> None:
@@ -42,7 +42,7 @@ async def test_on_a_telephone_everything_fits_and_the_menu_unfolds(
     console: Console, visit: Visit, assert_accessible: Look
 ) -> None:
     page = await visit(Role.ADMINISTRATOR, viewport=PHONE)
-    for path in ("/mailboxes", "/users", "/users/new", f"/users/{name_of(Role.VIEWER)}", "/account"):
+    for path in ("/", "/mailboxes", "/users", "/users/new", f"/users/{name_of(Role.VIEWER)}", "/account"):
         await page.goto(path)
         await assert_accessible(page)
     await page.get_by_text("Menu", exact=True).click()
@@ -56,7 +56,7 @@ async def test_every_page_is_for_everybody_in_light_and_in_dark(
     key = name_of(Role.EDITOR)
     for scheme in ("light", "dark"):
         page = await visit(Role.ADMINISTRATOR, color_scheme=scheme)
-        for path in ("/mailboxes", "/users", "/users/new", f"/users/{key}", f"/users/{key}/remove", "/account"):
+        for path in ("/", "/mailboxes", "/users", "/users/new", f"/users/{key}", f"/users/{key}/remove", "/account"):
             await page.goto(path)
             await assert_accessible(page)
         stranger = await visit(color_scheme=scheme)
@@ -71,7 +71,7 @@ async def test_by_keyboard_alone_a_person_signs_in_and_skips_to_the_content(cons
     await page.keyboard.press("Tab")
     await page.keyboard.type(PASSWORD)
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("heading", name="Mailboxes")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Overview")).to_be_visible()
     await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
     assert await page.evaluate("document.activeElement.id") == "main"

@@ -3,7 +3,7 @@
 import asyncio
 import html
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urljoin, urlsplit
@@ -124,18 +124,28 @@ def there(answer: httpx.Response) -> str:
 
 @asynccontextmanager
 async def running_console(
-    store: Store, clock: FakeClock, *, public_url: str = "", openid: OpenId | None = None, proxies: int = 0
+    store: Store,
+    clock: FakeClock,
+    *,
+    public_url: str = "",
+    openid: OpenId | None = None,
+    proxies: int = 0,
+    queues: Mapping[str, int] | None = None,
 ) -> AsyncIterator[Console]:
-    """The console; browsers know it by `public_url`, otherwise by its port on this machine."""
+    """The console; browsers know it by `public_url`, otherwise by its port on this machine. `queues` is what the broker
+    says of its queues (None: it is away)."""
     told: list[None] = []
 
     async def tell() -> None:
         told.append(None)
 
+    async def depths() -> Mapping[str, int] | None:
+        return queues
+
     listener = admin.bind("127.0.0.1", 0)
     url = f"http://localhost:{listener.getsockname()[1]}"
     site = Site(public_url or url, Passwords(), proxies)
-    app = build(Surroundings(store, clock, "0.0.0", tell, site=site, openid=openid))
+    app = build(Surroundings(store, clock, "0.0.0", tell, site=site, openid=openid, depths=depths))
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     server.capture_signals = ExitStack  # type: ignore[method-assign]  # signals belong to pytest

@@ -22,11 +22,6 @@ PILLS = {
 """How a state looks, and what it is called."""
 
 
-async def home(request: Request) -> Response:
-    """The first page there is."""
-    return kit.redirect(request, "/mailboxes")
-
-
 async def list_(request: Request, here: Here) -> Response:
     """All of them, and how they are."""
     statuses, found = await here.store.runtime.statuses(), await here.store.mailboxes.all()

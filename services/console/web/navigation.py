@@ -16,6 +16,7 @@ class Entry:
 
 
 ENTRIES = (
+    Entry("Overview", "/", Role.VIEWER),
     Entry("Mailboxes", "/mailboxes", Role.VIEWER),
     Entry("Mails", "/mails", Role.VIEWER),
     Entry("Tickets", "/tickets", Role.VIEWER),

@@ -15,6 +15,7 @@ from services.console.web import (
     mailboxes,
     mails,
     openid,
+    overview,
     quarantine,
     sign_in,
     tickets,
@@ -36,7 +37,7 @@ class Page:
 
 PAGES: tuple[Page, ...] = (
     Page("GET", "/static/{name}", None, assets.serve),
-    Page("GET", "/", None, mailboxes.home),
+    Page("GET", "/", Role.VIEWER, overview.show),
     Page("GET", "/welcome", None, welcome.show),
     Page("POST", "/welcome", None, welcome.submit),
     Page("GET", "/sign-in", None, sign_in.show),

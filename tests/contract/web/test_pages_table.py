@@ -52,7 +52,6 @@ async def test_who_is_not_signed_in_is_sent_to_sign_in(console: Console, page: P
 
 def test_the_pages_that_everybody_may_see_are_these() -> None:
     assert {one.path for one in PAGES if one.role is None} == {
-        "/",
         "/static/{name}",
         "/welcome",
         "/sign-in",

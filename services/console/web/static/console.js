@@ -61,6 +61,29 @@ function guardChanges(form) {
   window.addEventListener("beforeunload", (event) => { if (changed) event.preventDefault(); });
 }
 
+/** A part of a page is fetched again every so many seconds while somebody can see it; what is unfolded stays so. */
+function keepLive(part) {
+  const show = (note) => { if (note) note.hidden = false; };
+  const again = async () => {
+    const old = document.getElementById(part.id);
+    if (document.hidden || old.querySelector(":focus-visible")) return;
+    const answer = await fetch(location.href, { redirect: "error" }).catch(() => null);
+    if (!answer || !answer.ok) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(part.id);
+    if (!fresh) return;
+    for (const one of old.querySelectorAll("details[open][id]")) {
+      const same = fresh.querySelector(`#${one.id}`);
+      if (same) same.open = true;
+    }
+    show(fresh.querySelector("[data-live-note]"));
+    old.replaceWith(fresh);
+  };
+  show(part.querySelector("[data-live-note]"));
+  setInterval(again, Number(part.dataset.live) * 1000);
+  document.addEventListener("visibilitychange", again);
+}
+
+document.querySelectorAll("[data-live][id]").forEach(keepLive);
 document.querySelectorAll("textarea[data-chips]").forEach(showChips);
 document.querySelectorAll("input[data-copy]").forEach(offerCopy);
 document.querySelectorAll("form[data-guard]").forEach(guardChanges);
