@@ -4,7 +4,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from services.console.web import account, assets, consent, mailboxes, openid, sign_in, users, welcome
+from services.console.web import (
+    account,
+    assets,
+    consent,
+    mailbox_detail,
+    mailbox_edit,
+    mailboxes,
+    openid,
+    sign_in,
+    users,
+    welcome,
+)
 from shared.domain.access import Role
 
 
@@ -32,6 +43,26 @@ PAGES: tuple[Page, ...] = (
     Page("GET", "/sign-in/{link}", None, consent.show),
     Page("POST", "/sign-in/{link}", None, consent.begin),
     Page("GET", "/mailboxes", Role.VIEWER, mailboxes.list_),
+    Page("GET", "/mailboxes/new/email", Role.EDITOR, mailbox_edit.new),
+    Page("POST", "/mailboxes/new/email", Role.EDITOR, mailbox_edit.create),
+    Page("GET", "/mailboxes/{name}", Role.VIEWER, mailbox_detail.show),
+    Page("GET", "/mailboxes/{name}/edit/email", Role.EDITOR, mailbox_edit.email),
+    Page("POST", "/mailboxes/{name}/edit/email", Role.EDITOR, mailbox_edit.save_email),
+    Page("GET", "/mailboxes/{name}/edit/domains", Role.EDITOR, mailbox_edit.domains),
+    Page("POST", "/mailboxes/{name}/edit/domains", Role.EDITOR, mailbox_edit.save_domains),
+    Page("GET", "/mailboxes/{name}/edit/review", Role.EDITOR, mailbox_edit.review),
+    Page("POST", "/mailboxes/{name}/edit/review", Role.EDITOR, mailbox_edit.submit),
+    Page("POST", "/mailboxes/{name}/edit/rebase", Role.EDITOR, mailbox_edit.rebase),
+    Page("POST", "/mailboxes/{name}/edit/discard", Role.EDITOR, mailbox_edit.discard),
+    Page("POST", "/mailboxes/{name}/pause", Role.OPERATOR, mailbox_detail.pause),
+    Page("POST", "/mailboxes/{name}/resume", Role.OPERATOR, mailbox_detail.resume),
+    Page("POST", "/mailboxes/{name}/accept-reappearance", Role.OPERATOR, mailbox_detail.accept_reappearance),
+    Page("POST", "/mailboxes/{name}/test", Role.OPERATOR, mailbox_detail.test),
+    Page("POST", "/mailboxes/{name}/sign-in", Role.EDITOR, mailbox_detail.begin_sign_in),
+    Page("GET", "/mailboxes/{name}/roll-back", Role.EDITOR, mailbox_detail.ask_roll_back),
+    Page("POST", "/mailboxes/{name}/roll-back", Role.EDITOR, mailbox_detail.roll_back),
+    Page("GET", "/mailboxes/{name}/delete", Role.EDITOR, mailbox_detail.ask_delete),
+    Page("POST", "/mailboxes/{name}/delete", Role.EDITOR, mailbox_detail.delete),
     Page("GET", "/account", Role.VIEWER, account.show),
     Page("POST", "/account/password", Role.VIEWER, account.change_password),
     Page("POST", "/account/sessions/end", Role.VIEWER, account.end_session),
