@@ -40,7 +40,9 @@ def filled(spec: Spec, form: FormData) -> Spec:
     rules: Spec = {one: form.get(f"domains.{one}") == "on" for one in SWITCHES}
     rules |= {one: text for one in WORDS if (text := _text(form, f"domains.{one}"))}
     rules |= {one: _listed(form, f"domains.{one}") for one in LISTS}
-    rules["subjectKeywords"] = [line for one in _text(form, "domains.subjectKeywords").splitlines() if (line := one.strip())]
+    rules["subjectKeywords"] = [
+        line for one in _text(form, "domains.subjectKeywords").splitlines() if (line := one.strip())
+    ]
     rules["impactServices"] = [str(one) for one in form.getlist("domains.impactServices")]
     made["domains"] = rules
     made["aliases"] = _listed(form, "aliases")

@@ -14,12 +14,17 @@ from services.console.defaults.presets import Servers
 Given = Mapping[str, str]
 Spec = dict[str, Any]
 
-PLAIN: Final = {"basic": ("username",), "oauth2_microsoft": ("flow", "clientId", "tenantId", "authority"),
-                "exchange": ("domainUser",)}
+PLAIN: Final = {
+    "basic": ("username",),
+    "oauth2_microsoft": ("flow", "clientId", "tenantId", "authority"),
+    "exchange": ("domainUser",),
+}
 SECRET: Final = {"basic": ("password",), "oauth2_microsoft": ("clientSecret", "password"), "exchange": ("password",)}
 """The fields of each authentication type."""
-SERVERS: Final = {"imap": ("host", "port", "encryption", "folder", "caFile"),
-                  "smtp": ("host", "port", "encryption", "caFile", "username")}
+SERVERS: Final = {
+    "imap": ("host", "port", "encryption", "folder", "caFile"),
+    "smtp": ("host", "port", "encryption", "caFile", "username"),
+}
 DEFAULTS: Final = {
     "provider": "other",
     "module": "ticket",

@@ -97,7 +97,7 @@ async def save_domains(request: Request, here: Here, me: Me, name: Name) -> Resp
         found = email_form.errors(error)
         return await _domains(request, here, begun, domains_form.shown(draft.spec), found)
     await keeping.keep(here.store, me.user.key, draft)
-    if form.get("action") == "try" and begun.stored is not None:
+    if form.get("do") == "try" and begun.stored is not None:
         return await _tried(request, here, me, draft)
     return kit.redirect(request, f"/mailboxes/{name}/edit/review")
 
@@ -162,16 +162,16 @@ async def _begun(here: Surroundings, me: Visitor, name: str) -> Begun:
 async def _take_email(
     request: Request, here: Surroundings, me: Visitor, begun: Begun, given: Mapping[str, str]
 ) -> Response:
-    if given.get("action") == "defaults":
+    if given.get("do") == "defaults":
         return await _with_defaults(request, here, begun, given)
     draft = begun.draft.with_spec(email_form.filled(begun.draft.spec, given))
     found = await _email_errors(here, me, draft, begun.stored)
     if found:
         return await _email(request, here, begun, email_form.again(given), found)
     await keeping.keep(here.store, me.user.key, draft)
-    if given.get("action") == "test":
+    if given.get("do") == "test":
         return await _tested(request, here, me, draft)
-    if given.get("action") == "next":
+    if given.get("do") == "next":
         if keeping.may_go_on(draft, begun.stored):
             return kit.redirect(request, f"/mailboxes/{draft.name}/edit/domains")
         await kit.flash(request, "wrong", NOT_TESTED)
@@ -194,7 +194,9 @@ async def _with_defaults(request: Request, here: Surroundings, begun: Begun, giv
     provider = Provider.MICROSOFT if given.get("provider") == "microsoft" else Provider.OTHER
     kind = given.get("auth.type", "")
     try:
-        found = defaults(given.get("email", ""), provider, kind if kind in ("oauth2_microsoft", "exchange") else "basic")
+        found = defaults(
+            given.get("email", ""), provider, kind if kind in ("oauth2_microsoft", "exchange") else "basic"
+        )
     except ConfigurationError:
         wrong = {"email": "Give the address first: its servers follow from it."}
         return await _email(request, here, begun, email_form.again(given), wrong)
@@ -396,5 +398,3 @@ def _crumbs(begun: Begun, here: str) -> list[tuple[str, str | None]]:
 
 def _begins(enabled: bool) -> str:
     return "Fetching begins within seconds." if enabled else "It is disabled: nothing is fetched."
-
-

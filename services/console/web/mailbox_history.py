@@ -42,9 +42,7 @@ async def versions(store: Store, name: str) -> tuple[Version, ...]:
     return tuple(told)
 
 
-async def changes_since(
-    store: Store, name: str, revision: int, stored: Mailbox | None
-) -> tuple[AuditRecord, ...]:
+async def changes_since(store: Store, name: str, revision: int, stored: Mailbox | None) -> tuple[AuditRecord, ...]:
     """The records of who changed or deleted it since that revision, the newest first."""
     newer = max(1, stored.revision - revision) if stored else 1
     return tuple(one for one in await _log(store, name) if one.action in tuple(Action))[:newer]
