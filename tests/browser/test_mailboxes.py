@@ -1,4 +1,4 @@
-"""A person makes a mailbox: where it is, a test that fails and says what to do, one that passes, rules, review, saved."""
+"""A person makes a mailbox: a test that fails and says what to do, one that passes, rules, review; then it is listed."""
 
 from collections.abc import Awaitable, Callable
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from services.console.api.mailbox_tests import passed
 from services.console.configuration.documents import API_VERSION, MailboxDocument, parse
@@ -29,7 +29,7 @@ class Draft(Value):
     `steps` tested."""
 
     name: str
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = Field(default_factory=dict[str, str])
     spec: Spec
     revision: int = 0
     tested: str = ""

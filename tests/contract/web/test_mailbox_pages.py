@@ -1,4 +1,4 @@
-"""Mailboxes by page: listed, written from tab to tab, tested, submitted, changed by two at once, rolled back, deleted."""
+"""Mailboxes by page: listed, written, tested, submitted, changed by two at once, rolled back, deleted."""
 
 import html
 import re
