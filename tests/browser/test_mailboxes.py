@@ -1,4 +1,4 @@
-"""A person makes a mailbox: a test that fails and says what to do, one that passes, rules, review; then it is listed."""
+"""A person makes a mailbox: a test that fails and says what to do, one that passes, rules, review, listed."""
 
 from collections.abc import Awaitable, Callable
 
