@@ -15,6 +15,8 @@ from tests.support.dovecot import USERS
 Look = Callable[[Page], Awaitable[None]]
 USER = "support@desk.example"
 WRONG = secret("not the password")
+TESTED = 30_000
+"""Milliseconds: how long a test of a mailbox may take."""
 PHONE = {"width": 360, "height": 740}
 
 
@@ -49,15 +51,15 @@ async def test_from_a_wrong_password_to_a_mailbox_that_is_listed(
     await look(page)
     await fill_in(page, dovecot, WRONG)
     await press(page, "Test")
-    await expect(page.get_by_text("IMAP_AUTH_DENIED")).to_be_visible()
+    await expect(page.get_by_text("IMAP_AUTH_DENIED")).to_be_visible(timeout=TESTED)
     await expect(page.get_by_text("What to do:")).to_be_visible()
-    await expect(page.get_by_role("heading", name="support")).to_be_visible()
+    await expect(page.get_by_role("heading", name="support")).to_be_visible(timeout=TESTED)
     await press(page, "Next: Domains")
     await expect(page.get_by_text("These values have not passed a test.")).to_be_visible()
     await look(page)
     await page.locator('[name="basic.password"]').fill(USERS[USER])
     await press(page, "Test")
-    await expect(page.get_by_text("These values passed the test.")).to_be_visible()
+    await expect(page.get_by_text("These values passed the test.")).to_be_visible(timeout=TESTED)
     await look(page)
     await press(page, "Next: Domains")
     await page.get_by_label("Blocked email").fill("*@spam.example, loud@desk.example")
@@ -81,7 +83,7 @@ async def test_from_a_wrong_password_to_a_mailbox_that_is_listed(
     if script:
         await page.goto("/mailboxes/support")
         await press(page, "Test")
-        await expect(page.get_by_text("IMAP: folder")).to_be_visible()
+        await expect(page.get_by_text("IMAP: folder")).to_be_visible(timeout=TESTED)
         await assert_accessible(page)
 
 
@@ -110,7 +112,7 @@ async def test_every_page_of_a_mailbox_fits_on_a_telephone_in_the_dark(
     await assert_accessible(page)
     await fill_in(page, dovecot, USERS[USER])
     await press(page, "Test")
-    await expect(page.get_by_text("These values passed the test.")).to_be_visible()
+    await expect(page.get_by_text("These values passed the test.")).to_be_visible(timeout=TESTED)
     await page.goto("/mailboxes/support/edit/review")
     await press(page, "Submit")
     for path in ("", "/edit/email", "/edit/domains", "/edit/review", "/delete"):
