@@ -20,6 +20,7 @@ from shared.store.collection import Client, Collection
 from shared.store.config import Config
 from shared.store.counters import Counters
 from shared.store.dead_messages import DeadMessages
+from shared.store.drafts import Drafts
 from shared.store.encryption import Vault
 from shared.store.failures import speaking
 from shared.store.fingerprints import Fingerprints
@@ -92,6 +93,7 @@ class Store:
         self.users = Users(self._database, clock)
         self.sessions = Sessions(self._database, clock)
         self.invitations = Invitations(self._database, clock)
+        self.drafts = Drafts(self._database, vault, clock)
         self.idempotency = IdempotencyKeys(self._database, clock)
         self.rates = Rates(self._database, clock)
 

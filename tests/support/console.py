@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from services.console.api.server import build
 from services.console.api.surroundings import OpenId, Surroundings
 from services.console.passwords import Passwords
+from services.console.probe.addresses import Rules
 from services.console.web.site import Site
 from services.console.web.visitor import SESSION
 from shared.domain.access import Role
@@ -23,6 +24,8 @@ from shared.store.client import Store
 from tests.support.canary import check, secret
 from tests.support.embedded_store import FakeClock
 
+LOCAL = Rules(allow_loopback=True, hide_refusals=False)
+"""A test of a mailbox may reach the servers of tests, which are on this machine."""
 PASSWORD = secret("a password of a person")
 
 
@@ -145,7 +148,7 @@ async def running_console(
     listener = admin.bind("127.0.0.1", 0)
     url = f"http://localhost:{listener.getsockname()[1]}"
     site = Site(public_url or url, Passwords(), proxies)
-    app = build(Surroundings(store, clock, "0.0.0", tell, site=site, openid=openid, depths=depths))
+    app = build(Surroundings(store, clock, "0.0.0", tell, LOCAL, site=site, openid=openid, depths=depths))
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     server.capture_signals = ExitStack  # type: ignore[method-assign]  # signals belong to pytest

@@ -214,13 +214,18 @@ async def keywords(here: Here, request: Request) -> KeywordsView:
 async def _answer(
     here: Surroundings, asking: Asking, request: Request, rules: Rules, new: Rules, wanted: Wanted
 ) -> Response:
-    if asking.who in here.trying:
-        raise TooOften("one back-test at a time: yours is still running", BUSY_SECONDS)
-    await here.store.rates.take("back-tests", asking.who, LIMIT, SPAN)
-    work = _alone(here, asking.who, backtest(here.store, rules, new, wanted))
+    work = await admitted(here, asking.who, rules, new, wanted)
     if wants_json(request.headers.get("accept", "")):
         return await _document(here, request, work)
     return StreamingResponse(_events(here, work), media_type=EVENTS, headers={"X-Accel-Buffering": "no"})
+
+
+async def admitted(here: Surroundings, who: str, rules: Rules, new: Rules, wanted: Wanted) -> AsyncGenerator[Told]:
+    """A back-test that has taken its turn. Raises TooOften."""
+    if who in here.trying:
+        raise TooOften("one back-test at a time: yours is still running", BUSY_SECONDS)
+    await here.store.rates.take("back-tests", who, LIMIT, SPAN)
+    return _alone(here, who, backtest(here.store, rules, new, wanted))
 
 
 async def _alone(here: Surroundings, asking: str, work: AsyncGenerator[Told]) -> AsyncGenerator[Told]:

@@ -4,7 +4,7 @@ Everything that refuses a request is said before the test begins. The rules on w
 stored secret goes nowhere else, are the probe's.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
 from typing import Final
 
@@ -68,46 +68,62 @@ async def stored(here: Here, asking: Caller, request: Request, name: Name) -> Re
 
 async def _answer(here: Surroundings, asking: Asking, request: Request, name: str, mailbox: Mailbox) -> Response:
     await testing.admit(here.store, asking.who)
-    results = _results(here, asking.who, name, mailbox)
+    found = results(here, asking.who, name, mailbox)
     if wants_json(request.headers.get("accept", "")):
-        return await _document(here, request, results)
-    return StreamingResponse(_events(here, results), media_type=EVENTS, headers={"X-Accel-Buffering": "no"})
+        return await _document(here, request, found)
+    return StreamingResponse(events(here, found), media_type=EVENTS, headers={"X-Accel-Buffering": "no"})
 
 
-async def _results(here: Surroundings, asking: str, name: str, mailbox: Mailbox) -> AsyncGenerator[StepResult]:
+async def results(here: Surroundings, asking: str, name: str, mailbox: Mailbox) -> AsyncGenerator[StepResult]:
+    """Each step's result as it ends. `asking` is for the audit log, as is `name`; the turn was taken before."""
     store = here.store
     async with testing.credentials(store.secrets.reveal, here.authorities, store.sign_ins) as credentials:
         walked = probe(mailbox, credentials, here.rules, Clock())
-        async with aclosing(testing.recorded(store, asking, name, mailbox, walked)) as results:
-            async for result in results:
+        async with aclosing(testing.recorded(store, asking, name, mailbox, walked)) as steps:
+            async for result in steps:
                 yield result
 
 
-async def _events(here: Surroundings, results: AsyncGenerator[StepResult]) -> AsyncIterator[str]:
+async def events(here: Surroundings, steps: AsyncGenerator[StepResult]) -> AsyncIterator[str]:
     """The stream: an event `step` for each step as it ends, a comment while one is slow, an event `end`."""
-    began, passed = Clock().monotonic(), True
-    async with aclosing(followed(results, HEARTBEAT_SECONDS, here.running)) as news:
+    began, good = Clock().monotonic(), True
+    async with aclosing(followed(steps, HEARTBEAT_SECONDS, here.running)) as news:
         async for result in news:
             if result is None:
                 yield ": still working\n\n"
                 continue
-            passed = passed and result.outcome is not Outcome.FAILED
+            good = good and result.outcome is not Outcome.FAILED
             yield f"event: step\ndata: {result.model_dump_json()}\n\n"
-    yield f"event: end\ndata: {TestEnd(passed=passed, milliseconds=_since(began)).model_dump_json()}\n\n"
+    yield f"event: end\ndata: {TestEnd(passed=good, milliseconds=_since(began)).model_dump_json()}\n\n"
 
 
-async def _document(here: Surroundings, request: Request, results: AsyncGenerator[StepResult]) -> Response:
+async def _document(here: Surroundings, request: Request, steps: AsyncGenerator[StepResult]) -> Response:
     """The whole checklist. It too ends when the client has gone away."""
-    began, steps = Clock().monotonic(), list[StepResult]()
-    async with aclosing(followed(results, 1.0, here.running)) as news:
-        async for result in news:
-            if result is not None:
-                steps.append(result)
-            elif await request.is_disconnected():
-                return Response(status_code=204)
-    passed = all(one.outcome is not Outcome.FAILED for one in steps)
-    view = TestView(passed=passed, milliseconds=_since(began), steps=tuple(steps))
+    began = Clock().monotonic()
+    walked = await whole(here, request, steps)
+    if walked is None:
+        return Response(status_code=204)
+    view = TestView(passed=passed(walked), milliseconds=_since(began), steps=walked)
     return JSONResponse(view.model_dump(mode="json", by_alias=True))
+
+
+async def whole(
+    here: Surroundings, request: Request, steps: AsyncGenerator[StepResult]
+) -> tuple[StepResult, ...] | None:
+    """All results at once; None if the client went away, which ends the test."""
+    found = list[StepResult]()
+    async with aclosing(followed(steps, 1.0, here.running)) as news:
+        async for step in news:
+            if step is not None:
+                found.append(step)
+            elif await request.is_disconnected():
+                return None
+    return tuple(found)
+
+
+def passed(steps: Iterable[StepResult]) -> bool:
+    """Whether nothing failed."""
+    return all(one.outcome is not Outcome.FAILED for one in steps)
 
 
 def wants_json(accept: str) -> bool:

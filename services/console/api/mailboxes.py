@@ -58,7 +58,7 @@ async def create(here: Here, asking: Caller, request: Request, idempotency_key: 
     data = await bodies.read(request)
 
     async def work() -> JSONResponse:
-        stored = await _store(here, asking, bodies.mailbox(data), None)
+        stored = await save(here, asking, bodies.mailbox(data), None)
         return await _answer(here, stored, 201, {"Location": f"/api/v1/mailboxes/{stored.name}"})
 
     return await once(here.store, asking.key, idempotency_key, data, work)
@@ -70,7 +70,7 @@ async def replace(
     """Replace the configuration of a mailbox. `passwordFrom: {stored: true}` keeps the secret that is stored."""
     data = await bodies.read(request)
     old = await _changeable(here, name, if_match, force)
-    return await _answer(here, await _store(here, asking, bodies.mailbox(data, name), old))
+    return await _answer(here, await save(here, asking, bodies.mailbox(data, name), old))
 
 
 async def delete(here: Here, asking: Caller, name: Name, if_match: IfMatch = None, force: Force = False) -> Response:
@@ -112,13 +112,17 @@ async def roll_back(
     """Make the configuration of an earlier revision the newest. Secrets are today's, if they fit its servers."""
     revision = bodies.roll_back(await bodies.read(request))
     old = await _changeable(here, name, if_match, force)
-    past = await here.store.versions.get(name, revision)
-    if past is None:
+    return await _answer(here, await save(here, asking, await past(here, name, revision), old))
+
+
+async def past(here: Surroundings, name: str, revision: int) -> Documents:
+    """An earlier revision as a document. Raises Refused 404."""
+    found = await here.store.versions.get(name, revision)
+    if found is None:
         remedy = f"GET /api/v1/mailboxes/{name}/versions lists them"
         raise Refused(404, f"mailbox {name} has no revision {revision}", remedy=remedy, code="unknown_revision")
     position = Position(bodies.SOURCE, 1, f"Mailbox {name} revision {revision}")
-    document = MailboxDocument(name, past.labels, past.spec, position)
-    return await _answer(here, await _store(here, asking, Documents((document,)), old))
+    return Documents((MailboxDocument(name, found.labels, found.spec, position),))
 
 
 async def find(here: Surroundings, name: str) -> Mailbox:
@@ -134,14 +138,22 @@ async def find(here: Surroundings, name: str) -> Mailbox:
 async def _changeable(here: Surroundings, name: str, if_match: str | None, force: bool) -> Mailbox:
     old = await find(here, name)
     preconditions.check(if_match, old.revision)
-    if old.managed_by == "apply" and not force:
-        remedy = "change its YAML document and apply it, or add ?force=true to take it over"
-        raise Refused(409, f"mailbox {name} is managed by `apply`", remedy=remedy, code="managed_by_apply")
+    if not force:
+        check_manager(old, "change its YAML document and apply it, or add ?force=true to take it over")
     return old
 
 
-async def _store(here: Surroundings, asking: Asking, documents: Documents, old: Mailbox | None) -> Mailbox:
-    """Plan and carry out, over the revision that was read: the code that `apply` runs."""
+def check_manager(mailbox: Mailbox, remedy: str) -> None:
+    """Raise Refused 409 for a mailbox that `apply` manages."""
+    if mailbox.managed_by == "apply":
+        raise Refused(409, f"mailbox {mailbox.name} is managed by `apply`", remedy=remedy, code="managed_by_apply")
+
+
+async def save(here: Surroundings, asking: Asking, documents: Documents, old: Mailbox | None) -> Mailbox:
+    """Plan and carry out, over the revision that was read (None: create): the code that `apply` runs.
+
+    Raises Refused 403, 409 and 412, ConfigurationProblems.
+    """
     (given,) = documents.mailboxes
     check_sources(asking.role, given.name, given.spec, old)
     todo = _over(await applying.plan(here.store, documents), old)

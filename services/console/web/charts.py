@@ -38,26 +38,6 @@ def sparkline(values: Sequence[float], label: str, *, width: int = WIDTH, height
     return _svg("spark", line, label, width, height)
 
 
-def bars(values: Sequence[tuple[str, float]], label: str, *, width: int = 240, height: int = 64) -> Markup:
-    """One bar per value, each with its name as a tooltip."""
-    top = max((value for _, value in values), default=0) or 1
-    slot = width / max(1, len(values))
-    drawn = Markup("").join(
-        Markup(
-            '<rect class="chart-bar" x="{}" y="{}" width="{}" height="{}" rx="1"><title>{}: {:g}</title></rect>'
-        ).format(
-            f"{at * slot + slot * 0.1:.1f}",
-            f"{height - height * value / top:.1f}",
-            f"{slot * 0.8:.1f}",
-            f"{height * value / top:.1f}",
-            name,
-            value,
-        )
-        for at, (name, value) in enumerate(values)
-    )
-    return _svg("bars", drawn, label, width, height)
-
-
 def columns(values: Sequence[Column], label: str) -> Markup:
     """Stacked columns with both axes. As wide as there is room, while words keep their size: across, all is percent."""
     top = _round_up(max((one.total for one in values), default=0))

@@ -1,31 +1,56 @@
-"""Mailboxes: the list."""
+"""Mailboxes: the list, and how each of them is."""
 
-from fastapi import Request
+from typing import Annotated, Final
+
+from fastapi import Query, Request
 from starlette.responses import Response
 
+from services.console import mailbox_health
 from services.console.api.surroundings import Here
-from services.console.api.views import StatusView
+from services.console.mailbox_health import Pill
 from services.console.web import kit
+from services.console.web.visitor import Me
+from shared.domain.access import Role
+from shared.domain.value import Slug
 
-PILLS = {
-    "idle": ("good", "Healthy"),
-    "polling": ("good", "Healthy"),
-    "fetching": ("good", "Fetching"),
-    "connecting": ("busy", "Connecting"),
-    "backoff": ("warn", "Delayed"),
-    "needs_attention": ("bad", "Needs attention"),
-    "stopped": ("off", "Stopped"),
-    "paused": ("off", "Paused"),
-    "disabled": ("off", "Disabled"),
-    "never_connected": ("warn", "Never connected"),
+PILLS: Final = {
+    Pill.HEALTHY: ("good", "Healthy"),
+    Pill.DELAYED: ("warn", "Delayed"),
+    Pill.AUTH_FAILED: ("bad", "Auth failed"),
+    Pill.PAUSED: ("off", "Paused"),
+    Pill.NEVER_CONNECTED: ("warn", "Never connected"),
+    Pill.NEEDS_ATTENTION: ("bad", "Needs attention"),
 }
-"""How a state looks, and what it is called."""
+"""How each looks, and what it is called."""
+AUTH: Final = {"basic": "Basic", "oauth2_microsoft": "OAuth2 Microsoft", "exchange": "Exchange Server"}
+PAGE: Final = 50
 
 
-async def list_(request: Request, here: Here) -> Response:
-    """All of them, and how they are."""
-    statuses, found = await here.store.runtime.statuses(), await here.store.mailboxes.all()
-    rows = [(one, StatusView.of(one, statuses.get(one.name))) for one in found]
+async def list_(
+    request: Request,
+    here: Here,
+    me: Me,
+    q: Annotated[str, Query(max_length=200)] = "",
+    state: Annotated[str, Query(max_length=40)] = "",
+    cursor: Annotated[Slug | None, Query()] = None,
+) -> Response:
+    """All of them, by name: those that have these words and that state, so many on a page."""
+    found = await mailbox_health.read(here.store, here.clock.now())
+    wanted = [one for one in found if state in ("", one.pill.value) and one.has(q)]
+    rest = [one for one in wanted if cursor is None or one.mailbox.name > cursor]
+    counts = [(one, sum(each.pill is one for each in found)) for one in Pill]
     return await kit.render(
-        request, "mailboxes.html", title="Mailboxes", crumbs=[("Mailboxes", None)], rows=rows, pills=PILLS
+        request,
+        "mailboxes.html",
+        title="Mailboxes",
+        crumbs=[("Mailboxes", None)],
+        rows=rest[:PAGE],
+        cursor=rest[PAGE - 1].mailbox.name if len(rest) > PAGE else None,
+        any=bool(found),
+        states=[("", f"All ({len(found)})"), *((one.value, f"{PILLS[one][1]} ({n})") for one, n in counts if n)],
+        q=q,
+        state=state,
+        pills=PILLS,
+        auth=AUTH,
+        may_edit=me.role.covers(Role.EDITOR),
     )

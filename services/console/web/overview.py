@@ -8,7 +8,7 @@ from typing import Final
 from fastapi import Request
 from starlette.responses import Response
 
-from services.console import mailbox_health, overview
+from services.console import latest_events, mailbox_health, overview
 from services.console.api.surroundings import Here, Surroundings
 from services.console.mailbox_health import Health, Pill
 from services.console.web import kit
@@ -84,7 +84,7 @@ async def show(request: Request, here: Here, me: Me) -> Response:
         shown=SHOWN,
         looks=UNWELL,
         expiring=await _expiring(here, me.role, now),
-        owed_limit=overview.OWED_LIMIT,
+        owed_limit=latest_events.OWED_LIMIT,
     )
 
 

@@ -1,0 +1,81 @@
+"""The fields of the tab Domains, the part of a mailbox's document that they are, and what contradicts itself. Pure."""
+
+import copy
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from starlette.datastructures import FormData
+
+from shared.domain.mailbox import Domains
+from shared.domain.patterns import address_matches, domain_matches
+
+Spec = dict[str, Any]
+SWITCHES: Final = (
+    "classifyServiceBySubject",
+    "allowDuplicates",
+    "onlyIfInTo",
+    "fullSubjectMatch",
+    "allowProcessClassification",
+    "approvedDomainsOnly",
+)
+WORDS: Final = ("defaultService", "department", "duplicateWindowHours")
+LISTS: Final = ("blockedSenders", "approvedDomains")
+"""By their names in `spec.domains`; fields are called `domains.` and that."""
+ANYONE: Final = "somebody"
+
+
+def shown(spec: Spec) -> dict[str, Any]:
+    """What the fields hold: switches are `"on"` or `""`, lists are lists."""
+    given: Spec = spec.get("domains") or {}
+    blank = Domains().model_dump(mode="json", by_alias=True)
+    whole = {f"domains.{one}": value for one, value in {**blank, **given}.items()}
+    switches = {f"domains.{one}": "on" if whole[f"domains.{one}"] else "" for one in SWITCHES}
+    return {**whole, **switches, "aliases": spec.get("aliases", [])}
+
+
+def filled(spec: Spec, form: FormData) -> Spec:
+    """The document with what was given."""
+    made = copy.deepcopy(spec)
+    rules: Spec = {one: form.get(f"domains.{one}") == "on" for one in SWITCHES}
+    rules |= {one: text for one in WORDS if (text := _text(form, f"domains.{one}"))}
+    rules |= {one: _listed(form, f"domains.{one}") for one in LISTS}
+    rules["subjectKeywords"] = [
+        line for one in _text(form, "domains.subjectKeywords").splitlines() if (line := one.strip())
+    ]
+    rules["impactServices"] = [str(one) for one in form.getlist("domains.impactServices")]
+    made["domains"] = rules
+    made["aliases"] = _listed(form, "aliases")
+    return made
+
+
+def conflicts(rules: Domains) -> Iterator[str]:
+    """What is allowed and most likely not meant, one sentence each."""
+    for pattern in rules.blocked_senders:
+        for domain in rules.approved_domains:
+            if _meet(pattern, domain):
+                yield f"{pattern} is blocked and {domain} is approved: mail that both fit is rejected."
+    if rules.approved_domains and not rules.approved_domains_only:
+        yield "The approved domains are not used: “Approve only these domains” is off, so every domain is approved."
+    if rules.subject_keywords and not rules.full_subject_match:
+        yield "The subjects are not used: “Full subject match” is off."
+    if rules.impact_services and rules.default_service not in (None, *rules.impact_services):
+        yield f"The default service {rules.default_service} is not one of the services that this mailbox can impact."
+
+
+def _meet(pattern: str, domain: str) -> bool:
+    """Whether a mail can fit both a blocked pattern and an approved domain."""
+    host = domain.replace("*.", "any.", 1)
+    if "@" not in pattern:
+        return domain_matches(pattern, host) or (domain.startswith("*.") and pattern.endswith(domain[1:]))
+    local, _, blocked = pattern.rpartition("@")
+    return address_matches(f"*@{blocked}", f"{ANYONE}@{host}") or (bool(local) and domain_matches(domain, blocked))
+
+
+def _listed(form: FormData, name: str) -> list[str]:
+    return [one for one in re.split(r"[\s,;]+", _text(form, name)) if one]
+
+
+def _text(form: FormData, name: str) -> str:
+    value = form.get(name, "")
+    return value.strip() if isinstance(value, str) else ""
