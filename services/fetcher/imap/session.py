@@ -28,6 +28,7 @@ from shared.sasl.values import Credentials, Kind
 
 SLOWEST = 64 * 1024
 """Bytes per second below which a download counts as stuck."""
+WHOLE = "(UID INTERNALDATE RFC822.SIZE BODY.PEEK[])"
 MANY = 500
 """UIDs per command for small answers; a longer sequence set may exceed a server's line length."""
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -139,8 +140,14 @@ class Session:
         ]
 
     async def fetch(self, uids: Sequence[int], size: int) -> list[FetchedMail]:
-        """BODY.PEEK[] of each, in UID order."""
-        items = await self._items(uids, "(UID INTERNALDATE RFC822.SIZE BODY.PEEK[])", size)
+        """BODY.PEEK[] of each, in UID order.
+
+        Dovecot gives nothing, as if the mail were empty, for one that somebody moves away at that moment; asked again
+        it leaves it out. So what is empty is asked for again.
+        """
+        items = await self._items(uids, WHOLE, size)
+        if empty := [item.uid for item in items if not item.body]:
+            items = [item for item in items if item.body] + list(await self._items(empty, WHOLE, size))
         return [
             FetchedMail(item.uid, item.internal_date, item.body, len(item.body), announced=item.size or 0)
             for item in sorted(items, key=lambda item: item.uid)

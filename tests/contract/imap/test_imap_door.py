@@ -147,6 +147,23 @@ async def test_an_uid_that_is_gone_is_missing_from_the_answer(dovecot: Dovecot) 
         assert await session.fetch([uid + 7], 1000) == []
 
 
+async def test_a_mail_that_is_moved_away_while_it_is_fetched_is_no_empty_mail(dovecot: Dovecot) -> None:
+    raws = [mail(n) for n in range(4)]
+    for raw in raws:
+        dovecot.deliver(USER, raw)
+    dovecot.deliver(USER, b"")
+    async with logged_in(imap_of(dovecot)) as session:
+        await session.select("INBOX")
+        uids = await session.search_all()
+        await session.fetch(uids[:1], 1000)
+        folder = dovecot.maildir(USER)
+        for file in [*folder.glob("new/*"), *folder.glob("cur/*")]:
+            if file.read_bytes() in raws[1:3]:
+                file.unlink()
+        fetched = await session.fetch(uids, 1000)
+    assert sorted(one.raw for one in fetched) == [b"", *sorted((raws[0], raws[3]))]
+
+
 async def test_the_start_of_a_large_mail_can_be_taken_alone(dovecot: Dovecot) -> None:
     raw = mail(1, "x" * 100_000)
     dovecot.deliver(USER, raw)
