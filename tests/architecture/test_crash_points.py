@@ -42,8 +42,6 @@ def test_without_a_plan_nothing_happens(tmp_path: Path) -> None:
 
 
 WITHOUT_POINTS = {
-    ("services/bookkeeper/statistics.py", "books"): "a count for the overview: the next one replaces it",
-    ("services/bookkeeper/statistics.py", "hours"): "a count for the overview: the next one replaces it",
     ("shared/runtime/stage.py", "doors"): "a hint to look at the configuration, on a queue that goes with the process",
 }
 """Functions whose last step needs no crash point, and why."""

@@ -121,7 +121,9 @@ def _reasons(chosen: str) -> list[tuple[str, str]]:
 
 
 async def _explain(here: Surroundings, asked: Asked) -> Sequence[Explanation]:
-    return await absence.told(here.store, asked.choice("mailbox"), asked.since, here.clock.now())
+    mailbox = asked.choice("mailbox")
+    found = await absence.told(here.store, mailbox, asked.since, here.clock.now())
+    return found or (Explanation("unknown_mailbox", mailbox or "", "No such mailbox is configured."),)
 
 
 def _decided(entry: LedgerEntry) -> Step | None:

@@ -139,7 +139,7 @@ class Desk:
 def control(node: RabbitMQ, command: Sequence[str]) -> None:
     done = subprocess.run(
         [CONTROL, *command[1:]],
-        env=node._environment(),
+        env=node.environment,
         input="PASSWORD\n",
         capture_output=True,
         text=True,
