@@ -44,7 +44,7 @@ async def _wave(world: World, good: int, hostile: list[Hostile]) -> Sent:
 
 async def _median(world: World, sent: Sent) -> float:
     """Seconds from delivery to decision."""
-    seen = await gather(world)
+    seen = await gather(world, {})
     took = [
         entry.decision.decided_at.timestamp() - at
         for token, at in sent.items()

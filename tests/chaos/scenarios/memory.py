@@ -54,7 +54,7 @@ def _large(world: World, token: str, to: str) -> bytes:
 
 async def _as_expected(world: World, greedy: list[Injected], good: list[Injected]) -> None:
     """The large ones killed their parsers, and were held for it; the filter failed with no other."""
-    seen = await gather(world)
+    seen = await gather(world, {})
     held = [one for each in greedy for one in seen.by_token[each.token]]
     assert {one.failure.code if one.failure else "" for one in held} == {"parser_died"}, held
     entries = [one for each in good for one in seen.by_token[each.token]]
