@@ -262,7 +262,8 @@ def one_answer_at_most(seen: Evidence) -> Iterator[Violation]:
     sent = {one["ticket_id"] for one in seen.acknowledgements}
     for ticket in seen.tickets.values():
         token = seen.token_by_mail.get(ticket.origin_mail_id, "")
-        due = token in seen.attempts and seen.attempts[token].acknowledged and ticket.ticket_id not in sent
+        injected = seen.attempts.get(token)
+        due = injected is not None and injected.must_be_acknowledged and ticket.ticket_id not in sent
         state = ticket.acknowledgement
         if due and not (state and state.state is UNKNOWN and seen.may("dot_faults", ticket.origin_mail_id)):
             what = f"{state.state.value} {state.code}" if state else "nobody has decided on it"

@@ -38,6 +38,11 @@ class Injected:
     of: str = ""
     sender: str = ""
 
+    @property
+    def must_be_acknowledged(self) -> bool:
+        """Whether its sender must get an answer if it opens a ticket. Who wrote hostile mail only may get one."""
+        return self.acknowledged and not self.sender
+
 
 class Oracle:
     """Appends, and syncs, before the world sees the mail."""
