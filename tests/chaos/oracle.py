@@ -11,6 +11,9 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 
+ORDINARY = frozenset({"new", "attachment", "large"})
+"""The kinds of mail by people that have nothing odd about them."""
+
 
 class Ends(StrEnum):
     """How a mail must end."""
@@ -40,8 +43,8 @@ class Injected:
 
     @property
     def must_be_acknowledged(self) -> bool:
-        """Whether its sender must get an answer if it opens a ticket. Who wrote hostile mail only may get one."""
-        return self.acknowledged and not self.sender
+        """Whether its sender must get an answer if it opens a ticket. Who wrote odd or hostile mail only may get one."""
+        return self.acknowledged and self.kind in ORDINARY
 
 
 class Oracle:
