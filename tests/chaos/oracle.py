@@ -43,7 +43,7 @@ class Injected:
 
     @property
     def must_be_acknowledged(self) -> bool:
-        """Whether its sender must get an answer if it opens a ticket. Who wrote odd or hostile mail only may get one."""
+        """Whether its sender must get an answer if it opens a ticket. Who wrote odd mail only may get one."""
         return self.acknowledged and self.kind in ORDINARY
 
 
