@@ -10,27 +10,15 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, async_playwright
 
 from shared.domain.access import Role
-from shared.store.client import Store
-from tests.support.console import Console, running_console
-from tests.support.embedded_store import FakeClock
+from tests.support.console import Console
+from tests.support.console_fixtures import console, empty
 
 CHROMIUM = Path("/usr/bin/chromium")
 Visit = Callable[..., Awaitable[Page]]
 AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
 
-@pytest_asyncio.fixture
-async def empty(store: Store, clock: FakeClock) -> AsyncIterator[Console]:
-    """A console without a user."""
-    async with running_console(store, clock) as running:
-        yield running
-
-
-@pytest_asyncio.fixture
-async def console(empty: Console) -> Console:
-    """A console with a user of each role."""
-    await empty.people()
-    return empty
+__all__ = ["console", "empty"]
 
 
 @pytest_asyncio.fixture

@@ -1,23 +1,5 @@
 """The running console, with a user of each role."""
 
-from collections.abc import AsyncIterator
+from tests.support.console_fixtures import console, empty
 
-import pytest_asyncio
-
-from shared.store.client import Store
-from tests.support.console import Console, running_console
-from tests.support.embedded_store import FakeClock
-
-
-@pytest_asyncio.fixture
-async def empty(store: Store, clock: FakeClock) -> AsyncIterator[Console]:
-    """A console without a user."""
-    async with running_console(store, clock) as running:
-        yield running
-
-
-@pytest_asyncio.fixture
-async def console(empty: Console) -> Console:
-    """A console with a user of each role."""
-    await empty.people()
-    return empty
+__all__ = ["console", "empty"]
