@@ -50,9 +50,16 @@ async def _outlines(session: ImapSession, uids: Sequence[int], troubles: Trouble
     return found, refused
 
 
-async def previews(session: ImapSession, uids: Sequence[int]) -> list[Preview]:
-    """The headers of each; of none, if the server refuses one: then they are downloaded like any other mail."""
+async def previews(session: ImapSession, uids: Sequence[int], troubles: Troubles) -> list[Preview]:
+    """The headers of each; of none, if the server refuses one: then they are downloaded like any other mail.
+
+    So are those that were asked for when a connection broke: as whole mails, each has its tries and becomes a hole.
+    """
+    asked = [uid for uid in uids if uid not in troubles.headless]
     try:
-        return await session.previews(uids)
+        return await session.previews(asked) if asked else []
     except MessageTrouble:
         return []
+    except (NetworkTrouble, ServerTrouble):
+        troubles.headless.update(asked)
+        raise

@@ -137,7 +137,7 @@ class Folder:
             earlier = [one.uid for one in outlines if decide.is_earlier(self.cursor, one.internal_date)]
             await self._sight(earlier, Sight.EARLIER, progress)
             outlines = [one for one in outlines if one.uid not in set(earlier)]
-        known = await self.back.recognise(session, self.place, self.cursor, outlines)
+        known = await self.back.recognise(session, self.place, self.cursor, outlines, self.troubles)
         progress.settle(known)
         unknown = [one for one in outlines if one.uid not in known]
         aside += [one for one in unknown if decide.has_come_back(self.cursor, one.internal_date)]
@@ -146,7 +146,7 @@ class Folder:
 
     async def _give_up(self, session: ImapSession, uid: int, progress: Progress) -> None:
         """Book a mail that the server does not give, and go on without it."""
-        came = await asking.previews(session, [uid]) if self.troubles.may_ask(uid) else []
+        came = await asking.previews(session, [uid], self.troubles)
         one = Unfetchable(uid, MAX_TRIES, came[0] if came else None)
         mail_id = await self.intake.give_up(session, self.place, one, self.revision)
         self.troubles.give_up(uid, self.monotonic())

@@ -15,6 +15,7 @@ from services.fetcher import asking, decide
 from services.fetcher.intake import Intake
 from services.fetcher.place import Place
 from services.fetcher.ports import ImapSession, Outline, Runtime
+from services.fetcher.troubles import Troubles
 from shared.domain.mailbox_runtime import Cursor
 from shared.observability.crash_points import crash_point
 
@@ -58,14 +59,19 @@ class Reappearance:
         return waiting
 
     async def recognise(
-        self, session: ImapSession, place: Place, cursor: Cursor, outlines: Sequence[Outline]
+        self,
+        session: ImapSession,
+        place: Place,
+        cursor: Cursor,
+        outlines: Sequence[Outline],
+        troubles: Troubles,
     ) -> frozenset[int]:
         """Sight those that the ledger knows already; returns their UIDs."""
         doubtful = decide.is_doubtful(cursor)
         asked = [one.uid for one in outlines if doubtful or decide.has_come_back(cursor, one.internal_date)]
         known: set[int] = set()
         for at in range(0, len(asked), HEADERS_AT_ONCE):
-            previews = await asking.previews(session, asked[at : at + HEADERS_AT_ONCE])
+            previews = await asking.previews(session, asked[at : at + HEADERS_AT_ONCE], troubles)
             known |= await self.intake.recognise(session, place, previews)
         self.count(BY_HEADERS, len(known))
         return frozenset(known)

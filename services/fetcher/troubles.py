@@ -18,9 +18,10 @@ class Troubles:
     uid_validity: int = 0
     tries: dict[int, int] = field(default_factory=dict[int, int])
     hole_due: dict[int, float] = field(default_factory=dict[int, float])
-    asked: set[int] = field(default_factory=set[int])
     doubted: set[int] = field(default_factory=set[int])
     """Asked for their size and date when the connection broke: one of these may have broken it."""
+    headless: set[int] = field(default_factory=set[int])
+    """Asked for their headers when the connection broke: not asked for them again."""
 
     def under(self, uid_validity: int) -> "Troubles":
         """These troubles, forgotten if the UIDs mean something else by now."""
@@ -28,8 +29,8 @@ class Troubles:
             self.uid_validity = uid_validity
             self.tries.clear()
             self.hole_due.clear()
-            self.asked.clear()
             self.doubted.clear()
+            self.headless.clear()
         return self
 
     def failed(self, uid: int, *, alone: bool) -> None:
@@ -46,17 +47,11 @@ class Troubles:
         """Whether it has failed alone too often."""
         return self.tries.get(uid, 0) >= MAX_TRIES
 
-    def may_ask(self, uid: int) -> bool:
-        """Whether its headers may be asked for: once, since even that may break the connection."""
-        first = uid not in self.asked
-        self.asked.add(uid)
-        return first
-
     def give_up(self, uid: int, now: float) -> None:
         """It is a hole now."""
         self.tries.pop(uid, None)
-        self.asked.discard(uid)
         self.doubted.discard(uid)
+        self.headless.discard(uid)
         self.hole_due[uid] = now + HOLE_RETRY_SECONDS
 
     def due(self, holes: Sequence[int], now: float) -> list[int]:

@@ -93,25 +93,22 @@ async def action_without_move(world: World, plan: CrashPlan) -> None:
 
 async def withheld(world: World, plan: CrashPlan) -> None:
     """A mail that Dovecot lists and cannot read."""
-    if await world.store.mailboxes.get("broken") is None:
-        world.withheld.add("broken")
-        await _side_mailbox(world, "broken", start_from=StartFrom.ALL)
     if not any(datetime.now(UTC).timestamp() - file.stat().st_mtime < BOOKED for file in _unreadable(world)):
         _remove_unreadable(world)
         raw = mail(sender="x@people.example", to="broken@example.com", subject="Never read", text=uuid4().hex)
-        _lay_unreadable(world, world.dovecot.deliver(USER, raw, "Broken.Aside"))
-        signal_all(world, "fetcher", signal.SIGKILL)  # with each broken connection it would wait longer before the next
+        await _lay_unreadable(world, world.dovecot.deliver(USER, raw, "Broken.Aside"))
     await asyncio.sleep(5)
 
 
 async def given_later(world: World, plan: CrashPlan) -> None:
     """One that becomes readable."""
     _remove_unreadable(world)
+    known = await _holes(world)
     _, file = world.traffic.lay_aside(USER, "Broken.Aside", "broken")
-    mode, known = file.stat().st_mode, await _holes(world)
-    _lay_unreadable(world, file)
+    mode = file.stat().st_mode
+    await _lay_unreadable(world, file)
     try:
-        await _until(lambda: _another_hole(world, known), 60)
+        await _until(lambda: _another_hole(world, known), BOOKED)
     finally:
         for one in world.dovecot.maildir(USER, "Broken").glob(f"*/{file.name}*"):
             one.chmod(mode)
@@ -122,6 +119,7 @@ async def gone(world: World, plan: CrashPlan) -> None:
     """One that is removed before it could be read."""
     if not await _holes(world):
         await withheld(world, plan)
+        await _until(lambda: _holes(world), BOOKED)
     _remove_unreadable(world)
     await _holes_looked_at(world)
 
@@ -429,12 +427,17 @@ async def _side_mailbox(world: World, name: str, **imap: object) -> None:
     await world.store.mailboxes.put(main.model_copy(update={"name": name, "revision": 1, "spec": spec}), {})
 
 
-def _lay_unreadable(world: World, file: Path) -> None:
-    """A mail into the folder Broken whose size Dovecot can tell, by its name, and whose content it cannot read."""
+async def _lay_unreadable(world: World, file: Path) -> None:
+    """A mail into the folder of the mailbox "broken" whose size Dovecot can tell, by its name, and whose content it
+    cannot read."""
+    if await world.store.mailboxes.get("broken") is None:
+        world.withheld.add("broken")
+        await _side_mailbox(world, "broken", start_from=StartFrom.ALL)
     size = file.stat().st_size
     file.chmod(0)
     file.rename(world.dovecot.maildir(USER, "Broken") / "new" / f"{file.name},S={size},W={size}")
     world.fault("an unreadable mail")
+    signal_all(world, "fetcher", signal.SIGKILL)  # with each broken connection it would wait longer before the next
 
 
 def _unreadable(world: World) -> list[Path]:

@@ -26,7 +26,7 @@ from tests.chaos.world import World
 
 FEW = 10
 """Points of the short run."""
-POINT_SECONDS = 90.0
+POINT_SECONDS = 150.0
 """How long a point may take to be reached."""
 REPLAY_SECONDS = 90.0
 """How long mail in quarantine is looked for."""

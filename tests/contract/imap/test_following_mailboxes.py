@@ -254,3 +254,30 @@ async def test_a_mail_that_dovecot_cannot_read_becomes_a_rejection_and_holds_up_
     rows = [row async for row in store.ledger.iter_all()]
     assert sorted(str(row.kind and row.kind.value) for row in rows) == ["None", "rejected"]
     assert [one.raw for one in published.messages] == [mail(2)]
+
+
+async def test_a_mail_whose_headers_break_the_connection_holds_up_no_renumbered_folder(
+    dovecot: Dovecot, store: Store
+) -> None:
+    """Seen in practice: Dovecot knows the size by the file's name, and hangs up when it is asked for the headers."""
+    published = Published()
+    dovecot.deliver(USER, mail(1))
+    await store.mailboxes.put(support_mailbox(dovecot), {})
+    async with following(store, tools(store, published)):
+        await eventually(has(published, 1), 60)
+        await eventually(is_in(store, Phase.IDLE), 60)
+    await dovecot.stop()
+    for file in dovecot.maildir(USER).glob("dovecot*"):
+        file.unlink()
+    bad = dovecot.deliver(USER, mail(2))
+    size = bad.stat().st_size
+    bad.chmod(0)
+    bad.rename(bad.with_name(f"{bad.name},S={size},W={size}"))
+    await dovecot.start()
+    async with following(store, tools(store, published)):
+        dovecot.deliver(USER, mail(3))
+        await eventually(has(published, 2), 60)
+        await eventually(is_in(store, Phase.IDLE), 60)
+    rows = [row async for row in store.ledger.iter_all()]
+    assert sorted(str(row.kind and row.kind.value) for row in rows) == ["None", "None", "rejected"]
+    assert [one.raw for one in published.messages] == [mail(1), mail(3)]
