@@ -11,29 +11,12 @@ from tests.browser.conftest import Visit
 from tests.support.canary import secret
 from tests.support.console import Console
 from tests.support.dovecot import USERS
+from tests.support.wizard import TESTED, fill_in, new_mailbox, press
 
 Look = Callable[[Page], Awaitable[None]]
 USER = "support@desk.example"
 WRONG = secret("not the password")
-TESTED = 30_000
-"""Milliseconds: how long a test of a mailbox may take."""
 PHONE = {"width": 360, "height": 740}
-
-
-async def fill_in(page: Page, server: Dovecot, password: str) -> None:
-    """The tab Email Config of a new mailbox."""
-    await page.get_by_label("Name", exact=True).fill("support")
-    await page.get_by_label("Email", exact=True).fill(USER)
-    await page.locator('[name="basic.password"]').fill(password)
-    await page.get_by_label("Mail server").fill("localhost")
-    await page.get_by_label("Incoming (IMAP) port").fill(str(server.tls_port))
-    await page.locator('[name="imap.caFile"]').fill(str(server.ca_file))
-    await page.get_by_label("Acknowledge mail").uncheck()
-
-
-async def press(page: Page, button: str) -> None:
-    """Press a button."""
-    await page.get_by_role("button", name=button, exact=True).click()
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["with a script", "without a script"])
@@ -49,7 +32,7 @@ async def test_from_a_wrong_password_to_a_mailbox_that_is_listed(
     await page.get_by_role("link", name="New mailbox").first.click()
     await expect(page.get_by_role("heading", name="New mailbox")).to_be_visible()
     await look(page)
-    await fill_in(page, dovecot, WRONG)
+    await fill_in(page, new_mailbox(USER, WRONG, dovecot.tls_port, dovecot.ca_file))
     await press(page, "Test")
     await expect(page.get_by_text("IMAP_AUTH_DENIED")).to_be_visible(timeout=TESTED)
     await expect(page.get_by_text("What to do:")).to_be_visible()
@@ -110,7 +93,7 @@ async def test_every_page_of_a_mailbox_fits_on_a_telephone_in_the_dark(
     page = await visit(Role.EDITOR, viewport=PHONE, color_scheme="dark")
     await page.goto("/mailboxes/new/email")
     await assert_accessible(page)
-    await fill_in(page, dovecot, USERS[USER])
+    await fill_in(page, new_mailbox(USER, USERS[USER], dovecot.tls_port, dovecot.ca_file))
     await press(page, "Test")
     await expect(page.get_by_text("These values passed the test.")).to_be_visible(timeout=TESTED)
     await page.goto("/mailboxes/support/edit/review")

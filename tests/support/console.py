@@ -13,12 +13,14 @@ import uvicorn
 from pydantic import SecretStr
 
 from services.console.api.server import build
-from services.console.api.surroundings import OpenId, Surroundings
+from services.console.api.surroundings import OpenId, SigningIn, Surroundings
 from services.console.passwords import Passwords
 from services.console.probe.addresses import Rules
 from services.console.web.site import Site
 from services.console.web.visitor import SESSION
 from shared.domain.access import Role
+from shared.oauth.authorities import Authorities
+from shared.oauth.person import PersonSignIn
 from shared.runtime import admin
 from shared.store.client import Store
 from tests.support.canary import check, secret
@@ -134,9 +136,10 @@ async def running_console(
     openid: OpenId | None = None,
     proxies: int = 0,
     queues: Mapping[str, int] | None = None,
+    authorities: Authorities | None = None,
 ) -> AsyncIterator[Console]:
     """The console; browsers know it by `public_url`, otherwise by its port on this machine. `queues` is what the broker
-    says of its queues (None: it is away)."""
+    says of its queues (None: it is away), `authorities` are the identity servers at which mailboxes sign in."""
     told: list[None] = []
 
     async def tell() -> None:
@@ -148,7 +151,22 @@ async def running_console(
     listener = admin.bind("127.0.0.1", 0)
     url = f"http://localhost:{listener.getsockname()[1]}"
     site = Site(public_url or url, Passwords(), proxies)
-    app = build(Surroundings(store, clock, "0.0.0", tell, LOCAL, site=site, openid=openid, depths=depths))
+    identity = authorities or Authorities()
+    door = PersonSignIn(identity, 5)
+    app = build(
+        Surroundings(
+            store,
+            clock,
+            "0.0.0",
+            tell,
+            LOCAL,
+            authorities=identity,
+            signing_in=SigningIn(door, site.public_url),
+            site=site,
+            openid=openid,
+            depths=depths,
+        )
+    )
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     server.capture_signals = ExitStack  # type: ignore[method-assign]  # signals belong to pytest
@@ -158,3 +176,4 @@ async def running_console(
     finally:
         server.should_exit = True
         await serving
+        door.close()
