@@ -10,7 +10,7 @@ DEV := $(VENV)/dev.stamp
 RUN := $(VENV)/run.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check chaos chaos-long chaos-controls bench bench-console lock clean
+.PHONY: help setup demo run test check screenshots chaos chaos-long chaos-controls bench bench-console lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -32,6 +32,9 @@ check: $(DEV) ## what needs no servers: ruff, pyright strict, import contracts, 
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
+
+screenshots: $(DEV) ## the README's pictures anew: a person's walk from the first start to the first ticket
+	MAIL_AUTOMATOR_TEST_SCREENSHOTS=docs/images $(BIN)/python -m pytest -q tests/browser/test_first_ticket.py
 
 chaos: $(DEV) ## faults on purpose, a seeded selection of scenarios: lost, doubled and unexpected must be 0
 	$(BIN)/python -m tests.chaos $(CHAOS)

@@ -15,5 +15,5 @@ class BookkeeperSettings(BaseSettings):
     lost_seconds: float = Field(default=300, gt=0)
     outbox_seconds: float = Field(default=15, gt=0)
     books_seconds: float = Field(default=15, gt=0)
-    statistics_seconds: float = Field(default=300, gt=0)
+    statistics_seconds: float = Field(default=60, gt=0)
     batch: int = Field(default=200, ge=1, le=2000)

@@ -85,6 +85,7 @@ async def show(request: Request, here: Here, me: Me) -> Response:
         looks=UNWELL,
         expiring=await _expiring(here, me.role, now),
         owed_limit=latest_events.OWED_LIMIT,
+        may_edit=me.role.covers(Role.EDITOR),
     )
 
 
