@@ -1,4 +1,4 @@
-"""How long the console's questions take on an embedded store with 100,000 mails and 1,000 mailboxes.
+"""How long the console's questions and pages take on an embedded store with 100,000 mails and 1,000 mailboxes.
 
     python -m tests.bench.console_queries [--mails N] [--mailboxes N]
 
@@ -33,6 +33,7 @@ from shared.store.keys import create_key_file
 from shared.store.mail_search import Wanted
 from shared.store.settings import StoreSettings
 from shared.store.ticket_search import WantedTicket
+from tests.bench import console_pages
 from tests.support.builders import article, decision, entry, mailbox
 from tests.support.embedded_store import FakeClock
 
@@ -56,6 +57,9 @@ async def main(mails: int, mailboxes: int) -> None:
             print(f"{mails} mails, {mailboxes} mailboxes, filled in {time.perf_counter() - started:.0f} s", flush=True)
             for name, question in questions(store, mails):
                 await _ask(name, question)
+            print(f"pages, the target is {console_pages.TARGET_MS} ms", flush=True)
+            async for path, median, slowest, size in console_pages.measured(store, FakeClock(NOW), mails):
+                _say(path, median, slowest, console_pages.TARGET_MS, f"{size / 1024:6.0f} KiB")
             await store.close()
 
 
@@ -173,11 +177,12 @@ async def _ask(name: str, question: Question) -> None:
         started = time.perf_counter()
         await question()
         took.append((time.perf_counter() - started) * 1000)
-    median = statistics.median(took)
-    print(
-        f"{name:32} {median:8.1f} ms {max(took):8.1f} ms{'' if median <= TARGET_MS else '   over the target'}",
-        flush=True,
-    )
+    _say(name, statistics.median(took), max(took), TARGET_MS)
+
+
+def _say(name: str, median: float, slowest: float, target: float, more: str = "") -> None:
+    end = "" if median <= target else "   over the target"
+    print(f"{name:44} {median:8.1f} ms {slowest:8.1f} ms{more}{end}", flush=True)
 
 
 if __name__ == "__main__":
