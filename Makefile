@@ -40,7 +40,7 @@ chaos: $(DEV) ## faults on purpose, a seeded selection of scenarios: lost, doubl
 	$(BIN)/python -m tests.chaos $(CHAOS)
 
 chaos-long: $(DEV) ## every scenario, every crash point at its first and third hit
-	$(BIN)/python -m tests.chaos --long --seconds 120 $(CHAOS)
+	$(BIN)/python -m tests.chaos --long --seconds 60 $(CHAOS)
 
 chaos-controls: $(DEV) ## safeties switched off one by one in a copy: each time the chaos suite must turn red
 	$(BIN)/python -m tests.chaos.controls $(CHAOS)

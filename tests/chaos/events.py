@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aio_pika
-from aio_pika.abc import AbstractIncomingMessage
+from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 
 QUEUE = "chaos.events"
+PATIENCE = 10.0
+"""Seconds for a broker to answer. It may stand still while somebody connects."""
 
 
 @dataclass
@@ -50,19 +52,27 @@ async def event_log(url: str, folder: Path) -> AsyncIterator[EventLog]:
 async def _listen(url: str, found: EventLog) -> None:
     while True:
         with contextlib.suppress(Exception):  # whatever breaks, it listens again: a deaf log would accuse the system
-            lost = asyncio.Event()
-            connection = await aio_pika.connect(url, heartbeat=5)
-            connection.close_callbacks.add(lambda *_, lost=lost: lost.set())
-            channel = await connection.channel()
-            channel.close_callbacks.add(lambda *_, lost=lost: lost.set())
-            await channel.set_qos(100)
-            exchange = await channel.declare_exchange("tickets", "topic", durable=True)
-            queue = await channel.declare_queue(QUEUE, durable=True, arguments={"x-queue-type": "quorum"})
-            await queue.bind(exchange, "#")
-            await queue.consume(found.take)
-            found.listening.set()
-            await lost.wait()
-            async with asyncio.timeout(2):
-                await connection.close()
+            connection = await aio_pika.connect(url, heartbeat=5, timeout=PATIENCE)
+            try:
+                await _subscribed(connection, found)
+            finally:
+                async with asyncio.timeout(PATIENCE):
+                    await connection.close()
         found.listening.clear()
         await asyncio.sleep(0.3)
+
+
+async def _subscribed(connection: AbstractConnection, found: EventLog) -> None:
+    """Until connection or channel is lost. Raises what AMQP raises, and TimeoutError if the broker stands still."""
+    lost = asyncio.Event()
+    connection.close_callbacks.add(lambda *_: lost.set())
+    async with asyncio.timeout(PATIENCE):
+        channel = await connection.channel()
+        channel.close_callbacks.add(lambda *_: lost.set())
+        await channel.set_qos(100)
+        exchange = await channel.declare_exchange("tickets", "topic", durable=True)
+        queue = await channel.declare_queue(QUEUE, durable=True, arguments={"x-queue-type": "quorum"})
+        await queue.bind(exchange, "#")
+        await queue.consume(found.take)
+    found.listening.set()
+    await lost.wait()
