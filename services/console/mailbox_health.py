@@ -54,6 +54,7 @@ class Health:
     last_success_at: datetime | None
     today: Today
     sign_in: SignIn | None = None
+    certificate_until: datetime | None = None
 
     def has(self, words: str) -> bool:
         """Whether its name, address or a label has each of these words."""
@@ -94,7 +95,8 @@ def health(
     """How one mailbox is."""
     word, sentence = pill(mailbox, status, sign_in, now)
     since, success = (status.since, status.last_success_at) if status else (None, None)
-    return Health(mailbox, word, sentence, since, success, today(mailbox, row.today if row else {}), sign_in)
+    counted, until = today(mailbox, row.today if row else {}), status.certificate_until if status else None
+    return Health(mailbox, word, sentence, since, success, counted, sign_in, until)
 
 
 def pill(mailbox: Mailbox, status: MailboxStatus | None, sign_in: SignIn | None, now: datetime) -> tuple[Pill, str]:

@@ -82,6 +82,11 @@ class ImapSession(Protocol):
         """Upper-case, as told after the login."""
         ...
 
+    @property
+    def certificate_until(self) -> datetime | None:
+        """When the server's certificate ends."""
+        ...
+
     async def select(self, folder: str) -> Selected:
         """Open a folder. Raises FolderMissing, which names the folders that exist."""
         ...

@@ -1,6 +1,8 @@
 """Says how a mailbox is: to the store (for console and command line), to metrics, and to the log when it changes."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
 
 import structlog
 
@@ -35,12 +37,14 @@ class Report:
         if self._status.state in (Phase.CONNECTING, Phase.STOPPED):
             await self._now(Phase.CONNECTING)
 
-    async def connected(self, messages: int) -> None:
-        """Logged in, the folder is open and holds so many mails."""
+    async def connected(self, messages: int, certificate_until: datetime | None) -> None:
+        """Logged in, the folder is open and holds so many mails; the server's certificate ends then."""
         self._metrics.mailbox_up.labels(self._mailbox).set(1)
         self._metrics.mailbox_sign_in_needed.labels(self._mailbox).set(0)
         log.info("mailbox_connected", mailbox=self._mailbox, messages=messages)
-        self._status = self._status.model_copy(update={"connected_at": self._clock.now(), "server_messages": messages})
+        self.expires("certificate", certificate_until)
+        told = {"server_messages": messages, "certificate_until": certificate_until}
+        self._status = self._status.model_copy(update={"connected_at": self._clock.now(), **told})
         await self._now(Phase.FETCHING)
 
     async def passed(self, phase: Phase, seconds: float) -> None:
@@ -86,6 +90,16 @@ class Report:
         """This process does not read the mailbox any more: whoever does speaks for it."""
         self._metrics.mailbox_up.labels(self._mailbox).set(0)
         self._metrics.mailbox_sign_in_needed.labels(self._mailbox).set(0)
+        for what in ("certificate", "client_secret"):
+            self.expires(what, None)
+
+    def expires(self, what: Literal["certificate", "client_secret"], until: datetime | None) -> None:
+        """When something that the mailbox needs ends; None if that is not known here."""
+        gauge = self._metrics.credential_expiry
+        if until is not None:
+            gauge.labels(self._mailbox, what).set(until.timestamp())
+        else:
+            gauge.remove(self._mailbox, what)
 
     def lag(self, mails: int) -> None:
         """So many mails are listed and not ours yet."""

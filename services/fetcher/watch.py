@@ -64,6 +64,7 @@ class Watch:
     def __init__(self, tools: Tools, mailbox: Mailbox, lease: Lease) -> None:
         self.mailbox = mailbox
         self.report = Report(mailbox.name, tools.books.runtime, tools.clock, tools.metrics)
+        self.report.expires("client_secret", mailbox.spec.client_secret_until)
         self._tools = tools
         self._keeper = LeaseKeeper(tools.books.runtime, tools.clock, mailbox.name, lease, tools.ttl)
         self._troubles = Troubles(mailbox.name)
@@ -141,7 +142,7 @@ class Watch:
         try:
             selected = await session.select(imap.folder)
             self._good_at = self._tools.clock.monotonic()
-            await self.report.connected(selected.exists)
+            await self.report.connected(selected.exists, session.certificate_until)
             await self._read(session, selected)
         finally:
             await session.close()

@@ -4,7 +4,7 @@ Secrets never live in this model once it is stored: an inline `password` is take
 anything is written, and its place is taken by a reference (`passwordFrom: {stored: true}`).
 """
 
-from datetime import date
+from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
@@ -204,6 +204,7 @@ class OAuth2MicrosoftAuth(Document):
     authority: Clean = "https://login.microsoftonline.com"
     client_secret: SecretStr | None = None
     client_secret_from: SecretSource | None = None
+    client_secret_expires: date | None = None
     password: SecretStr | None = Field(default=None, description="Optional, for hybrid set-ups.")
     password_from: SecretSource | None = None
 
@@ -349,6 +350,12 @@ class MailboxSpec(Document):
         """How a person signs in to Microsoft for this mailbox; None if nobody has to."""
         auth = self.auth
         return auth if isinstance(auth, OAuth2MicrosoftAuth) and auth.flow == "delegated" else None
+
+    @property
+    def client_secret_until(self) -> datetime | None:
+        """When the client secret ends, as far as it was said: at the beginning of its last day, UTC."""
+        day = self.auth.client_secret_expires if isinstance(self.auth, OAuth2MicrosoftAuth) else None
+        return datetime.combine(day, time(), UTC) if day is not None else None
 
     @property
     def login(self) -> str:

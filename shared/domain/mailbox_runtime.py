@@ -73,3 +73,4 @@ class MailboxStatus(Value):
     last_success_at: datetime | None = None
     connected_at: datetime | None = None
     server_messages: int | None = None
+    certificate_until: datetime | None = None

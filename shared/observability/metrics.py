@@ -122,6 +122,12 @@ class Metrics:
             ("mailbox",),
             registry=registry,
         )
+        self.credential_expiry = Gauge(
+            "mail_automator_credential_expiry_timestamp_seconds",
+            "Unix time at which the mail server's certificate, or the client secret as configured, ends.",
+            ("mailbox", "credential"),
+            registry=registry,
+        )
         self.imap_reconnects = Counter(
             "mail_automator_imap_reconnects_total",
             "IMAP connections made again, by what ended the last.",

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Query
 
@@ -11,6 +11,7 @@ from services.console.api import paging
 from services.console.api.mails import Words
 from services.console.api.problems import Refused
 from services.console.api.surroundings import Here
+from services.console.expiring import endings
 from services.console.mailbox_health import Health, Pill
 from shared.domain.value import Document, Slug
 
@@ -85,6 +86,15 @@ class OldestView(Document):
     since: datetime
 
 
+class EndingView(Document):
+    """A credential of a mailbox that ends soon or has ended: `client_secret`, or the mail server's `certificate`."""
+
+    mailbox: str
+    what: Literal["client_secret", "certificate"]
+    until: datetime
+    sentence: str
+
+
 class OverviewView(Document):
     """The numbers of the overview. `books` and `total` are null before they were counted, `queues` while the broker is
     away. `eventsOwed` counts up to 1,000 of each kind."""
@@ -99,6 +109,7 @@ class OverviewView(Document):
     oldest_in_flight: OldestView | None
     events_owed: int
     sign_ins_needed: tuple[str, ...]
+    endings: tuple[EndingView, ...]
 
 
 class ExplanationView(Document):
@@ -154,6 +165,7 @@ async def show(here: Here) -> OverviewView:
     """Show the books, the last day by the hour, the last two weeks by the day, and what waits."""
     found = await overview.read(here.store, here.clock.now(), await here.depths())
     books, oldest = found.books, found.oldest_in_flight
+    ending = endings(await mailbox_health.read(here.store, here.clock.now()), here.clock.now())
     rows = {one.mailbox: dict(one.total) for one in books.rows} if books else None
     return OverviewView(
         at=found.at,
@@ -168,6 +180,9 @@ async def show(here: Here) -> OverviewView:
         else None,
         events_owed=found.events_owed,
         sign_ins_needed=found.sign_ins_needed,
+        endings=tuple(
+            EndingView(mailbox=one.mailbox, what=one.what, until=one.until, sentence=one.sentence) for one in ending
+        ),
     )
 
 

@@ -32,6 +32,7 @@ class StatusView(Document):
     since: datetime | None = None
     last_success_at: datetime | None = None
     server_messages: int | None = None
+    certificate_until: datetime | None = None
 
     @classmethod
     def of(cls, mailbox: Mailbox, status: MailboxStatus | None) -> Self:
@@ -39,8 +40,8 @@ class StatusView(Document):
         word = "disabled" if not mailbox.spec.enabled else "paused" if mailbox.paused else ""
         if status is None:
             return cls(state=word or "never_connected")
-        told = status.model_dump(include={"code", "sentence", "since", "last_success_at", "server_messages"})
-        return cls(state=word or status.state.value, **told)
+        fields = {"code", "sentence", "since", "last_success_at", "server_messages", "certificate_until"}
+        return cls(state=word or status.state.value, **status.model_dump(include=fields))
 
 
 class SignInView(Document):

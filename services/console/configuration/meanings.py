@@ -83,6 +83,8 @@ MAILBOX: Final[dict[str, str]] = {
     "auth.oauth2_microsoft.tenantId": "The directory (tenant) id.",
     "auth.oauth2_microsoft.authority": "The sign-in server; another one for national clouds.",
     "auth.oauth2_microsoft.clientSecret": "The client secret in clear. Works, with a warning: use clientSecretFrom.",
+    "auth.oauth2_microsoft.clientSecretExpires": "The day on which the client secret ends, as the app registration "
+    "shows it: Microsoft tells it nobody else. Console and metrics warn before.",
     "auth.oauth2_microsoft.clientSecretFrom": "Where it is read from. Mandatory with the application flow; with "
     "`delegated` only if the application has a secret.",
     "auth.oauth2_microsoft.password": "Optional, for hybrid set-ups, in clear.",

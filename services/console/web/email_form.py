@@ -16,7 +16,7 @@ Spec = dict[str, Any]
 
 PLAIN: Final = {
     "basic": ("username",),
-    "oauth2_microsoft": ("flow", "clientId", "tenantId", "authority"),
+    "oauth2_microsoft": ("flow", "clientId", "tenantId", "authority", "clientSecretExpires"),
     "exchange": ("domainUser",),
 }
 SECRET: Final = {"basic": ("password",), "oauth2_microsoft": ("clientSecret", "password"), "exchange": ("password",)}

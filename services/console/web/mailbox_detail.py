@@ -177,7 +177,7 @@ def _facts(
     found: Health, status: MailboxStatus | None, cursors: tuple[Cursor, ...], lease: Lease | None
 ) -> list[tuple[str, str]]:
     """What is known of how it is read."""
-    folder = found.mailbox.spec.imap.folder
+    folder, secret = found.mailbox.spec.imap.folder, found.mailbox.spec.client_secret_until
     cursor = next((one for one in cursors if one.folder == folder), None)
     rows = [
         ("Last success", kit.moment(found.last_success_at)),
@@ -186,6 +186,8 @@ def _facts(
         ("Connected since", kit.moment(status.connected_at) if status and status.connected_at else ""),
         ("Read by", lease.holder if lease else "no fetcher at the moment"),
         ("Mails on the server", str(status.server_messages) if status and status.server_messages is not None else ""),
+        ("The server's certificate ends", kit.moment(found.certificate_until) if found.certificate_until else ""),
+        ("The client secret ends", f"{secret:%d %b %Y}" if secret else ""),
         ("Read up to", f"UID {cursor.low_water} of {folder} (UIDVALIDITY {cursor.uid_validity})" if cursor else ""),
     ]
     signed = found.sign_in

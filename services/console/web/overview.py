@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from services.console import latest_events, mailbox_health, overview
 from services.console.api.surroundings import Here, Surroundings
+from services.console.expiring import endings
 from services.console.mailbox_health import Health, Pill
 from services.console.web import kit
 from services.console.web.charts import Column
@@ -84,6 +85,7 @@ async def show(request: Request, here: Here, me: Me) -> Response:
         shown=SHOWN,
         looks=UNWELL,
         expiring=await _expiring(here, me.role, now),
+        endings=endings(boxes, now),
         owed_limit=latest_events.OWED_LIMIT,
         may_edit=me.role.covers(Role.EDITOR),
     )

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from itertools import islice
 from typing import Literal
 
@@ -79,6 +79,11 @@ class Session:
         self._patience = patience
         self._turn = asyncio.Lock()
         self.capabilities = offered
+
+    @property
+    def certificate_until(self) -> datetime | None:
+        """When the server's certificate ends; None without TLS."""
+        return self._wire.certificate_until
 
     async def select(self, folder: str) -> Selected:
         """Open a folder for reading and flagging (SELECT, RFC 9051 section 6.3.2)."""

@@ -10,6 +10,7 @@ import logging
 import ssl
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import cast
 
 from aioimaplib.aioimaplib import AUTH, CONNECTED, LOGOUT, NONAUTH, SELECTED, Command, IMAP4ClientProtocol
@@ -135,8 +136,17 @@ class Wire(IMAP4ClientProtocol):
     @property
     def certificate(self) -> bytes | None:
         """The server's certificate (DER), verified; None without TLS."""
-        session = self.pipe.get_extra_info("ssl_object") if self.pipe is not None else None
-        return cast("ssl.SSLObject", session).getpeercert(binary_form=True) if session is not None else None
+        return self._tls.getpeercert(binary_form=True) if self._tls is not None else None
+
+    @property
+    def certificate_until(self) -> datetime | None:
+        """When the server's certificate ends; None without TLS."""
+        told = (self._tls.getpeercert() or {}).get("notAfter") if self._tls is not None else None
+        return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(told)), UTC) if told else None
+
+    @property
+    def _tls(self) -> ssl.SSLObject | None:
+        return cast("ssl.SSLObject | None", self.pipe.get_extra_info("ssl_object")) if self.pipe is not None else None
 
     def clean(self) -> bool:
         """Whether nothing has arrived beyond the last answer (injected text before TLS would stand there)."""

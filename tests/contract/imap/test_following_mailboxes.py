@@ -1,9 +1,10 @@
 """Whole watches under a follower: the real Dovecot, the real store, real time."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from cryptography import x509
 
 from services.all_in_one.demo.dovecot import Dovecot
 from services.fetcher.aftermath import Aftermath
@@ -281,3 +282,24 @@ async def test_a_mail_whose_headers_break_the_connection_holds_up_no_renumbered_
     rows = [row async for row in store.ledger.iter_all()]
     assert sorted(str(row.kind and row.kind.value) for row in rows) == ["None", "None", "rejected"]
     assert [one.raw for one in published.messages] == [mail(1), mail(3)]
+
+
+async def test_when_the_servers_certificate_ends_is_known_while_it_is_read(dovecot: Dovecot, store: Store) -> None:
+    kit = tools(store, Published())
+    gauge, labels = "mail_automator_credential_expiry_timestamp_seconds", {"mailbox": NAME, "credential": "certificate"}
+    await store.mailboxes.put(support_mailbox(dovecot), {})
+    async with following(store, kit):
+        await eventually(is_in(store, Phase.IDLE))
+        status = await store.runtime.status(NAME)
+        shown = kit.metrics.registry.get_sample_value(gauge, labels)
+    assert status is not None
+    assert status.certificate_until is not None
+    assert status.certificate_until.date() == _ends(dovecot)
+    assert shown == status.certificate_until.timestamp()
+    assert kit.metrics.registry.get_sample_value(gauge, labels) is None, "nobody reads it any more"
+
+
+def _ends(server: Dovecot) -> date:
+    """By the certificate's own file."""
+    file = server.ca_file.with_name("server.pem")
+    return x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc.date()
