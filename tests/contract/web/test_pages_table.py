@@ -15,6 +15,7 @@ FILLED = {
     "{ticket}": "INC-000009",
     "{part}": "2",
     "{code}": "no_cause",
+    "{kind}": "services",
 }
 GUARDED = tuple(one for one in PAGES if one.role is not None)
 WORDS = "this page needs the role"
