@@ -60,9 +60,9 @@ def between(before: Mailbox | None, after: Mailbox | None) -> str:
     return difference("Mailbox", either.name, old, new) if either else ""
 
 
-def difference(kind: str, name: str, old: str, new: str) -> str:
-    """What is different between two texts of a thing, as a unified diff; empty if nothing is."""
-    return unified(Plan((Change(Action.UPDATE, kind, name, old, new),))) if old != new else ""
+def difference(kind: str, name: str, old: str, new: str, around: int = 3) -> str:
+    """What is different between two texts of a thing, as a unified diff with so many lines around; empty if nothing."""
+    return unified(Plan((Change(Action.UPDATE, kind, name, old, new),)), around) if old != new else ""
 
 
 def lines(text: str) -> Sequence[Line]:

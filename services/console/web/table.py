@@ -9,6 +9,7 @@ from services.console.api import tickets as api_tickets
 from services.console.web import (
     account,
     assets,
+    audit,
     catalogue,
     catalogue_edit,
     consent,
@@ -109,6 +110,7 @@ PAGES: tuple[Page, ...] = (
     Page("GET", "/account", Role.VIEWER, account.show),
     Page("POST", "/account/password", Role.VIEWER, account.change_password),
     Page("POST", "/account/sessions/end", Role.VIEWER, account.end_session),
+    Page("GET", "/audit", Role.ADMINISTRATOR, audit.list_),
     Page("GET", "/users", Role.ADMINISTRATOR, users.list_),
     Page("GET", "/users/new", Role.ADMINISTRATOR, users.new),
     Page("POST", "/users/new", Role.ADMINISTRATOR, users.create),
