@@ -24,6 +24,7 @@ ENTRIES = (
     Entry("Quarantine", "/quarantine", Role.OPERATOR),
     Entry("Events", "/events", Role.VIEWER),
     Entry("Users", "/users", Role.ADMINISTRATOR),
+    Entry("API tokens", "/tokens", Role.ADMINISTRATOR),
     Entry("Audit log", "/audit", Role.ADMINISTRATOR),
 )
 """All of them, in order."""

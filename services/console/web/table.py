@@ -24,6 +24,7 @@ from services.console.web import (
     quarantine,
     sign_in,
     tickets,
+    tokens,
     users,
     welcome,
 )
@@ -122,4 +123,9 @@ PAGES: tuple[Page, ...] = (
     Page("POST", "/users/{key}/sessions/end", Role.ADMINISTRATOR, users.end_sessions),
     Page("GET", "/users/{key}/remove", Role.ADMINISTRATOR, users.ask_remove),
     Page("POST", "/users/{key}/remove", Role.ADMINISTRATOR, users.remove),
+    Page("GET", "/tokens", Role.ADMINISTRATOR, tokens.list_),
+    Page("GET", "/tokens/new", Role.ADMINISTRATOR, tokens.new),
+    Page("POST", "/tokens/new", Role.ADMINISTRATOR, tokens.create),
+    Page("GET", "/tokens/{token_id}/revoke", Role.ADMINISTRATOR, tokens.ask_revoke),
+    Page("POST", "/tokens/{token_id}/revoke", Role.ADMINISTRATOR, tokens.revoke),
 )
