@@ -27,13 +27,13 @@ def _pairs(old: Object, new: Object) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _parts(old: Any, new: Any) -> tuple[Any, Any]:
-    match old, new:
-        case dict(), dict():
-            return differing(old, new)
-        case list(), list():
-            return _lists(old, new)
-        case _:
-            return old, new
+    if _are(dict, old, new):
+        return differing(old, new)
+    return _lists(old, new) if _are(list, old, new) else (old, new)
+
+
+def _are(kind: type, *values: object) -> bool:
+    return all(isinstance(one, kind) for one in values)
 
 
 def _lists(old: list[Any], new: list[Any]) -> tuple[list[Any], list[Any]]:
