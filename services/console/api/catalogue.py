@@ -7,8 +7,9 @@ from services.console import changes
 from services.console.api import bodies, preconditions
 from services.console.api.caller import Caller
 from services.console.api.preconditions import IfMatch
-from services.console.api.surroundings import Here
+from services.console.api.surroundings import Here, Surroundings
 from services.console.api.views import CatalogueView
+from services.console.configuration.documents import Documents
 from services.console.configuration.plan import Current, decide
 from shared.domain.catalogue import Catalogue
 from shared.store.failures import Conflict
@@ -24,17 +25,25 @@ async def replace(here: Here, asking: Caller, request: Request, if_match: IfMatc
     documents = bodies.catalogue(await bodies.read(request))
     old = await here.store.catalogue.load()
     preconditions.check(if_match, old.revision)
+    return _answer(await save(here, asking.who, documents, old, whole=True))
+
+
+async def save(here: Surroundings, who: str, documents: Documents, old: Catalogue, *, whole: bool) -> Catalogue:
+    """Save the catalogue over the revision that was read: as these documents are (`whole`), or with them in it.
+
+    Raises Refused 412, ConfigurationProblems: a name nobody has.
+    """
     mailboxes = {one.name: one for one in await here.store.mailboxes.all()}
-    empty = Catalogue(revision=old.revision)
-    new = decide(Current(mailboxes, empty), documents).catalogue or empty
+    start = Catalogue(revision=old.revision) if whole else old
+    new = decide(Current(mailboxes, start), documents).catalogue or start
     if new == old:
-        return _answer(old)
+        return old
     try:
-        saved = await changes.save_catalogue(here.store, asking.who, old, new)
+        saved = await changes.save_catalogue(here.store, who, old, new)
     except Conflict:
         raise preconditions.stale((await here.store.catalogue.load()).revision) from None
     await here.tell()
-    return _answer(saved)
+    return saved
 
 
 def _answer(catalogue: Catalogue) -> JSONResponse:

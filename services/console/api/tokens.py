@@ -5,13 +5,15 @@ from typing import Annotated
 
 from fastapi import Path, Request, Response
 from fastapi.responses import JSONResponse
+from pydantic import SecretStr
 
 from services.console import changes
 from services.console.api import bodies
 from services.console.api.caller import Caller
 from services.console.api.problems import Refused
-from services.console.api.surroundings import Here
+from services.console.api.surroundings import Here, Surroundings
 from services.console.api.views import NewTokenView, TokenList, TokenView, token_fields
+from shared.domain.access import ApiToken
 
 TokenId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", description="`tokenId` of the token.")]
 
@@ -23,11 +25,16 @@ async def list_(here: Here) -> TokenList:
 
 async def create(here: Here, asking: Caller, request: Request) -> JSONResponse:
     """Make a token. Its text is in this answer and nowhere else: only a hash is kept."""
-    given = bodies.token(await bodies.read(request))
-    expires_at = None if given.days is None else here.clock.now() + timedelta(days=given.days)
-    made, text = await changes.create_token(here.store, asking.who, given.name, given.role, expires_at)
+    made, text = await make(here, asking.who, await bodies.read(request))
     view = NewTokenView(**token_fields(made), token=text.get_secret_value())
     return JSONResponse(view.model_dump(mode="json", by_alias=True), 201)
+
+
+async def make(here: Surroundings, who: str, body: bytes) -> tuple[ApiToken, SecretStr]:
+    """Make the token that a body asks for; its text is seen this once. Raises ConfigurationProblems, Refused."""
+    given = bodies.token(body)
+    expires_at = None if given.days is None else here.clock.now() + timedelta(days=given.days)
+    return await changes.create_token(here.store, who, given.name, given.role, expires_at)
 
 
 async def revoke(here: Here, asking: Caller, token_id: TokenId) -> Response:

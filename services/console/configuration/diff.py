@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from services.console.configuration.plan import Action, Change, Plan
 
 
-def unified(plan: Plan) -> str:
-    """The whole plan as a unified diff; empty if nothing changes."""
-    return "".join(line for change in plan.changes if change.action is not Action.UNCHANGED for line in _lines(change))
+def unified(plan: Plan, around: int = 3) -> str:
+    """The whole plan as a unified diff, with so many lines around each difference; empty if nothing changes."""
+    changed = [one for one in plan.changes if one.action is not Action.UNCHANGED]
+    return "".join(line for one in changed for line in _lines(one, around))
 
 
-def _lines(change: Change) -> Iterator[str]:
+def _lines(change: Change, around: int) -> Iterator[str]:
     old = f"{change.title} (stored)" if change.before else "/dev/null"
     new = f"{change.title} (documents)" if change.after else "/dev/null"
-    yield from difflib.unified_diff(change.before.splitlines(True), change.after.splitlines(True), old, new)
+    yield from difflib.unified_diff(change.before.splitlines(True), change.after.splitlines(True), old, new, n=around)
     if change.before and change.before == change.after:
         yield f"--- {old}\n+++ {new}\n"
     for name in change.new_secrets:

@@ -4,10 +4,10 @@ A plan is idempotent: carried out and planned again, everything is unchanged. Se
 here only whether one is new counts.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pydantic import SecretStr
 
@@ -72,6 +72,14 @@ class Plan:
     def changed(self) -> bool:
         """Whether anything would change."""
         return any(one.action is not Action.UNCHANGED for one in self.changes) or self.catalogue is not None
+
+
+class Reference(NamedTuple):
+    """A service or department that something names: its kind and name, and the path of the field."""
+
+    kind: str
+    name: str
+    path: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,36 +243,48 @@ def is_stored(spec: MailboxSpec, part: str, key: str) -> bool:
     return bool(source is not None and source.stored)
 
 
+def references(thing: MailboxSpec | CatalogueItem) -> Iterator[Reference]:
+    """What a mailbox or an entry of the catalogue names of the catalogue, and by which field."""
+    match thing:
+        case MailboxSpec():
+            rules = thing.domains
+            for name in rules.impact_services:
+                yield Reference("Service", name, ("spec", "domains", "impactServices"))
+            yield from _reference("Service", rules.default_service, ("spec", "domains", "defaultService"))
+            yield from _reference("Department", rules.department, ("spec", "domains", "department"))
+        case Service() | Process():
+            yield from _reference("Department", thing.department, ("spec", "department"))
+        case Department():
+            return
+
+
+def _reference(kind: str, name: str | None, path: tuple[str, ...]) -> Iterator[Reference]:
+    if name is not None:
+        yield Reference(kind, name, path)
+
+
 def _dangling(
     current: Current, documents: Documents, catalogue: Catalogue, doomed: tuple[str, ...]
 ) -> Iterator[ConfigurationError]:
     """Every service or department that is named somewhere and exists nowhere."""
+    known = {"Service": [one.name for one in catalogue.services]}
+    known["Department"] = [one.name for one in catalogue.departments]
     given = {one.name: one for one in documents.mailboxes}
     for document in documents.mailboxes:
-        yield from _mailbox_references(document.spec, catalogue, document.position)
+        yield from _unknown(document.spec, known, document.position)
     for name, mailbox in current.mailboxes.items():
         if name not in given and name not in doomed:
-            position = Position("the store", mailbox.revision, f"Mailbox {name}")
-            yield from _mailbox_references(mailbox.spec, catalogue, position)
+            yield from _unknown(mailbox.spec, known, Position("the store", mailbox.revision, f"Mailbox {name}"))
     positions = {_key(one.item): one.position for one in documents.catalogue}
-    for item in (*catalogue.services, *catalogue.processes):
+    for item in items(catalogue):
         position = positions.get(_key(item)) or Position("the store", catalogue.revision, " ".join(_key(item)))
-        yield from _unknown("Department", [item.department], catalogue, position, ("spec", "department"))
-
-
-def _mailbox_references(spec: MailboxSpec, catalogue: Catalogue, position: Position) -> Iterator[ConfigurationError]:
-    rules = spec.domains
-    yield from _unknown("Service", rules.impact_services, catalogue, position, ("spec", "domains", "impactServices"))
-    yield from _unknown("Service", [rules.default_service], catalogue, position, ("spec", "domains", "defaultService"))
-    yield from _unknown("Department", [rules.department], catalogue, position, ("spec", "domains", "department"))
+        yield from _unknown(item, known, position)
 
 
 def _unknown(
-    kind: str, names: Iterable[str | None], catalogue: Catalogue, position: Position, path: tuple[str, ...]
+    thing: MailboxSpec | CatalogueItem, known: Mapping[str, list[str]], position: Position
 ) -> Iterator[ConfigurationError]:
-    pool = catalogue.services if kind == "Service" else catalogue.departments
-    known = [one.name for one in pool]
-    for name in names:
-        if name is not None and name not in known:
+    for kind, name, path in references(thing):
+        if name not in known[kind]:
             remedy = f"apply a document of kind {kind} with that name, or correct it"
-            yield position.problem(f'no {kind} is named "{name}"', suggest(name, known, remedy), path)
+            yield position.problem(f'no {kind} is named "{name}"', suggest(name, known[kind], remedy), path)

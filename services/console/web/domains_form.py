@@ -1,12 +1,12 @@
 """The fields of the tab Domains, the part of a mailbox's document that they are, and what contradicts itself. Pure."""
 
 import copy
-import re
 from collections.abc import Iterator
 from typing import Any, Final
 
 from starlette.datastructures import FormData
 
+from services.console.web.form_fields import lines, text, words
 from shared.domain.mailbox import Domains
 from shared.domain.patterns import address_matches, domain_matches
 
@@ -38,14 +38,12 @@ def filled(spec: Spec, form: FormData) -> Spec:
     """The document with what was given."""
     made = copy.deepcopy(spec)
     rules: Spec = {one: form.get(f"domains.{one}") == "on" for one in SWITCHES}
-    rules |= {one: text for one in WORDS if (text := _text(form, f"domains.{one}"))}
-    rules |= {one: _listed(form, f"domains.{one}") for one in LISTS}
-    rules["subjectKeywords"] = [
-        line for one in _text(form, "domains.subjectKeywords").splitlines() if (line := one.strip())
-    ]
+    rules |= {one: given for one in WORDS if (given := text(form, f"domains.{one}"))}
+    rules |= {one: words(form, f"domains.{one}") for one in LISTS}
+    rules["subjectKeywords"] = lines(form, "domains.subjectKeywords")
     rules["impactServices"] = [str(one) for one in form.getlist("domains.impactServices")]
     made["domains"] = rules
-    made["aliases"] = _listed(form, "aliases")
+    made["aliases"] = words(form, "aliases")
     return made
 
 
@@ -70,12 +68,3 @@ def _meet(pattern: str, domain: str) -> bool:
         return domain_matches(pattern, host) or (domain.startswith("*.") and pattern.endswith(domain[1:]))
     local, _, blocked = pattern.rpartition("@")
     return address_matches(f"*@{blocked}", f"{ANYONE}@{host}") or (bool(local) and domain_matches(domain, blocked))
-
-
-def _listed(form: FormData, name: str) -> list[str]:
-    return [one for one in re.split(r"[\s,;]+", _text(form, name)) if one]
-
-
-def _text(form: FormData, name: str) -> str:
-    value = form.get(name, "")
-    return value.strip() if isinstance(value, str) else ""

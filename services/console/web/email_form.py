@@ -99,7 +99,9 @@ def errors(problems: ConfigurationProblems, kind: str = "") -> dict[str, str]:
     found: dict[str, str] = {}
     for one in problems.problems:
         path = one.where.rpartition(", ")[2].partition("[")[0]
-        field = path.removeprefix("spec.") if path.startswith("spec.") else "name" if path == "metadata.name" else ""
+        field = (
+            "" if " " in path or path == "spec" else "name" if path == "metadata.name" else path.removeprefix("spec.")
+        )
         if field.startswith("auth.") and field != "auth.type":
             field = f"{kind}.{field.removeprefix('auth.').removesuffix('From')}"
         found[field] = " ".join(filter(None, (found.get(field, ""), _sentence(one.what))))

@@ -118,6 +118,11 @@ async def form(request: Request) -> dict[str, str]:
     return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
 
 
+def number(given: str) -> int:
+    """A whole number of a hidden field; 0 for what is none."""
+    return int(given) if given.isascii() and given.isdecimal() and len(given) < 10 else 0
+
+
 def iso(at: datetime) -> str:
     """For `<time datetime>`."""
     return at.isoformat(timespec="seconds")

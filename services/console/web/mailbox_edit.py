@@ -13,15 +13,14 @@ from fastapi.responses import StreamingResponse
 from starlette.responses import Response
 
 from services.console import testing
-from services.console.api import backtests, mailbox_tests
+from services.console.api import mailbox_tests
 from services.console.api import mailboxes as api
 from services.console.api.caller import Asking
-from services.console.api.following import followed
 from services.console.api.mailboxes import Name
 from services.console.api.problems import Refused
 from services.console.api.sources import check_sources
 from services.console.api.surroundings import Here, Surroundings
-from services.console.backtest import USUAL, Change, Result, Wanted
+from services.console.backtest import USUAL, Wanted
 from services.console.configuration import apply as applying
 from services.console.configuration.diff import unified
 from services.console.configuration.documents import Documents
@@ -30,7 +29,7 @@ from services.console.configuration.problems import ConfigurationProblems
 from services.console.defaults.presets import defaults
 from services.console.probe.steps import StepResult
 from services.console.rules import saved, unsaved
-from services.console.web import domains_form, email_form, kit, mailbox_history
+from services.console.web import backtesting, domains_form, email_form, kit, mailbox_history
 from services.console.web import drafts as keeping
 from services.console.web.drafts import Draft
 from services.console.web.errors import sentence
@@ -46,7 +45,6 @@ NOT_TESTED: Final = (
     "These values have not passed a test. Test them first, or switch off “Fetch mail once it is saved” to save the "
     "mailbox as disabled."
 )
-SHOWN_CHANGES: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,19 +314,12 @@ async def _tried(request: Request, here: Surroundings, me: Visitor, draft: Draft
     rules = await saved(here.store)
     new_rules = unsaved(rules, Documents((keeping.document(draft),)))
     try:
-        work = await backtests.admitted(here, me.who, rules, new_rules, Wanted((draft.name,)))
+        found = await backtesting.run(request, here, me.who, rules, new_rules, Wanted((draft.name,)))
     except TooOften as error:
         await kit.flash(request, "wrong", f"{sentence(error.what)} {sentence(error.remedy)}")
         return kit.redirect(request, f"/mailboxes/{draft.name}/edit/domains")
-    changes, result = list[Change](), Result(0, 0, 0, {}, {}, None, {})
-    async with aclosing(followed(work, 1.0, here.running)) as news:
-        async for one in news:
-            if one is None and await request.is_disconnected():
-                return Response(status_code=204)
-            if isinstance(one, Change) and len(changes) < SHOWN_CHANGES:
-                changes.append(one)
-            elif isinstance(one, Result):
-                result = one
+    if found is None:
+        return Response(status_code=204)
     crumbs = [*_crumbs(Begun(draft, kept=True), "Domains")[:-1], ("Domains", f"/mailboxes/{draft.name}/edit/domains")]
     return await kit.render(
         request,
@@ -336,9 +327,7 @@ async def _tried(request: Request, here: Surroundings, me: Visitor, draft: Draft
         title="What would have become of the last mails",
         crumbs=[*crumbs, ("Back-test", None)],
         name=draft.name,
-        changes=changes,
-        result=result,
-        outcomes=sorted({*result.old, *result.new}),
+        tried=found,
     )
 
 

@@ -57,14 +57,30 @@ def between(before: Mailbox | None, after: Mailbox | None) -> str:
     """What is different, as a unified diff."""
     old, new = (as_yaml(as_document(one)) if one else "" for one in (before, after))
     either = after or before
-    if either is None or old == new:
-        return ""
-    return unified(Plan((Change(Action.UPDATE, "Mailbox", either.name, old, new),)))
+    return difference("Mailbox", either.name, old, new) if either else ""
+
+
+def difference(kind: str, name: str, old: str, new: str, around: int = 3) -> str:
+    """What is different between two texts of a thing, as a unified diff with so many lines around; empty if nothing."""
+    return unified(Plan((Change(Action.UPDATE, kind, name, old, new),)), around) if old != new else ""
 
 
 def lines(text: str) -> Sequence[Line]:
     """A unified diff line by line, without its head: what each is, and its words."""
     return tuple(_lines(text))
+
+
+def done(newest_first: Iterable[AuditRecord]) -> Iterator[AuditRecord]:
+    """What came about: a record that a change failed takes back the one before it."""
+    failed = Counter[tuple[str, str, str, str]]()
+    for one in newest_first:
+        key = (one.who, one.action, one.kind, one.name)
+        if one.outcome == "failed":
+            failed[key] += 1
+        elif failed[key]:
+            failed[key] -= 1
+        else:
+            yield one
 
 
 def _lines(text: str) -> Iterator[Line]:
@@ -74,17 +90,4 @@ def _lines(text: str) -> Iterator[Line]:
 
 
 async def _log(store: Store, name: str) -> tuple[AuditRecord, ...]:
-    return tuple(_done(await store.audit.page(kind="Mailbox", name=name, limit=LOOKED_AT)))
-
-
-def _done(newest_first: Iterable[AuditRecord]) -> Iterator[AuditRecord]:
-    """What came about: a record that a change failed takes back the one before it."""
-    failed = Counter[tuple[str, str]]()
-    for one in newest_first:
-        key = (one.who, one.action)
-        if one.outcome == "failed":
-            failed[key] += 1
-        elif failed[key]:
-            failed[key] -= 1
-        else:
-            yield one
+    return tuple(done(await store.audit.page(kind="Mailbox", name=name, limit=LOOKED_AT)))

@@ -15,7 +15,7 @@ from services.console.api.surroundings import Here, Surroundings
 from services.console.history import history
 from services.console.meanings import all_meanings
 from services.console.replays import NotReplayable, check_discardable, check_replayable
-from services.console.timeline import summary
+from services.console.timeline import Moment, summary
 from services.console.web import kit, searching
 from services.console.web.rule_settings import ABOUT, Setting, setting
 from services.console.web.searching import Asked
@@ -76,7 +76,7 @@ async def show(request: Request, here: Here, me: Me, mail_id: MailId) -> Respons
         decided=decided,
         about=ABOUT.get(decided.rule, "") if decided else "",
         setting=_setting(entry, decided) if decided else None,
-        moments=[(one, setting(entry.origin.mailbox, one.stage, one.step)) for one in await history(here.store, entry)],
+        moments=[(one, _behind(entry, one)) for one in await history(here.store, entry)],
         looks=VERDICTS,
         may=_may(entry, me.role),
         operator=me.role.covers(Role.OPERATOR),
@@ -134,6 +134,11 @@ def _decided(entry: LedgerEntry) -> Step | None:
 
 def _setting(entry: LedgerEntry, decided: Step) -> Setting | None:
     return setting(entry.origin.mailbox, decided.stage, decided.rule)
+
+
+def _behind(entry: LedgerEntry, moment: Moment) -> Setting | None:
+    place = entry.decision.classification if entry.decision else None
+    return setting(entry.origin.mailbox, moment.stage, moment.step, moment.verdict, place)
 
 
 def _may(entry: LedgerEntry, role: Role) -> frozenset[str]:

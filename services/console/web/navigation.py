@@ -20,9 +20,12 @@ ENTRIES = (
     Entry("Mailboxes", "/mailboxes", Role.VIEWER),
     Entry("Mails", "/mails", Role.VIEWER),
     Entry("Tickets", "/tickets", Role.VIEWER),
+    Entry("Catalogue", "/catalogue", Role.VIEWER),
     Entry("Quarantine", "/quarantine", Role.OPERATOR),
     Entry("Events", "/events", Role.VIEWER),
     Entry("Users", "/users", Role.ADMINISTRATOR),
+    Entry("API tokens", "/tokens", Role.ADMINISTRATOR),
+    Entry("Audit log", "/audit", Role.ADMINISTRATOR),
 )
 """All of them, in order."""
 

@@ -11,7 +11,8 @@ from pydantic import SecretStr
 from services.all_in_one.demo.dovecot import Dovecot
 from shared.domain.access import Role
 from shared.domain.catalogue import Catalogue, Department, Service
-from shared.domain.mailbox import Mailbox
+from shared.domain.mailbox import BasicAuth, Mailbox, SecretSource
+from tests.support.backtests import write_past
 from tests.support.canary import secret
 from tests.support.console import Console, Person, there
 from tests.support.dovecot import USERS
@@ -61,6 +62,15 @@ async def stored(console: Console, name: str = "support", **spec: Any) -> Mailbo
         **spec,
     }
     return await console.store.mailboxes.put(Mailbox.model_validate({"name": name, "spec": content}), {}, create=True)
+
+
+async def with_password(console: Console) -> None:
+    """Let the mailbox `support` have what a document of it needs."""
+    found = await console.store.mailboxes.get("support")
+    assert found is not None
+    auth = BasicAuth(password_from=SecretSource(env="SUPPORT_PASSWORD"))
+    spec = found.spec.model_copy(update={"auth": auth})
+    await console.store.mailboxes.put(found.model_copy(update={"spec": spec}), {})
 
 
 async def new_draft(editor: Person, server: Dovecot, **given: str) -> httpx.Response:
@@ -278,6 +288,19 @@ async def test_rules_are_validated_and_contradictions_are_shown(console: Console
     assert "The approved domains are not used" in review
     assert "The subjects are not used" in review
     assert "The default service it is not one of the services" in review
+
+
+async def test_rules_are_tried_on_the_last_mails_before_they_are_saved(console: Console) -> None:
+    await write_past(console.store, console.clock)
+    await with_password(console)
+    page = "/mailboxes/support/edit/domains"
+    async with await console.signed_in(Role.EDITOR) as editor:
+        shown = await editor.get(page)
+        given = rules(allowDuplicates="", onlyIfInTo="on", blockedSenders="bob@people.example")
+        tried = plain(await editor.submit(shown, page, **given, do="try"))
+    assert "8 mails of support tried; 1 would end differently, 1 of them by these rules." in tried
+    assert "VPN is slow bob@people.example" in tried
+    assert "rejected: blocked_sender 0 1" in tried
 
 
 async def test_who_was_slower_sees_who_changed_what_and_may_go_on(console: Console) -> None:

@@ -15,6 +15,8 @@ FILLED = {
     "{ticket}": "INC-000009",
     "{part}": "2",
     "{code}": "no_cause",
+    "{kind}": "services",
+    "{token_id}": "0" * 16,
 }
 GUARDED = tuple(one for one in PAGES if one.role is not None)
 WORDS = "this page needs the role"

@@ -2,12 +2,13 @@
 // data attributes what they want.
 "use strict";
 
-/** A list of words in a text area is shown as chips under it; each can be taken out. */
+/** A list of words (or of whole lines) in a text area is shown as chips under it; each can be taken out. */
 function showChips(area) {
   const list = document.createElement("ul");
   list.className = "chips";
   area.after(list);
-  const words = () => area.value.split(/[\s,;]+/).filter(Boolean);
+  const between = area.dataset.chips === "lines" ? /\n/ : /[\s,;]+/;
+  const words = () => area.value.split(between).map((word) => word.trim()).filter(Boolean);
   const draw = () => {
     list.replaceChildren(...words().map((word) => {
       const item = document.createElement("li");
