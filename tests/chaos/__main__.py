@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from services.all_in_one.settings import PIPELINE
+from shared.domain.errors import AutomatorError
 from tests.chaos.checker import check, gather
 from tests.chaos.provoke import PROVOKED, TRAFFIC
 from tests.chaos.scenarios import SCENARIOS
@@ -102,7 +103,7 @@ async def _inject(scenario: Scenario, made: World, seconds: float) -> list[str]:
     """Let it happen; what of it did not, although it should have."""
     try:
         await scenario.run(made, seconds)
-    except (NotShownError, AssertionError, TimeoutError) as error:
+    except (NotShownError, AssertionError, TimeoutError, AutomatorError) as error:
         return [f"not shown: {error!r}"]
     return []
 

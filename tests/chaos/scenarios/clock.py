@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from services.all_in_one.process import wait_for
+from shared.domain.errors import StoreUnavailable
 from tests.chaos.processes import clock_of, environment, of
 from tests.chaos.scenarios.kills import KILLED
 from tests.chaos.scenarios.scenario import Scenario, struck
@@ -36,7 +37,10 @@ async def _jump(world: World, who: str, told: Callable[[], Awaitable[datetime]])
         world.fault(f"the clock of the {who} by {jump}")
 
         async def believed(jump: timedelta = jump) -> bool:
-            return abs(await told() - datetime.now(UTC) - jump) < timedelta(minutes=1)
+            try:
+                return abs(await told() - datetime.now(UTC) - jump) < timedelta(minutes=1)
+            except StoreUnavailable:  # it has just been started anew
+                return False
 
         struck(await wait_for(believed, 10), f"the clock of the {who} did not move by {jump}")
         world.traffic.deliver(6)
