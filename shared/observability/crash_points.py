@@ -34,6 +34,7 @@ BY_PLACE: Final = {
         "fetcher.after_note",
         "fetcher.after_gone",
         "fetcher.after_reappearance",
+        "fetcher.after_reading",
         "fetcher.after_copy",
         "fetcher.after_deletion_mark",
         "fetcher.after_action",

@@ -81,6 +81,7 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", "/mailboxes/{name}", Role.EDITOR, mailboxes.delete, status=204, refusals=_CHANGE),
     Route("POST", "/mailboxes/{name}/pause", Role.OPERATOR, mailboxes.pause, views.MailboxView, refusals=(404,)),
     Route("POST", "/mailboxes/{name}/resume", Role.OPERATOR, mailboxes.resume, views.MailboxView, refusals=(404,)),
+    Route("POST", "/mailboxes/{name}/poll", Role.OPERATOR, mailboxes.poll, views.MailboxView, refusals=(404, 409)),
     Route(
         "POST",
         "/mailboxes/{name}/accept-reappearance",

@@ -20,6 +20,7 @@ from shared.domain.mailbox_runtime import MailboxStatus
 from shared.domain.sign_in import SignIn
 from shared.domain.ticket import Article, OutboxEvent, Ticket
 from shared.domain.value import Document
+from shared.domain.wishes import Reading
 from shared.mail.quoted import split
 
 
@@ -62,6 +63,20 @@ class SignInView(Document):
         return cls(needed=state.needed, **who, **why)
 
 
+class ReadingView(Document):
+    """Who asked last that a mailbox is read at once, and when that ended; `failure` says why it could not be read."""
+
+    who: str
+    asked_at: datetime
+    ended_at: datetime | None
+    failure: str = ""
+
+    @classmethod
+    def of(cls, wish: Reading) -> Self:
+        """A wish."""
+        return cls(**wish.model_dump(exclude={"number"}))
+
+
 class SignInLink(Document):
     """A one-time link to the page where a person signs in."""
 
@@ -80,6 +95,7 @@ class MailboxView(Document):
     active: bool
     status: StatusView | None = None
     sign_in: SignInView | None = Field(default=None, description="Only where a person signs in (flow: delegated).")
+    reading: ReadingView | None = Field(default=None, description="Only where one mailbox is shown.")
     counts: dict[str, int] = Field(default_factory=dict[str, int])
 
     @classmethod
@@ -89,6 +105,7 @@ class MailboxView(Document):
         status: MailboxStatus | None = None,
         counts: Mapping[str, int] | None = None,
         sign_in: SignIn | None = None,
+        reading: Reading | None = None,
     ) -> Self:
         """A stored mailbox; should a secret ever be inline, it is taken out here too."""
         return cls(
@@ -100,6 +117,7 @@ class MailboxView(Document):
             active=mailbox.active,
             status=StatusView.of(mailbox, status),
             sign_in=SignInView.of(sign_in) if sign_in else None,
+            reading=ReadingView.of(reading) if reading else None,
             counts=dict(counts or {}),
         )
 

@@ -83,6 +83,7 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, Command], ...]], ...] = (
             ("sign-in", sign_in.sign_in),
             ("pause", mailbox.pause),
             ("resume", mailbox.resume),
+            ("poll", mailbox.poll),
             ("accept-reappearance", mailbox.accept_reappearance),
             ("delete", mailbox.delete),
         ),

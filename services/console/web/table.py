@@ -90,6 +90,7 @@ PAGES: tuple[Page, ...] = (
     Page("POST", "/mailboxes/{name}/edit/discard", Role.EDITOR, mailbox_edit.discard),
     Page("POST", "/mailboxes/{name}/pause", Role.OPERATOR, mailbox_detail.pause),
     Page("POST", "/mailboxes/{name}/resume", Role.OPERATOR, mailbox_detail.resume),
+    Page("POST", "/mailboxes/{name}/poll", Role.OPERATOR, mailbox_detail.poll),
     Page("POST", "/mailboxes/{name}/accept-reappearance", Role.OPERATOR, mailbox_detail.accept_reappearance),
     Page("POST", "/mailboxes/{name}/test", Role.OPERATOR, mailbox_detail.test),
     Page("POST", "/mailboxes/{name}/sign-in", Role.EDITOR, mailbox_detail.begin_sign_in),
