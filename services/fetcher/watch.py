@@ -19,6 +19,7 @@ from services.fetcher.errors import LeaseLost
 from services.fetcher.handler import Folder, Limits
 from services.fetcher.intake import Intake
 from services.fetcher.leases import LeaseKeeper
+from services.fetcher.old_mail import OldMails
 from services.fetcher.ports import Books, Clock, ImapSession, Selected
 from services.fetcher.reappearance import Reappearance
 from services.fetcher.report import Report
@@ -160,6 +161,7 @@ class Watch:
 
     async def _read(self, session: ImapSession, selected: Selected) -> None:
         folder = await self._folder(session, selected)
+        old_mails = OldMails(session, folder, self.wished)
         due = self._reconciled_at + self._tools.reconcile_seconds
         full = selected.exists <= SMALL or self._tools.clock.monotonic() >= due
         soon = PENDING_SECONDS[0]
@@ -170,8 +172,9 @@ class Watch:
             pending = await self._pass(session, folder, full, told)
             if wish is not None:
                 await self.wished.was_read(wish)
+            at_once = await old_mails.work()
             soon = min(soon * 2, PENDING_SECONDS[1]) if pending else PENDING_SECONDS[0]
-            told = await self._wait(session, soon if pending else IDLE_SECONDS)
+            told = await self._wait(session, 0 if at_once else soon if pending else IDLE_SECONDS)
             full = self._tools.clock.monotonic() - self._reconciled_at >= self._tools.reconcile_seconds
 
     async def _folder(self, session: ImapSession, selected: Selected) -> Folder:
@@ -214,7 +217,7 @@ class Watch:
     async def _wait(self, session: ImapSession, longest: float) -> bool:
         """Until the server tells of mail (True), it is time to look anyway, or somebody asks for that."""
         seconds = min(longest, self.mailbox.spec.imap.poll_seconds, IDLE_SECONDS)
-        if "IDLE" not in session.capabilities:
+        if not seconds or "IDLE" not in session.capabilities:
             await self.wished.pause(seconds)
         elif await session.idle(seconds, self.wished.news):
             return True

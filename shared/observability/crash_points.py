@@ -35,6 +35,8 @@ BY_PLACE: Final = {
         "fetcher.after_gone",
         "fetcher.after_reappearance",
         "fetcher.after_reading",
+        "fetcher.after_count",
+        "fetcher.after_old_mail",
         "fetcher.after_copy",
         "fetcher.after_deletion_mark",
         "fetcher.after_action",

@@ -5,14 +5,15 @@ same moment, one is heard and the others get that wish.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 
 from shared.domain.mailbox_runtime import Lease
-from shared.domain.wishes import Reading, Wishes
-from shared.store.collection import Collection, Database, Document, Filter, changed, read
+from shared.domain.wishes import OldMail, Reading, Wishes
+from shared.store.collection import Change, Collection, Database, Document, Filter, changed, read
 from shared.store.runtime import is_of, skeleton
 
-READING = "reading"
+Wish = Reading | OldMail
+_FIELDS = {Reading: "reading", OldMail: "old_mail"}
 
 
 class WishStore:
@@ -26,25 +27,49 @@ class WishStore:
         return _wishes(await self._collection.get(mailbox) or {})
 
     async def of_many(self, mailboxes: Iterable[str]) -> dict[str, Wishes]:
-        """The wishes for these mailboxes; those for which nobody ever had one are left out."""
-        found = await self._collection.find({"_id": {"$in": list(mailboxes)}}, only=(READING,))
-        return {one["_id"]: _wishes(one) for one in found if one.get(READING)}
+        """The wishes for these mailboxes."""
+        found = await self._collection.find({"_id": {"$in": list(mailboxes)}}, only=tuple(_FIELDS.values()))
+        return {one["_id"]: _wishes(one) for one in found}
 
     async def ask_reading(self, mailbox: str, who: str, at: datetime) -> Reading:
         """Ask that a mailbox is read at once; returns the wish that is open then. One that is open already stays."""
         while True:
-            document = await self._document(mailbox)
-            last = _wishes(document).reading
+            last = _wishes(await self._document(mailbox)).reading
             if last is not None and last.is_open:
                 return last
-            wish = Reading(number=last.number + 1 if last else 1, who=who, asked_at=at)
-            if await self._collection.update(_is(mailbox, READING, last), changed({READING: wish.model_dump()})):
+            wish = Reading(number=_after(last), who=who, asked_at=at)
+            if await self._collection.update(_while(mailbox, last, wish), _set(wish)):
                 return wish
 
-    async def end_reading(self, mailbox: str, lease: Lease, wish: Reading) -> bool:
-        """Note how a wish ended (`ended_at`, `failure`). False, and nothing noted, if the lease was lost."""
-        query = {**is_of(mailbox, lease), f"{READING}.number": wish.number}
-        return await self._collection.update(query, changed({READING: wish.model_dump()}))
+    async def ask_old_mail(self, mailbox: str, who: str, since: date | None, at: datetime) -> OldMail:
+        """Ask how much old mail there is; returns the wish that stands then.
+
+        While some is being taken, or the same is being counted, that stays.
+        """
+        while True:
+            last = _wishes(await self._document(mailbox)).old_mail
+            if last is not None and (last.is_taking or (last.is_counting and last.since == since)):
+                return last
+            wish = OldMail(number=_after(last), who=who, since=since, asked_at=at)
+            if await self._collection.update(_while(mailbox, last, wish), _set(wish)):
+                return wish
+
+    async def confirm_old_mail(self, mailbox: str, number: int, who: str, at: datetime) -> OldMail | None:
+        """Say that the mails of that number, which have been counted, are wanted; returns the wish.
+
+        One that was confirmed before stays as it is. None if somebody has asked something else since.
+        """
+        last = (await self.of(mailbox)).old_mail
+        if last is None or last.number != number or last.is_counting:
+            return None
+        if last.confirmed_at is not None:
+            return last
+        wish = last.model_copy(update={"confirmed_by": who, "confirmed_at": at})
+        return wish if await self._collection.update(_while(mailbox, last, wish), _set(wish)) else None
+
+    async def note(self, mailbox: str, lease: Lease, wish: Wish) -> bool:
+        """Note what came of a wish. False, and nothing noted, if the lease was lost or there is a newer wish."""
+        return await self._collection.update({**is_of(mailbox, lease), **_is(wish)}, _set(wish))
 
     async def _document(self, mailbox: str) -> Document:
         while (document := await self._collection.get(mailbox)) is None:
@@ -53,10 +78,27 @@ class WishStore:
 
 
 def _wishes(document: Document) -> Wishes:
-    reading = document.get(READING)
-    return Wishes(reading=read(Reading, reading) if reading else None)
+    reading, old_mail = document.get("reading"), document.get("old_mail")
+    return Wishes(
+        reading=read(Reading, reading) if reading else None, old_mail=read(OldMail, old_mail) if old_mail else None
+    )
 
 
-def _is(mailbox: str, kind: str, last: Reading | None) -> Filter:
-    """Matches while nobody asked again. The first two who ever ask may both match: their wishes are the same one."""
-    return {"_id": mailbox} if last is None else {"_id": mailbox, f"{kind}.number": last.number}
+def _after(last: Wish | None) -> int:
+    return last.number + 1 if last is not None else 1
+
+
+def _while(mailbox: str, last: Wish | None, wish: Wish) -> Filter:
+    """Matches while nobody asked again."""
+    return {"_id": mailbox, **(_is(last) if last is not None else {_FIELDS[type(wish)]: None})}
+
+
+def _is(wish: Wish) -> Filter:
+    return {f"{_FIELDS[type(wish)]}.number": wish.number}
+
+
+def _set(wish: Wish) -> Change:
+    content = wish.model_dump()
+    if isinstance(wish, OldMail) and wish.since is not None:
+        content["since"] = wish.since.isoformat()  # the store knows instants only
+    return changed({_FIELDS[type(wish)]: content})

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Self
 
 from pydantic import Field
 from pydantic.alias_generators import to_camel
 
+from services.console import old_mail
 from services.console.configuration.documents import Metadata
 from services.console.probe.steps import StepResult
 from services.console.timeline import Moment, summary
@@ -20,7 +21,7 @@ from shared.domain.mailbox_runtime import MailboxStatus
 from shared.domain.sign_in import SignIn
 from shared.domain.ticket import Article, OutboxEvent, Ticket
 from shared.domain.value import Document
-from shared.domain.wishes import Reading
+from shared.domain.wishes import OldMail, Reading
 from shared.mail.quoted import split
 
 
@@ -75,6 +76,33 @@ class ReadingView(Document):
     def of(cls, wish: Reading) -> Self:
         """A wish."""
         return cls(**wish.model_dump(exclude={"number"}))
+
+
+class ImportView(Document):
+    """The last question about mail from before a mailbox began. `state` is `counting`, `counted`, `taking`, `taken` or
+    `failed`; `count` is how many mails are meant, once they are counted."""
+
+    state: str
+    sentence: str
+    since: date | None
+    count: int | None
+    who: str
+    asked_at: datetime
+    confirmed_by: str | None
+    confirmed_at: datetime | None
+    ended_at: datetime | None
+
+    @classmethod
+    def of(cls, wish: OldMail) -> Self:
+        """A wish."""
+        fields = ("since", "count", "who", "asked_at", "confirmed_at", "ended_at")
+        told = {name: getattr(wish, name) for name in fields}
+        by = wish.confirmed_by or None
+        return cls(state=old_mail.state(wish), sentence=old_mail.told(wish), confirmed_by=by, **told)
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON."""
+        return self.model_dump(mode="json", by_alias=True)
 
 
 class SignInLink(Document):

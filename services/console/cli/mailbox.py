@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from services.console import changes, mailbox_health, wishes
+from services.console import changes, mailbox_health, old_mail, wishes
 from services.console.cli.actor import actor
 from services.console.cli.exits import Exit, NotFound
 from services.console.cli.session import Session, session_of
@@ -52,11 +52,12 @@ def show(context: typer.Context, name: Name) -> int:
         cursor = await store.runtime.cursor(name, mailbox.spec.imap.folder)
         lease = (await store.runtime.leases()).get(name)
         sending = (await store.sending.all()).get(name)
-        reading = (await store.wishes.of(name)).reading
+        wished = await store.wishes.of(name)
         more = {
             "cursor": cursor.model_dump(mode="json") if cursor else None,
             "fetched_by": lease.holder if lease else None,
-            "read_on_request": wishes.told(reading, Clock().now()) if reading else None,
+            "read_on_request": wishes.told(wished.reading, Clock().now()) if wished.reading else None,
+            "old_mail": old_mail.told(wished.old_mail) if wished.old_mail else None,
             "sending": None if sending is None or sending.up else sending.code,
             "sending_sentence": None if sending is None or sending.up else sending.sentence,
         }

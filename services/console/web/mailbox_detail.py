@@ -6,7 +6,7 @@ from fastapi import Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.responses import Response
 
-from services.console import changes, mailbox_health, sign_in, testing, wishes
+from services.console import changes, mailbox_health, old_mail, sign_in, testing, wishes
 from services.console.api import mailbox_tests, preconditions
 from services.console.api import mailboxes as api
 from services.console.api.caller import Asking
@@ -182,8 +182,11 @@ async def _set_paused(request: Request, here: Surroundings, me: Me, name: str, p
 
 async def _wished(here: Surroundings, name: str) -> list[tuple[str, str]]:
     """What people asked of its fetcher last."""
-    reading = (await here.store.wishes.of(name)).reading
-    return [("Read on request", wishes.told(reading, here.clock.now()) if reading else "nobody asked")]
+    wished = await here.store.wishes.of(name)
+    return [
+        ("Read on request", wishes.told(wished.reading, here.clock.now()) if wished.reading else "nobody asked"),
+        ("Old mail", old_mail.told(wished.old_mail) if wished.old_mail else ""),
+    ]
 
 
 def _facts(

@@ -319,7 +319,7 @@ def _number(text: str | None) -> int:
 
 
 def _day(day: date) -> str:
-    return f"{day.day}-{_MONTHS[day.month - 1]}-{day.year}"
+    return f"{day.day}-{_MONTHS[day.month - 1]}-{day.year:04}"
 
 
 def _chunks(uids: Sequence[int], most: int = MANY) -> list[list[int]]:

@@ -108,11 +108,11 @@ async def test_wishes_at_once_are_one_and_a_repeated_one_changes_nothing(store: 
     lease = await store.runtime.acquire(NAME, "f", tools(store, Published()).ttl)
     assert lease is not None
     done = first.model_copy(update={"ended_at": now()})
-    assert not await store.wishes.end_reading(NAME, lease.model_copy(update={"token": 0}), done), "fenced"
-    assert await store.wishes.end_reading(NAME, lease, done)
+    assert not await store.wishes.note(NAME, lease.model_copy(update={"token": 0}), done), "fenced"
+    assert await store.wishes.note(NAME, lease, done)
     assert await reading(store) == done
     assert (await ask(store)).number == 2
-    assert not await store.wishes.end_reading(NAME, lease, done), "that wish is not the last one any more"
+    assert not await store.wishes.note(NAME, lease, done), "that wish is not the last one any more"
     assert (await reading(store)).is_open
 
 

@@ -357,7 +357,7 @@ async def test_a_mailbox_is_read_now_and_its_page_says_when_it_was(console: Cons
         wish = (await console.store.wishes.of("support")).reading
         assert lease is not None and wish is not None
         ended = wish.model_copy(update={"ended_at": console.clock.now()})
-        assert await console.store.wishes.end_reading("support", lease, ended)
+        assert await console.store.wishes.note("support", lease, ended)
         console.clock.advance(seconds=2)
         said = "Read on request read 2 s ago, asked 7 s ago by user operator.person"
         assert said in plain(await operator.get(page))
