@@ -172,5 +172,6 @@ def _again(entry: LedgerEntry) -> EmailFetched:
         fetched_at=entry.stored_at,
         size=entry.origin.size,
         decision_version=entry.version,
+        imported=entry.origin.imported,
         overruling=entry.replay.overruling if entry.replay else None,
     )

@@ -69,7 +69,7 @@ def _of(look: Look, at: datetime | None) -> Iterator[Explanation]:
     for cursor in look.cursors:
         if at is not None and cursor.baseline_at is not None and at < cursor.baseline_at:
             sentence = f"It was sent before the mailbox was first connected ({cursor.baseline_at:%Y-%m-%d %H:%M} UTC)."
-            yield Explanation("before_start", name, f"{sentence} Older mail is taken only with imap.startFrom.")
+            yield Explanation("before_start", name, f"{sentence} Older mail is taken only when it is imported.")
     if look.holes:
         sentence = f"{look.holes} mails of the folder were listed and could not be fetched: it may be one of them."
         yield Explanation("unfetchable", name, sentence)

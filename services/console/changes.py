@@ -20,6 +20,7 @@ from shared.domain.errors import ConfigurationError
 from shared.domain.mailbox import Mailbox
 from shared.domain.mailbox_runtime import MASS_REAPPEARANCE
 from shared.domain.ticket import Ticket, TicketState
+from shared.domain.wishes import Reading
 from shared.store.client import Store
 from shared.store.mailboxes import stored_fields
 
@@ -60,6 +61,30 @@ async def accept_reappearance(store: Store, who: str, mailbox: Mailbox) -> None:
         )
     async with audited(store, who, "accept_reappearance", "Mailbox", mailbox.name, new={"sentence": status.sentence}):
         await store.runtime.accept_reappearance(mailbox.name)
+
+
+async def read_now(store: Store, who: str, mailbox: Mailbox, at: datetime) -> Reading:
+    """Have a mailbox read at once. While somebody's wish for that is open it stays as it is, and nothing is recorded.
+
+    Raises ConfigurationError if it is not read at all.
+    """
+    check_active(mailbox)
+    last = (await store.wishes.of(mailbox.name)).reading
+    if last is not None and last.is_open:
+        return last
+    async with audited(store, who, "poll", "Mailbox", mailbox.name):
+        return await store.wishes.ask_reading(mailbox.name, who, at)
+
+
+def check_active(mailbox: Mailbox) -> None:
+    """Raise ConfigurationError for a mailbox that nobody reads, with what to do about it."""
+    if mailbox.active:
+        return
+    if mailbox.paused:
+        what, remedy = "is paused, so nobody reads it", f"resume it: mail-automator mailbox resume {mailbox.name}"
+    else:
+        what, remedy = "is disabled, so nobody reads it", "set enabled: true in its configuration"
+    raise ConfigurationError(f"mailbox {mailbox.name} {what}", remedy=remedy, code="mailbox_not_active")
 
 
 async def delete_mailbox(store: Store, who: str, mailbox: Mailbox) -> bool:

@@ -64,9 +64,8 @@ def _arrival(entry: LedgerEntry) -> Iterator[Moment]:
         yield Moment("fetcher", "listed", "not_given", sentence, entry.stored_at)
         return
     copy = f", copy {origin.copy_number + 1} of an identical mail" if origin.copy_number else ""
-    sentence = (
-        f"Fetched as UID {origin.uid} (UIDVALIDITY {origin.uid_validity}), {origin.size} bytes{copy}, and stored."
-    )
+    how = "Imported, as older than the mailbox," if origin.imported else "Fetched"
+    sentence = f"{how} as UID {origin.uid} (UIDVALIDITY {origin.uid_validity}), {origin.size} bytes{copy}, and stored."
     yield Moment("fetcher", "fetched", "stored", sentence, entry.stored_at)
 
 

@@ -32,7 +32,8 @@ _HARMLESS = frozenset({AfterFetchAction.MARK_SEEN, AfterFetchAction.FLAG})
 
 @dataclass(frozen=True, slots=True)
 class Aftermath:
-    """The action of one mailbox. Of mails over `mail_bytes` only a start was taken: they are never moved or deleted."""
+    """The action of one mailbox. Of mails over `mail_bytes` only a start was taken: they are never moved or deleted.
+    Imported mail stays as it lies."""
 
     action: AfterFetch
     books: Books
@@ -71,7 +72,7 @@ class Aftermath:
     def _may(self, entry: LedgerEntry) -> bool:
         whole = entry.origin.size <= self.mail_bytes or self.action.action in _HARMLESS
         old_enough = self.clock.now() - entry.stored_at >= timedelta(days=self.action.days)
-        return entry.state is State.DONE and whole and old_enough
+        return entry.state is State.DONE and whole and old_enough and not entry.origin.imported
 
     async def _act(self, session: ImapSession, final: Mapping[int, LedgerEntry]) -> None:
         if not final:

@@ -58,7 +58,7 @@ def compose(open_doors: Doors, settings: FetcherSettings, tokens: MicrosoftToken
         return Watch(tools, mailbox, lease)
 
     name = settings.id or f"{socket.gethostname()}-{secrets.token_hex(4)}"
-    return Follower(name, store.runtime, process.clock, tools.ttl, start)
+    return Follower(name, store.runtime, store.wishes, process.clock, tools.ttl, start)
 
 
 def _tools(open_doors: Doors, settings: FetcherSettings, tokens: MicrosoftTokens, people: DelegatedTokens) -> Tools:

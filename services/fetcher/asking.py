@@ -4,11 +4,15 @@ from collections.abc import Sequence
 
 import structlog
 
+from services.fetcher.decide import Batch
 from services.fetcher.errors import MessageTrouble, NetworkTrouble, ServerTrouble
-from services.fetcher.ports import ImapSession, Outline, Preview
+from services.fetcher.ports import FetchedMail, ImapSession, Outline, Preview
 from services.fetcher.troubles import Troubles
 
 log = structlog.get_logger(__name__)
+
+START_BYTES = 256 * 1024
+"""What is taken of a mail over the cap."""
 
 
 async def outlines(session: ImapSession, uids: Sequence[int], troubles: Troubles) -> tuple[list[Outline], set[int]]:
@@ -63,3 +67,36 @@ async def previews(session: ImapSession, uids: Sequence[int], troubles: Troubles
     except (NetworkTrouble, ServerTrouble):
         troubles.headless.update(asked)
         raise
+
+
+async def fetch(session: ImapSession, batch: Batch, troubles: Troubles) -> tuple[list[FetchedMail], Batch]:
+    """The batch; mails that the server cannot give are counted in `troubles` and are missing from it."""
+    try:
+        mails = await _at_once(session, batch)
+    except MessageTrouble as error:
+        mails = await _singly(session, batch, troubles, error)
+    except (NetworkTrouble, ServerTrouble):
+        # One of these may have broken the connection. Next time each goes alone, and last.
+        for uid in batch.uids:
+            troubles.failed(uid, alone=len(batch.uids) == 1)
+        raise
+    for one in mails:
+        troubles.tries.pop(one.uid, None)
+    return mails, batch
+
+
+async def _at_once(session: ImapSession, batch: Batch) -> list[FetchedMail]:
+    if not batch.start_only:
+        return await session.fetch(batch.uids, batch.size)
+    start = await session.fetch_start(batch.uids[0], START_BYTES)
+    return [start] if start is not None else []
+
+
+async def _singly(session: ImapSession, batch: Batch, troubles: Troubles, error: MessageTrouble) -> list[FetchedMail]:
+    if len(batch.uids) == 1:
+        uid = batch.uids[0]
+        troubles.failed(uid, alone=True)
+        log.warning("mail_not_fetched", mailbox=troubles.mailbox, uid=uid, error=error.line())
+        return []
+    alone = [Batch((uid,), batch.size) for uid in batch.uids]
+    return [mail for one in alone for mail in (await fetch(session, one, troubles))[0]]

@@ -19,6 +19,7 @@ from shared.domain import identity
 from shared.domain.errors import BrokerUnavailable, ConfigurationError, StoreUnavailable
 from shared.domain.mailbox import StartFrom
 from shared.domain.mailbox_runtime import Cursor
+from shared.domain.sighting import Sight
 from shared.domain.sign_in import SignIn
 
 LONGEST_THROTTLE = 3600.0
@@ -168,6 +169,12 @@ def is_earlier(cursor: Cursor, arrived: datetime) -> bool:
     return cursor.baseline_at is not None and arrived < cursor.baseline_at
 
 
+def is_old(cursor: Cursor, uid: int, sight: Sight | None) -> bool:
+    """Whether a UID that is listed is of a mail from before the mailbox began that has no outcome. `sight` is what it
+    has been sighted as."""
+    return sight is Sight.EARLIER or (sight is None and uid <= cursor.baseline_uid)
+
+
 def has_come_back(cursor: Cursor, arrived: datetime) -> bool:
     """Whether a mail that is new to us had arrived before a complete pass: that pass should have seen it."""
     return cursor.passed_at is not None and arrived < cursor.passed_at
@@ -258,6 +265,11 @@ class Progress:
     def left(self) -> int:
         """How many are not settled yet."""
         return len(self._outstanding) - len(self._settled)
+
+    @property
+    def unsettled(self) -> list[int]:
+        """Which are not settled yet, ascending."""
+        return [uid for uid in self._outstanding if uid not in self._settled]
 
     def settle(self, uids: Iterable[int]) -> None:
         """These have a durable sighting now."""

@@ -11,7 +11,7 @@ from datetime import timedelta
 import structlog
 
 from services.fetcher import decide
-from services.fetcher.ports import Clock, Runtime
+from services.fetcher.ports import Clock, Runtime, WishStore
 from services.fetcher.watch import Watch
 from shared.domain.errors import Transient
 from shared.domain.mailbox import Mailbox
@@ -21,6 +21,8 @@ from shared.observability.crash_points import crash_point
 log = structlog.get_logger(__name__)
 
 STOP_SECONDS = 20.0
+WISH_SECONDS = 1.0
+"""How often the store is asked what people want of the mailboxes that are read here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +40,21 @@ class Follower:
         self,
         fetcher_id: str,
         runtime: Runtime,
+        wishes: WishStore,
         clock: Clock,
         ttl: timedelta,
         start: Callable[[Mailbox, Lease], Watch],
     ) -> None:
         self._id = fetcher_id
         self._runtime = runtime
+        self._wishes = wishes
         self._clock = clock
         self._ttl = ttl
         self._start = start
         self._running: dict[str, _Running] = {}
         self._live: tuple[str, ...] = (fetcher_id,)
         self._announced_at = float("-inf")
+        self._asked_at = float("-inf")
 
     async def look(self, mailboxes: Mapping[str, Mailbox]) -> None:
         """Bring what runs in line with what is configured. Raises StoreUnavailable; running watches go on."""
@@ -63,6 +68,7 @@ class Follower:
             log.info("mailbox_shared", mailbox=name, share=share)
         if len(self._running) < share:
             await self._take_more(wanted, share)
+        await self._ask()
 
     async def stop(self) -> None:
         """Stop every watch, give the leases back, and say that this fetcher is gone. Never raises."""
@@ -85,6 +91,14 @@ class Follower:
             crash_point("fetcher.after_announced")
             self._live = await self._runtime.live_fetchers() or (self._id,)
             self._announced_at = now
+
+    async def _ask(self) -> None:
+        """Tell each watch what people want of its mailbox."""
+        now = self._clock.monotonic()
+        if self._running and now - self._asked_at >= WISH_SECONDS:
+            self._asked_at = now
+            for name, wishes in (await self._wishes.of_many(self._running)).items():
+                self._running[name].watch.wished.tell(wishes)
 
     async def _stop_unwanted(self, wanted: Mapping[str, Mailbox], known: Mapping[str, Mailbox]) -> None:
         ended = [name for name, running in self._running.items() if running.task.done()]

@@ -16,7 +16,6 @@ import structlog
 from services.fetcher import asking, decide
 from services.fetcher.cursor import save_cursor
 from services.fetcher.decide import Batch, Progress
-from services.fetcher.errors import MessageTrouble, NetworkTrouble, ServerTrouble
 from services.fetcher.intake import Intake
 from services.fetcher.place import Place
 from services.fetcher.ports import Books, FetchedMail, ImapSession, Outline
@@ -31,7 +30,6 @@ log = structlog.get_logger(__name__)
 
 PAGE = 1000
 FINISH_SECONDS = 10.0
-START_BYTES = 256 * 1024
 
 T = TypeVar("T")
 
@@ -110,6 +108,17 @@ class Folder:
         await self.back.passed(len(listed), complete=not progress.left)
         return count
 
+    async def take_old(self, session: ImapSession, uids: Sequence[int]) -> list[int]:
+        """Take mails from before the mailbox began; returns the UIDs that the server did not give yet.
+
+        Raises what `read` raises.
+        """
+        await self._save(self.cursor.model_copy(update={"imported": True}))
+        progress = Progress(self.cursor.low_water, uids, 0)
+        outlines = await self._outlines(session, uids, progress, imported=True)
+        await self._take(session, outlines, progress, imported=True)
+        return progress.unsettled
+
     async def _pass_done(self, progress: Progress, began: datetime, listed: Sequence[int] | None) -> None:
         also: dict[str, object] = {}
         if not progress.left:
@@ -127,16 +136,9 @@ class Folder:
         self, session: ImapSession, page: Sequence[int], progress: Progress, aside: list[Outline]
     ) -> int:
         """Take what is new. Mails that have come back and that nothing is known of are put `aside` for the end."""
-        hopeless = {uid for uid in page if self.troubles.is_hopeless(uid)}
-        for uid in sorted(hopeless):
-            await self._give_up(session, uid, progress)
-        page = [uid for uid in page if uid not in hopeless]
-        outlines, refused = await asking.outlines(session, page, self.troubles)
-        await self._missing(session, set(page) - refused - {one.uid for one in outlines}, progress)
+        outlines = await self._outlines(session, page, progress)
         if decide.is_doubtful(self.cursor):
-            earlier = [one.uid for one in outlines if decide.is_earlier(self.cursor, one.internal_date)]
-            await self._sight(earlier, Sight.EARLIER, progress)
-            outlines = [one for one in outlines if one.uid not in set(earlier)]
+            outlines = await self._without_earlier(session, outlines, progress)
         known = await self.back.recognise(session, self.place, self.cursor, outlines, self.troubles)
         progress.settle(known)
         unknown = [one for one in outlines if one.uid not in known]
@@ -144,11 +146,36 @@ class Folder:
         new = [one for one in unknown if not decide.has_come_back(self.cursor, one.internal_date)]
         return await self._take(session, new, progress)
 
-    async def _give_up(self, session: ImapSession, uid: int, progress: Progress) -> None:
+    async def _outlines(
+        self, session: ImapSession, uids: Sequence[int], progress: Progress, *, imported: bool = False
+    ) -> list[Outline]:
+        """Size and date of what the server gives. What it has refused too often is booked, what is gone is noted."""
+        hopeless = {uid for uid in uids if self.troubles.is_hopeless(uid)}
+        for uid in sorted(hopeless):
+            await self._give_up(session, uid, progress, imported=imported)
+        asked = [uid for uid in uids if uid not in hopeless]
+        outlines, refused = await asking.outlines(session, asked, self.troubles)
+        await self._missing(session, set(asked) - refused - {one.uid for one in outlines}, progress)
+        return outlines
+
+    async def _without_earlier(
+        self, session: ImapSession, outlines: Sequence[Outline], progress: Progress
+    ) -> list[Outline]:
+        """Note mails that are older than the mailbox and have a new UID, but for those that were imported."""
+        earlier = [one for one in outlines if decide.is_earlier(self.cursor, one.internal_date)]
+        known = frozenset[int]()
+        if self.cursor.imported:
+            known = await self.back.recognise(session, self.place, self.cursor, earlier, self.troubles)
+            progress.settle(known)
+        await self._sight([one.uid for one in earlier if one.uid not in known], Sight.EARLIER, progress)
+        uids = {one.uid for one in earlier}
+        return [one for one in outlines if one.uid not in uids]
+
+    async def _give_up(self, session: ImapSession, uid: int, progress: Progress, *, imported: bool = False) -> None:
         """Book a mail that the server does not give, and go on without it."""
         came = await asking.previews(session, [uid], self.troubles)
         one = Unfetchable(uid, MAX_TRIES, came[0] if came else None)
-        mail_id = await self.intake.give_up(session, self.place, one, self.revision)
+        mail_id = await self.intake.give_up(session, self.place, one, self.revision, imported=imported)
         self.troubles.give_up(uid, self.monotonic())
         progress.settle([uid])
         self.report.sighted(Sight.HOLE, 1)
@@ -168,7 +195,13 @@ class Folder:
             self.report.sighted(state, len(uids))
 
     async def _take(
-        self, session: ImapSession, outlines: Iterable[Outline], progress: Progress, *, back: bool = False
+        self,
+        session: ImapSession,
+        outlines: Iterable[Outline],
+        progress: Progress,
+        *,
+        back: bool = False,
+        imported: bool = False,
     ) -> int:
         """Fetch the next batch while the last one is stored: mail server and store work side by side."""
         limits = self.limits
@@ -176,22 +209,31 @@ class Folder:
             outlines, self.troubles.tries, most=limits.batch, most_bytes=limits.batch_bytes, cap=limits.mail_bytes
         )
         count = 0
-        ahead = _start(self._fetch(session, batch) for batch in islice(batches, 1))
+        ahead = _start(asking.fetch(session, batch, self.troubles) for batch in islice(batches, 1))
         try:
             while ahead is not None:
                 mails, batch = await ahead
-                ahead = _start(self._fetch(session, batch) for batch in islice(batches, 1))
-                count += await _finish(self._keep(session, batch, mails, progress, back))
+                ahead = _start(asking.fetch(session, batch, self.troubles) for batch in islice(batches, 1))
+                count += await _finish(self._keep(session, batch, mails, progress, back, imported))
         finally:
             if ahead is not None:
                 await _drop(ahead)
         return count
 
     async def _keep(
-        self, session: ImapSession, batch: Batch, mails: Sequence[FetchedMail], progress: Progress, back: bool
+        self,
+        session: ImapSession,
+        batch: Batch,
+        mails: Sequence[FetchedMail],
+        progress: Progress,
+        back: bool,
+        imported: bool,
     ) -> int:
         doubtful = back or decide.is_doubtful(self.cursor)
-        new = await self.intake.take(session, self.place, mails, doubtful=doubtful) if mails else []
+        new: list[EmailFetched] = []
+        if mails:
+            perhaps_known = doubtful or imported
+            new = await self.intake.take(session, self.place, mails, doubtful=perhaps_known, imported=imported)
         progress.settle([one.uid for one in mails])
         failed = {uid for uid in batch.uids if uid in self.troubles.tries}
         await self._missing(session, set(batch.uids) - {one.uid for one in mails} - failed, progress)
@@ -201,36 +243,6 @@ class Folder:
         self.back.count(BY_IDENTITY, len(mails) - len(new) if doubtful else 0)
         self.back.count(UNKNOWN, len(new) if back else 0)
         return len(new)
-
-    async def _fetch(self, session: ImapSession, batch: Batch) -> tuple[list[FetchedMail], Batch]:
-        """The batch; mails the server cannot give are counted in `troubles` and are missing from it."""
-        try:
-            mails = await self._fetch_at_once(session, batch)
-        except MessageTrouble as error:
-            mails = await self._fetch_singly(session, batch, error)
-        except (NetworkTrouble, ServerTrouble):
-            # One of these may have broken the connection. Next time each goes alone, and last.
-            for uid in batch.uids:
-                self.troubles.failed(uid, alone=len(batch.uids) == 1)
-            raise
-        for one in mails:
-            self.troubles.tries.pop(one.uid, None)
-        return mails, batch
-
-    async def _fetch_at_once(self, session: ImapSession, batch: Batch) -> list[FetchedMail]:
-        if not batch.start_only:
-            return await session.fetch(batch.uids, batch.size)
-        start = await session.fetch_start(batch.uids[0], START_BYTES)
-        return [start] if start is not None else []
-
-    async def _fetch_singly(self, session: ImapSession, batch: Batch, error: MessageTrouble) -> list[FetchedMail]:
-        if len(batch.uids) == 1:
-            uid = batch.uids[0]
-            self.troubles.failed(uid, alone=True)
-            log.warning("mail_not_fetched", mailbox=self.mailbox, uid=uid, error=error.line())
-            return []
-        alone = [Batch((uid,), batch.size) for uid in batch.uids]
-        return [mail for one in alone for mail in (await self._fetch(session, one))[0]]
 
     async def _retry_holes(self, session: ImapSession, listed: set[int]) -> int:
         """Holes that are due get another chance, one by one, after everything else; those that are gone are gone."""
@@ -247,8 +259,10 @@ class Folder:
         outlines, _ = await asking.outlines(session, [uid], self.troubles)
         cap, count = self.limits.mail_bytes, 0
         for outline in outlines:
-            mails, _ = await self._fetch(session, Batch((uid,), min(outline.size, cap), outline.size > cap))
-            new = await self.intake.take(session, self.place, mails, holes=holes) if mails else []
+            batch = Batch((uid,), min(outline.size, cap), outline.size > cap)
+            mails, _ = await asking.fetch(session, batch, self.troubles)
+            old = uid <= self.cursor.baseline_uid
+            new = await self.intake.take(session, self.place, mails, imported=old, holes=holes) if mails else []
             self.report.taken(new)
             count += len(new)
         return count

@@ -50,26 +50,27 @@ class Intake:
         mails: Sequence[FetchedMail],
         *,
         doubtful: bool = False,
+        imported: bool = False,
         holes: Mapping[int, Sighting] | None = None,
     ) -> list[EmailFetched]:
         """Make these mails ours; returns the new ones as published. Those in the ledger already are only sighted.
 
-        `doubtful`: most are expected to be in the ledger, so their raw is not written again. `holes`: what these UIDs
-        have been sighted as, if they were holes.
+        `doubtful`: some are expected to be in the ledger, so their raw is not written again. `imported`: they are older
+        than the mailbox, and were asked for. `holes`: what these UIDs have been sighted as, if they were holes.
         Raises StoreUnavailable, BrokerUnavailable and the session's errors; what was done until then holds.
         """
         now = self.clock.now()
         found = await self._identify(session, place, mails)
-        entries = [self._entry(place, one, now) for one in found]
+        entries = [self._entry(place, one, now, imported) for one in found]
         ids = [one.mail_id for one in entries]
         there: Mapping[str, LedgerEntry] = await self.books.ledger.get_many(ids) if doubtful else {}
         await self.books.raw.put_many({one.mail_id: one.mail.raw for one in found if one.mail_id not in there})
         crash_point("fetcher.after_raw")
         new = await self.books.ledger.insert_many([one for one in entries if one.mail_id not in there])
         crash_point("fetcher.after_ledger")
-        await self._sight(place, found, now, holes)
+        await self._sight(place, found, now, imported, holes)
         crash_point("fetcher.after_sightings")
-        messages = [_message(place, one, now) for one in found if one.mail_id in new]
+        messages = [_message(place, one, now, imported) for one in found if one.mail_id in new]
         await self.publisher.publish_fetched(messages)
         crash_point("fetcher.after_publish")
         return messages
@@ -98,7 +99,9 @@ class Intake:
         crash_point("fetcher.after_recognised")
         return frozenset(one.uid for one in found)
 
-    async def give_up(self, session: ImapSession, place: Place, one: Unfetchable, revision: int) -> str:
+    async def give_up(
+        self, session: ImapSession, place: Place, one: Unfetchable, revision: int, *, imported: bool = False
+    ) -> str:
         """Book a mail that the server does not give as rejected; returns its mail_id. Repeating it changes nothing.
 
         The bookkeeper sends the event: it is owed, like any other.
@@ -110,7 +113,8 @@ class Intake:
         crash_point("fetcher.after_head")
         await self.books.ledger.insert_decided(entry, (event,))
         crash_point("fetcher.after_unfetchable")
-        await self.books.sightings.insert_many([_sighting(place, one.uid, Sight.HOLE, now, content, entry.mail_id)])
+        sighting = _sighting(place, one.uid, Sight.HOLE, now, content, entry.mail_id)
+        await self._keep([sighting], imported)
         crash_point("fetcher.after_hole")
         return entry.mail_id
 
@@ -127,11 +131,16 @@ class Intake:
         crash_point("fetcher.after_odd_sightings")
 
     async def _sight(
-        self, place: Place, found: Sequence[_Identified], now: datetime, holes: Mapping[int, Sighting] | None
+        self,
+        place: Place,
+        found: Sequence[_Identified],
+        now: datetime,
+        imported: bool,
+        holes: Mapping[int, Sighting] | None,
     ) -> None:
         sightings = [_sighting(place, one.mail.uid, Sight.MAIL, now, one.content_id, one.mail_id) for one in found]
         if holes is None:
-            await self.books.sightings.insert_many(sightings)
+            await self._keep(sightings, imported)
             return
         for one in found:
             rejected = holes[one.mail.uid].mail_id
@@ -139,6 +148,12 @@ class Intake:
                 await self.books.ledger.note(rejected, given_later(one.mail_id))
                 crash_point("fetcher.after_note")
         await self.books.sightings.settle(sightings)
+
+    async def _keep(self, sightings: Sequence[Sighting], imported: bool) -> None:
+        if imported:
+            await self.books.sightings.take_over(sightings)
+        else:
+            await self.books.sightings.insert_many(sightings)
 
     async def _identify(self, session: ImapSession, place: Place, mails: Sequence[FetchedMail]) -> list[_Identified]:
         contents = {one.uid: identity.content_id(place.mailbox, one.internal_date, one.raw) for one in mails}
@@ -162,7 +177,7 @@ class Intake:
         present = await session.present(tuple(others))
         return frozenset(mail for uid, mail in others.items() if uid in present)
 
-    def _entry(self, place: Place, one: _Identified, now: datetime) -> LedgerEntry:
+    def _entry(self, place: Place, one: _Identified, now: datetime, imported: bool) -> LedgerEntry:
         origin = MailOrigin(
             mailbox=place.mailbox,
             folder=place.folder,
@@ -176,6 +191,7 @@ class Intake:
             outline_id=identity.outline_id(
                 place.mailbox, one.mail.internal_date, one.mail.announced or one.mail.size, one.mail.raw
             ),
+            imported=imported,
         )
         return LedgerEntry(
             mail_id=one.mail_id,
@@ -203,12 +219,13 @@ def _sighting(
     )
 
 
-def _message(place: Place, one: _Identified, now: datetime) -> EmailFetched:
+def _message(place: Place, one: _Identified, now: datetime, imported: bool) -> EmailFetched:
     return EmailFetched(
         mail_id=one.mail_id,
         mailbox=place.mailbox,
         received_at=one.mail.internal_date,
         fetched_at=now,
+        imported=imported,
         size=one.mail.size,
         raw=one.mail.raw if len(one.mail.raw) <= BY_VALUE_MAX else None,
     )

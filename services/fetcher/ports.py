@@ -1,6 +1,7 @@
 """What the fetcher needs of the world: mail server, store, broker, clock. Values and Protocols only."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal, Protocol
@@ -15,6 +16,7 @@ from shared.domain.mailbox_runtime import Cursor, Lease, MailboxStatus
 from shared.domain.sighting import Sighting
 from shared.domain.sign_in import SignIn
 from shared.domain.ticket import OutboxEvent
+from shared.domain.wishes import OldMail, Reading, Wishes
 from shared.oauth.values import Application, Token
 from shared.sasl.values import Kind
 
@@ -133,8 +135,8 @@ class ImapSession(Protocol):
         """What these mails are, to compare before they are touched."""
         ...
 
-    async def idle(self, seconds: float) -> bool:
-        """Wait for mail; True if the server told of some, at once if it had told already."""
+    async def idle(self, seconds: float, news: asyncio.Event | None = None) -> bool:
+        """Wait for mail, or until `news` is set; True if the server told of mail, at once if it had told already."""
         ...
 
     async def noop(self) -> None:
@@ -231,6 +233,7 @@ class Sightings(Protocol):
 
     async def insert_many(self, sightings: Sequence[Sighting]) -> None: ...
     async def settle(self, sightings: Sequence[Sighting]) -> None: ...
+    async def take_over(self, sightings: Sequence[Sighting]) -> None: ...
     async def holes(self, mailbox: str, folder: str, uid_validity: int) -> tuple[Sighting, ...]: ...
     async def known(self, mailbox: str, folder: str, uid_validity: int, uids: Sequence[int]) -> frozenset[int]: ...
     async def at(self, mailbox: str, folder: str, uid_validity: int, uids: Sequence[int]) -> tuple[Sighting, ...]: ...
@@ -256,6 +259,13 @@ class Runtime(Protocol):
     async def retire(self, fetcher_id: str) -> None: ...
 
 
+class WishStore(Protocol):
+    """What people ask of whoever reads a mailbox."""
+
+    async def of_many(self, mailboxes: Iterable[str]) -> dict[str, Wishes]: ...
+    async def note(self, mailbox: str, lease: Lease, wish: Reading | OldMail) -> bool: ...
+
+
 class Books(Protocol):
     """The repositories of the store that the fetcher uses."""
 
@@ -271,3 +281,5 @@ class Books(Protocol):
     def sightings(self) -> Sightings: ...
     @property
     def runtime(self) -> Runtime: ...
+    @property
+    def wishes(self) -> WishStore: ...

@@ -126,7 +126,8 @@ class Report:
         self._metrics.messages.labels("fetcher", "fetched", "").inc(len(messages))
         age = self._metrics.message_age.labels("fetcher")
         for one in messages:
-            age.observe(max(0.0, (now - one.received_at).total_seconds()))
+            if not one.imported:
+                age.observe(max(0.0, (now - one.received_at).total_seconds()))
             log.info("fetched", stage="fetcher", mail_id=one.mail_id, mailbox=self._mailbox)
 
     async def _now(self, state: Phase, code: str = "", sentence: str = "") -> None:

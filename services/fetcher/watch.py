@@ -19,14 +19,17 @@ from services.fetcher.errors import LeaseLost
 from services.fetcher.handler import Folder, Limits
 from services.fetcher.intake import Intake
 from services.fetcher.leases import LeaseKeeper
+from services.fetcher.old_mail import OldMails
 from services.fetcher.ports import Books, Clock, ImapSession, Selected
 from services.fetcher.reappearance import Reappearance
 from services.fetcher.report import Report
 from services.fetcher.troubles import Troubles
+from services.fetcher.wished import Wished
 from shared.domain.errors import AutomatorError, Permanent, Transient
 from shared.domain.mailbox import Mailbox
 from shared.domain.mailbox_runtime import Lease, Phase
 from shared.domain.sign_in import SignIn
+from shared.domain.wishes import Reading
 from shared.observability.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -67,6 +70,7 @@ class Watch:
         self.report.expires("client_secret", mailbox.spec.client_secret_until)
         self._tools = tools
         self._keeper = LeaseKeeper(tools.books.runtime, tools.clock, mailbox.name, lease, tools.ttl)
+        self.wished = Wished(tools.books.wishes, mailbox.name, lambda: self._keeper.lease, tools.clock)
         self._troubles = Troubles(mailbox.name)
         self._aftermath = Aftermath(mailbox.spec.imap.after_fetch, tools.books, tools.limits.mail_bytes, tools.clock)
         self._reconciled_at = float("-inf")
@@ -93,21 +97,30 @@ class Watch:
         clock = self._tools.clock
         while True:
             self._good_at = float("inf")
-            signed_in = await self._signed_in()
+            signed_in, wish = await self._signed_in(), self.wished.reading
             error = await self._connection()
             attempt = 0 if clock.monotonic() - self._good_at > GOOD_SECONDS else attempt
             chance = random.random()  # noqa: S311 - jitter
             seconds = decide.pause(error, attempt, chance, self._tools.after_rejection)
             await self.report.troubled(error, seconds)
-            await self._rest(error, signed_in, seconds)
+            await self._not_read(wish, error)
+            await self._rest(error, signed_in, seconds, wish)
             attempt += 1
 
-    async def _rest(self, error: AutomatorError, before: SignIn | None, seconds: float) -> None:
-        """Until the next try is due. Where only a person can help, a sign-in ends it at once."""
+    async def _not_read(self, wish: Reading | None, error: AutomatorError) -> None:
+        """Whoever had asked before this try hears that it failed; one who asked during it gets another try."""
+        if wish is not None and wish == self.wished.reading:
+            try:
+                await self.wished.was_read(wish, error.line())
+            except Transient as unavailable:
+                log.warning("wish_not_ended", mailbox=self.mailbox.name, error=unavailable.line())
+
+    async def _rest(self, error: AutomatorError, before: SignIn | None, seconds: float, tried: Reading | None) -> None:
+        """Until the next try is due, or somebody asks for one. Where only a person can help, a sign-in ends it too."""
         until = self._tools.clock.monotonic() + seconds
         looks = self.mailbox.spec.delegated is not None and isinstance(error, Permanent)
-        while (left := until - self._tools.clock.monotonic()) > 0:
-            await asyncio.sleep(min(left, LOOK_SECONDS) if looks else left)
+        while (left := until - self._tools.clock.monotonic()) > 0 and self.wished.reading in (None, tried):
+            await self.wished.pause(min(left, LOOK_SECONDS) if looks else left)
             now = await self._signed_in() if looks else None
             before = before or now
             if before is not None and now is not None and decide.may_go_on(error, before, now):
@@ -149,14 +162,20 @@ class Watch:
 
     async def _read(self, session: ImapSession, selected: Selected) -> None:
         folder = await self._folder(session, selected)
+        old_mails = OldMails(session, folder, self.wished)
         due = self._reconciled_at + self._tools.reconcile_seconds
         full = selected.exists <= SMALL or self._tools.clock.monotonic() >= due
         soon = PENDING_SECONDS[0]
         told = False
         while True:
-            pending = await self._pass(session, folder, full or decide.is_doubtful(folder.cursor), told)
+            wish = self.wished.reading
+            full = full or wish is not None or decide.is_doubtful(folder.cursor)
+            pending = await self._pass(session, folder, full, told)
+            if wish is not None:
+                await self.wished.was_read(wish)
+            at_once = await old_mails.work()
             soon = min(soon * 2, PENDING_SECONDS[1]) if pending else PENDING_SECONDS[0]
-            told = await self._wait(session, soon if pending else IDLE_SECONDS)
+            told = await self._wait(session, 0 if at_once else soon if pending else IDLE_SECONDS)
             full = self._tools.clock.monotonic() - self._reconciled_at >= self._tools.reconcile_seconds
 
     async def _folder(self, session: ImapSession, selected: Selected) -> Folder:
@@ -197,11 +216,12 @@ class Watch:
         return pending
 
     async def _wait(self, session: ImapSession, longest: float) -> bool:
-        """Until the server tells of mail (True), or it is time to look anyway."""
+        """Until the server tells of mail (True), it is time to look anyway, or somebody asks for that."""
         seconds = min(longest, self.mailbox.spec.imap.poll_seconds, IDLE_SECONDS)
-        if "IDLE" not in session.capabilities:
-            await asyncio.sleep(seconds)
-        elif await session.idle(seconds):
+        if not seconds or "IDLE" not in session.capabilities:
+            await self.wished.pause(seconds)
+        elif await session.idle(seconds, self.wished.news):
             return True
+        self.wished.news.clear()
         await session.noop()
         return False

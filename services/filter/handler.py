@@ -230,6 +230,7 @@ def _accepted(one: Judged) -> EmailAccepted:
         received_at=message.received_at,
         fetched_at=message.fetched_at,
         decision_version=message.decision_version,
+        imported=message.imported,
         module=one.mailbox.spec.module if one.mailbox else Module.TICKET,
         mailbox_revision=one.mailbox.revision if one.mailbox else 0,
         email=one.email,

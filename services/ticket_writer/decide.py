@@ -139,7 +139,7 @@ def ticket(mail: EmailClassified, decision: Decision, source: str, *, addressed:
         classification=decision.classification or mail.classification,
         articles=(_article(mail, ArticleKind.ORIGINAL),),
         related=decision.related,
-        answerable=_answerable(email, addressed),
+        answerable=_answerable(mail, addressed),
         created_at=decision.decided_at,
         received_at=mail.received_at,
         flags=email.flags,
@@ -171,11 +171,13 @@ def _article(mail: EmailClassified, kind: ArticleKind) -> Article:
     )
 
 
-def _answerable(email: Email, addressed: bool) -> Answerable:
+def _answerable(mail: EmailClassified, addressed: bool) -> Answerable:
+    email = mail.email
     same = set(Answerable.model_fields) & set(Email.model_fields)
     return Answerable(
         **{name: getattr(email, name) for name in same},
         null_sender=Flag.NULL_SENDER.value in email.flags,
         marked=email.loop_marker is not None,
         addressed=addressed,
+        imported=mail.imported,
     )

@@ -18,6 +18,7 @@ RAW_CONTENT_TYPE = "message/rfc822"
 JSON_CONTENT_TYPE = "application/json"
 BY_REFERENCE = "x-raw-by-reference"
 VERSION = "decision_version"
+IMPORTED = "imported"
 OVERRULED_BY = "overruled_by"
 OVERRULED_WHY = "overruled_why"
 
@@ -54,7 +55,7 @@ def encode(message: Message) -> Envelope:
                 "fetched_at": message.fetched_at.isoformat(),
                 "size": message.size,
                 BY_REFERENCE: message.raw is None,
-                **_again(message),
+                **_besides(message),
             },
         )
     return Envelope(
@@ -85,11 +86,12 @@ def decode(envelope: Envelope) -> Message:
         raise MalformedMessage(f"{envelope.type} is not of its contract: {type(error).__name__}") from None
 
 
-def _again(message: EmailFetched) -> dict[str, Header]:
-    """What only a replayed mail carries."""
+def _besides(message: EmailFetched) -> dict[str, Header]:
+    """What only a replayed or an imported mail carries."""
     order = message.overruling
     version: dict[str, Header] = {VERSION: message.decision_version} if message.decision_version != 1 else {}
-    return version | ({OVERRULED_BY: order.who, OVERRULED_WHY: order.why} if order else {})
+    imported: dict[str, Header] = {IMPORTED: True} if message.imported else {}
+    return version | imported | ({OVERRULED_BY: order.who, OVERRULED_WHY: order.why} if order else {})
 
 
 def _fetched(envelope: Envelope) -> EmailFetched:
@@ -102,6 +104,7 @@ def _fetched(envelope: Envelope) -> EmailFetched:
         size=int(head["size"]),
         raw=None if head.get(BY_REFERENCE) else envelope.body,
         decision_version=int(head.get(VERSION, 1)),
+        imported=bool(head.get(IMPORTED, False)),
         overruling=(
             Overruling(who=str(head[OVERRULED_BY]), why=str(head.get(OVERRULED_WHY, "")))
             if OVERRULED_BY in head

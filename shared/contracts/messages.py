@@ -29,6 +29,8 @@ class Message(BaseModel):
     fetched_at: datetime
     decision_version: int = 1
     """Which version of the decision this journey leads to: a replay of a rejected mail leads to the next."""
+    imported: bool = False
+    """It is from before its mailbox began, and was asked for: nobody waits for an answer to it."""
 
 
 class EmailFetched(Message):

@@ -35,7 +35,8 @@ LEGAL_MOVES: frozenset[tuple[State, State]] = frozenset(
 class MailOrigin(Value):
     """Where and when a mail lay on its server. `internal_date` is the server's (IMAP INTERNALDATE), to the second.
 
-    `outline_id` is what is known of it without its body (`identity.outline_id`); older entries have none.
+    `outline_id` is what is known of it without its body (`identity.outline_id`); older entries have none. `imported`:
+    it lay there before its mailbox began, and was taken because an editor asked for it.
     """
 
     mailbox: str
@@ -48,6 +49,7 @@ class MailOrigin(Value):
     copy_number: int = 0
     raw_sha256: str
     outline_id: str | None = None
+    imported: bool = False
 
 
 class Failure(Value):

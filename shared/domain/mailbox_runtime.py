@@ -19,7 +19,8 @@ class Cursor(Value):
 
     `rollbacks` counts how often the server began its UIDs anew without a new UIDVALIDITY (restored from a backup).
     `passed_at` is when the last complete pass began, some minutes early: a mail that arrived before it and is new to us
-    has come back, or was put there by somebody.
+    has come back, or was put there by somebody. `imported`: some of the mails that are not taken otherwise were,
+    because an editor asked for them.
     """
 
     folder: str
@@ -32,6 +33,7 @@ class Cursor(Value):
     account: str = ""
     rollbacks: int = 0
     passed_at: datetime | None = None
+    imported: bool = False
 
     @property
     def validity(self) -> int:

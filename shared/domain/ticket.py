@@ -66,7 +66,8 @@ class TicketState(StrEnum):
 class Answerable(Value):
     """What decides whether, and to whom, a ticket's first mail may be acknowledged. Kept with the ticket, so that
     nobody needs to read the mail again. `addressed`: the mailbox, or an alias, stands in To or Cc; `marked`: it carries
-    a loop marker, ours or not; the rest are the mail's fields (see Email)."""
+    a loop marker, ours or not; `imported`: it is from before the mailbox began; the rest are the mail's fields (see
+    Email)."""
 
     sender: Address | None = None
     sender_status: SenderStatus = SenderStatus.MISSING
@@ -82,6 +83,7 @@ class Answerable(Value):
     received_count: int = 0
     authentication_results: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
+    imported: bool = False
 
 
 class AcknowledgementState(StrEnum):

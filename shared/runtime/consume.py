@@ -327,7 +327,8 @@ class Consumer(Generic[M]):
             failed = isinstance(outcome, AutomatorError)
             label, reason = ("failed", outcome.code) if failed else (outcome.label, outcome.reason)
             metrics.messages.labels(stage, label, reason).inc()
-            metrics.message_age.labels(stage).observe(max(0.0, (now - message.received_at).total_seconds()))
+            if not message.imported:
+                metrics.message_age.labels(stage).observe(max(0.0, (now - message.received_at).total_seconds()))
             log.info(label, stage=stage, mail_id=message.mail_id, mailbox=message.mailbox, reason=reason)
 
 

@@ -49,6 +49,7 @@ from shared.store.statistics import Statistics
 from shared.store.ticket_search import TicketSearch
 from shared.store.tickets import Tickets
 from shared.store.users import Users
+from shared.store.wishes import WishStore
 from shared.store.words import MailWords
 
 _SCHEMES = ("mongodb://", "mongodb+srv://")
@@ -86,6 +87,7 @@ class Store:
         self.sending = Sending(self._database, self.server_time)
         self.budgets = BudgetCounts(self._database)
         self.runtime = Runtime(self._database, self.server_time)
+        self.wishes = WishStore(self._database)
         self.dead_messages = DeadMessages(self._database, clock)
         self.versions = MailboxVersions(self._database)
         self.audit = Audit(self._database, clock)

@@ -48,14 +48,14 @@ class Runtime:
         not go on from a cursor that the store knows nothing of.
         """
         renewed = lease.model_copy(update={"expires_at": await self._server_time() + ttl})
-        query = {**_is_of(mailbox, lease), "lease.expires_at": {"$gte": lease.expires_at}}
+        query = {**is_of(mailbox, lease), "lease.expires_at": {"$gte": lease.expires_at}}
         done = await self._collection.update(query, changed({"lease": renewed.model_dump()}))
         return renewed if done else None
 
     async def release(self, mailbox: str, lease: Lease) -> None:
         """Give a lease back. One that was lost meanwhile stays with its new holder."""
         free = Lease(holder=_NOBODY, token=lease.token, expires_at=_LONG_AGO)
-        await self._collection.update(_is_of(mailbox, lease), changed({"lease": free.model_dump()}))
+        await self._collection.update(is_of(mailbox, lease), changed({"lease": free.model_dump()}))
 
     async def cursor(self, mailbox: str, folder: str) -> Cursor | None:
         """How far a folder has been read; None before the first time."""
@@ -66,7 +66,7 @@ class Runtime:
     async def save_cursor(self, mailbox: str, lease: Lease, cursor: Cursor) -> bool:
         """Save how far a folder has been read. False, and nothing saved, if the lease was lost."""
         field = f"cursors.{_folder_key(cursor.folder)}"
-        return await self._collection.update(_is_of(mailbox, lease), changed({field: cursor.model_dump()}))
+        return await self._collection.update(is_of(mailbox, lease), changed({field: cursor.model_dump()}))
 
     async def accept_reappearance(self, mailbox: str) -> None:
         """Say that a person wants the mails that have come back and are waiting."""
@@ -85,7 +85,7 @@ class Runtime:
         """Say how a mailbox is."""
         update = changed({"status": status.model_dump()})
         while not await self._collection.update({"_id": mailbox}, update):
-            await self._collection.insert(_skeleton(mailbox))
+            await self._collection.insert(skeleton(mailbox))
 
     async def statuses(self) -> dict[str, MailboxStatus]:
         """How every mailbox is that was ever fetched."""
@@ -127,11 +127,12 @@ class Runtime:
 
     async def _document(self, mailbox: str) -> Document:
         while (document := await self._collection.get(mailbox)) is None:
-            await self._collection.insert(_skeleton(mailbox))
+            await self._collection.insert(skeleton(mailbox))
         return document
 
 
-def _skeleton(mailbox: str) -> Document:
+def skeleton(mailbox: str) -> Document:
+    """The document of a mailbox that nothing is known of yet."""
     free = Lease(holder=_NOBODY, token=0, expires_at=_LONG_AGO)
     return {"_id": mailbox, "lease": free.model_dump(), "status": None, "cursors": {}}
 
@@ -144,13 +145,14 @@ def _lasts(until: datetime, now: datetime) -> bool:
     return now < until <= now + LONGEST
 
 
-def _is_of(mailbox: str, lease: Lease) -> Filter:
+def is_of(mailbox: str, lease: Lease) -> Filter:
+    """Matches while the lease is that holder's: the fence."""
     return {"_id": mailbox, "lease.token": lease.token, "lease.holder": lease.holder}
 
 
 def _is_held(mailbox: str, lease: Lease) -> Filter:
     """Matches only while the lease is exactly as it was read: a renewal in between changes `expires_at`."""
-    return {**_is_of(mailbox, lease), "lease.expires_at": lease.expires_at}
+    return {**is_of(mailbox, lease), "lease.expires_at": lease.expires_at}
 
 
 def _folder_key(folder: str) -> str:

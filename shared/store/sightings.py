@@ -21,9 +21,20 @@ class Sightings:
 
     async def settle(self, sightings: Sequence[Sighting]) -> None:
         """Say what holes turned out to be. A UID that is not a hole stays as it is."""
+        await self._change(sightings, Sight.HOLE)
+
+    async def take_over(self, sightings: Sequence[Sighting]) -> None:
+        """Keep sightings of mail that is older than its mailbox, and was asked for.
+
+        A UID that is there already stays as it is, unless it was noted as older. Two round trips.
+        """
+        await self.insert_many(sightings)
+        await self._change(sightings, Sight.EARLIER)
+
+    async def _change(self, sightings: Sequence[Sighting], was: Sight) -> None:
         await self._collection.update_each(
             (
-                {"_id": key_of(one), "state": Sight.HOLE.value},
+                {"_id": key_of(one), "state": was.value},
                 changed({"state": one.state.value, "content_id": one.content_id, "mail_id": one.mail_id}),
             )
             for one in sightings

@@ -366,6 +366,9 @@ PROVOKED: Mapping[str, Provocation] = {
 
 ELSEWHERE: Mapping[str, str] = {
     "fetcher.after_reappearance": "tests/contract/imap/test_reappearance.py",
+    "fetcher.after_reading": "tests/contract/imap/test_wishes.py",
+    "fetcher.after_count": "tests/contract/imap/test_old_mail.py",
+    "fetcher.after_old_mail": "tests/contract/imap/test_old_mail.py",
     "oauth.after_claim": "tests/contract/oauth/test_delegated_tokens.py",
     "oauth.after_renewal": "tests/contract/oauth/test_delegated_tokens.py",
     "oauth.after_refusal": "tests/contract/oauth/test_delegated_tokens.py",

@@ -97,7 +97,9 @@ async def following(
     mailboxes: Callable[[], Awaitable[Sequence[Mailbox]]] | None = None,
 ) -> AsyncIterator[Follower]:
     """A follower that looks at the store's mailboxes ten times a second, stopped at the end."""
-    follower = Follower(name, store.runtime, kit.clock, kit.ttl, lambda mailbox, lease: Watch(kit, mailbox, lease))
+    follower = Follower(
+        name, store.runtime, store.wishes, kit.clock, kit.ttl, lambda mailbox, lease: Watch(kit, mailbox, lease)
+    )
 
     async def look_on() -> None:
         while True:

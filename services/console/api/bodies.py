@@ -1,10 +1,12 @@
 """Request bodies: bounded, strict JSON, then the very validation that YAML documents go through."""
 
+import re
 from collections.abc import Mapping
+from datetime import date
 from typing import Annotated, Any, Literal, TypeVar, cast
 
 import orjson
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, ValidationError
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, StringConstraints, ValidationError
 from starlette.requests import Request
 
 from services.console import backtest
@@ -73,6 +75,23 @@ class RollBackBody(Document):
     revision: int = Field(ge=1, le=2**31 - 1)
 
 
+def _day(given: object) -> date:
+    if isinstance(given, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", given):
+        return date.fromisoformat(given)
+    raise ValueError("give a day as 2026-10-01")
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+
+
+class ImportBody(Document):
+    """Which mails from before a mailbox began: those that arrived on a day or later, as its mail server counts days, or
+    all. `dryRun` only counts them."""
+
+    since: Day | None = None
+    dry_run: bool = False
+
+
 class TokenBody(Document):
     """Whose token is to be made, what it may do, and for how many days (for ever if none are given)."""
 
@@ -124,6 +143,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     CatalogueBacktestBody,
     KeywordsBody,
     RollBackBody,
+    ImportBody,
     TokenBody,
     ReplayBody,
     ReplaysBody,
@@ -199,6 +219,11 @@ def _catalogue(content: dict[str, object]) -> Documents:
 def roll_back(data: bytes) -> int:
     """The revision to go back to. Raises ConfigurationProblems, Refused."""
     return _valid(RollBackBody, data).revision
+
+
+def import_(data: bytes) -> ImportBody:
+    """Which old mails are to be taken. Raises ConfigurationProblems, Refused."""
+    return _valid(ImportBody, data)
 
 
 def token(data: bytes) -> TokenBody:

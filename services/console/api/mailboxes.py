@@ -98,6 +98,16 @@ async def accept_reappearance(here: Here, asking: Caller, name: Name) -> JSONRes
     return await _answer(here, mailbox)
 
 
+async def poll(here: Here, asking: Caller, name: Name) -> JSONResponse:
+    """Have the mailbox read at once, whatever its fetcher waits for. `reading` tells who asked, and what came of it.
+
+    While such a wish is open, another one changes nothing.
+    """
+    mailbox = await find(here, name)
+    await changes.read_now(here.store, asking.who, mailbox, here.clock.now())
+    return await _answer(here, mailbox)
+
+
 async def versions(here: Here, name: Name) -> JSONResponse:
     """Every revision the mailbox ever had, newest first; also of one that was deleted."""
     found = await here.store.versions.of(name)
@@ -190,6 +200,7 @@ async def _answer(
 ) -> JSONResponse:
     told, counts = await here.store.runtime.status(mailbox.name), await mailbox_health.counts(here.store)
     sign_ins = await here.store.sign_ins.states([mailbox])
-    view = MailboxView.of(mailbox, told, counts.get(mailbox.name), sign_ins.get(mailbox.name))
+    wish = (await here.store.wishes.of(mailbox.name)).reading
+    view = MailboxView.of(mailbox, told, counts.get(mailbox.name), sign_ins.get(mailbox.name), wish)
     headers = {"ETag": preconditions.etag(mailbox.revision), **(also or {})}
     return JSONResponse(view.dump(), status, headers)

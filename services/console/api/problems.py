@@ -52,6 +52,10 @@ class Refused(AutomatorError):
 STATUS: Mapping[str, int] = {
     "conflict": 409,
     "nothing_waits": 409,
+    "mailbox_not_active": 409,
+    "import_under_way": 409,
+    "not_counted": 409,
+    "count_replaced": 409,
     "idempotency_key_busy": 409,
     "idempotency_key_reused": 422,
     "not_storable": 422,

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 
+from services.console.old_mail import PATIENCE
 from services.console.probe.addresses import Rules
 from services.console.web.site import Site
 from shared.contracts.events import DEFAULT_SOURCE
@@ -58,6 +59,7 @@ class Surroundings:
     `rules` and `authorities` say where a test of a mailbox may connect, and where it may ask for tokens; `running` are
     the tests and back-tests that have not ended, `trying` who has a back-test running. `site` is missing where nobody
     can tell what browsers call us: then no page answers. `depths` says how many messages wait by queue (None: unknown).
+    `patience` is for how many seconds a fetcher's answer is waited for.
     """
 
     store: Store
@@ -73,6 +75,7 @@ class Surroundings:
     site: Site | None = None
     openid: OpenId | None = None
     depths: Callable[[], Awaitable[Mapping[str, int] | None]] = _unknown
+    patience: float = PATIENCE
 
     def people(self) -> SigningIn:
         """How people sign in here. Raises ConfigurationError where no browser could come back to us."""

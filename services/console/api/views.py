@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Self
 
 from pydantic import Field
 from pydantic.alias_generators import to_camel
 
+from services.console import old_mail
 from services.console.configuration.documents import Metadata
 from services.console.probe.steps import StepResult
 from services.console.timeline import Moment, summary
@@ -20,6 +21,7 @@ from shared.domain.mailbox_runtime import MailboxStatus
 from shared.domain.sign_in import SignIn
 from shared.domain.ticket import Article, OutboxEvent, Ticket
 from shared.domain.value import Document
+from shared.domain.wishes import OldMail, Reading
 from shared.mail.quoted import split
 
 
@@ -63,6 +65,47 @@ class SignInView(Document):
         return cls(needed=state.needed, **who, **why)
 
 
+class ReadingView(Document):
+    """Who asked last that a mailbox is read at once, and when that ended; `failure` says why it could not be read."""
+
+    who: str
+    asked_at: datetime
+    ended_at: datetime | None
+    failure: str = ""
+
+    @classmethod
+    def of(cls, wish: Reading) -> Self:
+        """A wish."""
+        return cls(**wish.model_dump(exclude={"number"}))
+
+
+class ImportView(Document):
+    """The last question about mail from before a mailbox began. `state` is `counting`, `counted`, `taking`, `taken` or
+    `failed`; `count` is how many mails are meant, once they are counted."""
+
+    state: str
+    sentence: str
+    since: date | None
+    count: int | None
+    who: str
+    asked_at: datetime
+    confirmed_by: str | None
+    confirmed_at: datetime | None
+    ended_at: datetime | None
+
+    @classmethod
+    def of(cls, wish: OldMail) -> Self:
+        """A wish."""
+        fields = ("since", "count", "who", "asked_at", "confirmed_at", "ended_at")
+        told = {name: getattr(wish, name) for name in fields}
+        by = wish.confirmed_by or None
+        return cls(state=old_mail.state(wish), sentence=old_mail.told(wish), confirmed_by=by, **told)
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
 class SignInLink(Document):
     """A one-time link to the page where a person signs in."""
 
@@ -81,6 +124,7 @@ class MailboxView(Document):
     active: bool
     status: StatusView | None = None
     sign_in: SignInView | None = Field(default=None, description="Only where a person signs in (flow: delegated).")
+    reading: ReadingView | None = Field(default=None, description="Only where one mailbox is shown.")
     counts: dict[str, int] = Field(default_factory=dict[str, int])
 
     @classmethod
@@ -90,6 +134,7 @@ class MailboxView(Document):
         status: MailboxStatus | None = None,
         counts: Mapping[str, int] | None = None,
         sign_in: SignIn | None = None,
+        reading: Reading | None = None,
     ) -> Self:
         """A stored mailbox; should a secret ever be inline, it is taken out here too."""
         return cls(
@@ -101,6 +146,7 @@ class MailboxView(Document):
             active=mailbox.active,
             status=StatusView.of(mailbox, status),
             sign_in=SignInView.of(sign_in) if sign_in else None,
+            reading=ReadingView.of(reading) if reading else None,
             counts=dict(counts or {}),
         )
 

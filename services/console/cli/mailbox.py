@@ -1,4 +1,4 @@
-"""`mailbox list|show|pause|resume|accept-reappearance|delete`."""
+"""`mailbox list|show|pause|resume|poll|accept-reappearance|delete`."""
 
 import sys
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from services.console import changes, mailbox_health
+from services.console import changes, mailbox_health, old_mail, wishes
 from services.console.cli.actor import actor
 from services.console.cli.exits import Exit, NotFound
 from services.console.cli.session import Session, session_of
@@ -16,6 +16,8 @@ from shared.domain.errors import ConfigurationError
 from shared.domain.mailbox import Mailbox
 from shared.domain.mailbox_runtime import MailboxStatus
 from shared.domain.sign_in import SignIn
+from shared.domain.wishes import Reading
+from shared.runtime.clock import Clock
 from shared.store.client import Store
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the mailbox.")]
@@ -50,9 +52,12 @@ def show(context: typer.Context, name: Name) -> int:
         cursor = await store.runtime.cursor(name, mailbox.spec.imap.folder)
         lease = (await store.runtime.leases()).get(name)
         sending = (await store.sending.all()).get(name)
+        wished = await store.wishes.of(name)
         more = {
             "cursor": cursor.model_dump(mode="json") if cursor else None,
             "fetched_by": lease.holder if lease else None,
+            "read_on_request": wishes.told(wished.reading, Clock().now()) if wished.reading else None,
+            "old_mail": old_mail.told(wished.old_mail) if wished.old_mail else None,
             "sending": None if sending is None or sending.up else sending.code,
             "sending_sentence": None if sending is None or sending.up else sending.sentence,
         }
@@ -82,6 +87,19 @@ def pause(context: typer.Context, name: Name) -> int:
 def resume(context: typer.Context, name: Name) -> int:
     """Fetch a paused mailbox again."""
     return _set_paused(session_of(context), name, paused=False)
+
+
+def poll(context: typer.Context, name: Name) -> int:
+    """Have a mailbox read at once, whatever its fetcher waits for; `mailbox show` says when it was."""
+    session = session_of(context)
+
+    async def work(store: Store) -> Reading:
+        return await changes.read_now(store, actor(), await find(store, name), Clock().now())
+
+    wish = session.change(work)
+    said = f"mailbox {name}: {wishes.told(wish, Clock().now())}; it is read within seconds"
+    _say(session, said, {"name": name, **wish.model_dump(mode="json", exclude={"number"})})
+    return Exit.OK
 
 
 def accept_reappearance(context: typer.Context, name: Name) -> int:

@@ -20,7 +20,7 @@ from shared.store.mail_search import Wanted
 Found = tuple[LedgerEntry, tuple[Moment, ...]]
 _GENERAL = (
     "a mail is in the books once it was fetched: it may still lie on its server, or was delivered elsewhere",
-    "mail that lay in the folder before a mailbox's first connection is taken only with imap.startFrom",
+    "mail that lay in the folder before a mailbox's first connection is taken only when it is imported",
 )
 
 

@@ -6,7 +6,7 @@ from fastapi import Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.responses import Response
 
-from services.console import changes, mailbox_health, sign_in, testing
+from services.console import changes, mailbox_health, old_mail, sign_in, testing, wishes
 from services.console.api import mailbox_tests, preconditions
 from services.console.api import mailboxes as api
 from services.console.api.caller import Asking
@@ -54,7 +54,7 @@ async def show(request: Request, here: Here, me: Me, name: Name) -> Response:
         mailbox=mailbox,
         health=found,
         look=PILLS[found.pill],
-        facts=_facts(found, status, cursors, lease),
+        facts=[*_facts(found, status, cursors, lease), *await _wished(here, name)],
         settings=_settings(mailbox),
         versions=await mailbox_history.versions(here.store, name),
         managed=mailbox.managed_by == "apply",
@@ -73,6 +73,13 @@ async def pause(request: Request, here: Here, me: Me, name: Name) -> Response:
 async def resume(request: Request, here: Here, me: Me, name: Name) -> Response:
     """Fetch it again."""
     return await _set_paused(request, here, me, name, False)
+
+
+async def poll(request: Request, here: Here, me: Me, name: Name) -> Response:
+    """Have it read at once."""
+    await changes.read_now(here.store, me.who, await api.find(here, name), here.clock.now())
+    await kit.flash(request, "done", f"{name} is read within seconds. “Read on request” says when it was.")
+    return kit.redirect(request, f"/mailboxes/{name}")
 
 
 async def accept_reappearance(request: Request, here: Here, me: Me, name: Name) -> Response:
@@ -171,6 +178,15 @@ async def _set_paused(request: Request, here: Surroundings, me: Me, name: str, p
     words = "is paused: its mail waits on the server" if paused else "is fetched again"
     await kit.flash(request, "done", f"{name} {words}.")
     return kit.redirect(request, f"/mailboxes/{name}")
+
+
+async def _wished(here: Surroundings, name: str) -> list[tuple[str, str]]:
+    """What people asked of its fetcher last."""
+    wished = await here.store.wishes.of(name)
+    return [
+        ("Read on request", wishes.told(wished.reading, here.clock.now()) if wished.reading else "nobody asked"),
+        ("Old mail", old_mail.told(wished.old_mail) if wished.old_mail else ""),
+    ]
 
 
 def _facts(

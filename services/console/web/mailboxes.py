@@ -1,11 +1,12 @@
-"""Mailboxes: the list, and how each of them is."""
+"""Mailboxes: the list, how each of them is, and what can be done with several at once."""
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 from fastapi import Query, Request
 from starlette.responses import Response
 
-from services.console import mailbox_health
+from services.console import changes, mailbox_health
 from services.console.api.surroundings import Here
 from services.console.mailbox_health import Pill
 from services.console.web import kit
@@ -24,6 +25,7 @@ PILLS: Final = {
 """How each looks, and what it is called."""
 AUTH: Final = {"basic": "Basic", "oauth2_microsoft": "OAuth2 Microsoft", "exchange": "Exchange Server"}
 PAGE: Final = 50
+NONE_CHOSEN: Final = "Choose at least one mailbox in the list."
 
 
 async def list_(
@@ -52,5 +54,27 @@ async def list_(
         state=state,
         pills=PILLS,
         auth=AUTH,
+        may_operate=me.role.covers(Role.OPERATOR),
         may_edit=me.role.covers(Role.EDITOR),
     )
+
+
+async def set_paused(request: Request, here: Here, me: Me) -> Response:
+    """Pause or resume those that were chosen; one that is so already stays as it is, and nothing is recorded."""
+    form = await request.form()
+    paused = form.get("do") == "pause"
+    chosen = frozenset(name for name in form.getlist("name") if isinstance(name, str))
+    found = [one for one in await here.store.mailboxes.known() if one.name in chosen]
+    moved = [one.name for one in found if one.paused is not paused]
+    for one in found:
+        if one.paused is not paused:
+            await changes.set_paused(here.store, me.who, one, paused)
+    if moved:
+        await here.tell()
+    await kit.flash(request, "done" if moved else "note", _said(moved, paused) if found else NONE_CHOSEN)
+    return kit.redirect(request, "/mailboxes")
+
+
+def _said(names: Sequence[str], paused: bool) -> str:
+    word = "paused" if paused else "resumed"
+    return f"Now {word}: {', '.join(names)}." if names else f"Nothing changed: {word} already."

@@ -178,12 +178,12 @@ class Session:
             if item.internal_date is not None and item.body is not None
         }
 
-    async def idle(self, seconds: float) -> bool:
+    async def idle(self, seconds: float, news: asyncio.Event | None = None) -> bool:
         """IDLE, renewed by the caller at least every nine minutes."""
-        if self._wire.pushed.is_set():
-            return True
+        if self._wire.pushed.is_set() or (news is not None and news.is_set()):
+            return self._wire.pushed.is_set()
         async with self._turn, self._step(seconds + 3 * self._patience.command, "IDLE"):
-            answer = await self._wire.await_push(seconds, self._patience.command)
+            answer = await self._wire.await_push(seconds, self._patience.command, news)
         self._same_validity(answer)
         return self._wire.pushed.is_set()
 
@@ -324,7 +324,7 @@ def _number(text: str | None) -> int:
 
 
 def _day(day: date) -> str:
-    return f"{day.day}-{_MONTHS[day.month - 1]}-{day.year}"
+    return f"{day.day}-{_MONTHS[day.month - 1]}-{day.year:04}"
 
 
 def _chunks(uids: Sequence[int], most: int = MANY) -> list[list[int]]:

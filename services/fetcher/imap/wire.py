@@ -8,7 +8,6 @@ never answered (7). One command runs at a time; whoever is cancelled or late mus
 import asyncio
 import logging
 import ssl
-from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
@@ -88,14 +87,15 @@ class Wire(IMAP4ClientProtocol):
         step = _Step(name, self.new_tag(), *args, uid=uid, reply=reply)
         return await self._run(step)
 
-    async def await_push(self, seconds: float, patience: float) -> Answer:
-        """IDLE (RFC 2177) until mail arrives (`pushed` is set) or `seconds` are over; `patience` bounds each answer."""
+    async def await_push(self, seconds: float, patience: float, news: asyncio.Event | None = None) -> Answer:
+        """IDLE (RFC 2177) until mail arrives (`pushed` is set), `news` is set or `seconds` are over; `patience` bounds
+        each answer."""
         step = _Step("IDLE", self.new_tag())
         task = asyncio.create_task(self._run(step))
         try:
             async with asyncio.timeout(patience):
-                await self._first(task, step.asked.wait())
-            await self._first(task, self.pushed.wait(), seconds)
+                await self._first(task, step.asked)
+            await self._first(task, self.pushed, *([news] if news else ()), seconds=seconds)
             if not task.done():
                 self.send("DONE")
             async with asyncio.timeout(patience):
@@ -107,14 +107,13 @@ class Wire(IMAP4ClientProtocol):
         return answer
 
     @staticmethod
-    async def _first(
-        task: "asyncio.Task[Answer]", other: Coroutine[object, object, object], seconds: float | None = None
-    ) -> None:
-        waiter = asyncio.create_task(other)
+    async def _first(task: "asyncio.Task[Answer]", *events: asyncio.Event, seconds: float | None = None) -> None:
+        waiters = [asyncio.create_task(one.wait()) for one in events]
         try:
-            await asyncio.wait({task, waiter}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({task, *waiters}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            waiter.cancel()
+            for one in waiters:
+                one.cancel()
 
     async def _run(self, step: _Step) -> Answer:
         if self.lost.is_set():

@@ -30,6 +30,7 @@ class Reason(StrEnum):
     AUTOMATIC_MAIL = "automatic_mail"
     REPLIES_SUPPRESSED = "replies_suppressed"
     NOT_ADDRESSED = "not_addressed"
+    IMPORTED = "imported"
     BACKLOG = "backlog"
     NOT_AUTHENTICATED = "not_authenticated"
     NO_RECIPIENT = "no_recipient"

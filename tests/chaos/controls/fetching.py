@@ -3,7 +3,7 @@
 from tests.chaos.controls.control import Control, Patch
 
 NO_FULL_RECONCILE = Patch("services/fetcher/handler.py", "began = self.now()", "began, full = self.now(), False")
-FENCED = "        return await self._collection.update(_is_of(mailbox, lease), changed({field: cursor.model_dump()}))\n"
+FENCED = "        return await self._collection.update(is_of(mailbox, lease), changed({field: cursor.model_dump()}))\n"
 
 CONTROLS = (
     Control(
@@ -59,7 +59,7 @@ CONTROLS = (
     Control(
         "no-fencing-token",
         "a fetcher that slept through its lease may write the cursor",
-        (Patch("shared/store/runtime.py", FENCED, FENCED.replace("_is_of(mailbox, lease)", '{"_id": mailbox}')),),
+        (Patch("shared/store/runtime.py", FENCED, FENCED.replace("is_of(mailbox, lease)", '{"_id": mailbox}')),),
         "tests/e2e/test_leases.py::test_a_fetcher_that_slept_through_its_lease_writes_no_cursor_and_doubles_nothing",
         r"assert after\.low_water == cursor\.low_water",
     ),

@@ -62,7 +62,7 @@ async def api(store: Store, clock: FakeClock, rules: Rules) -> AsyncIterator[Api
         _, secret = await store.api_tokens.create(role.value, role, created_by="a test")
         tokens[role] = secret.get_secret_value()
     listener = admin.bind("127.0.0.1", 0)
-    app = build(Surroundings(store, clock, "0.0.0", tell, rules))
+    app = build(Surroundings(store, clock, "0.0.0", tell, rules, patience=0.3))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
     server.capture_signals = ExitStack  # type: ignore[method-assign]  # signals belong to pytest
     serving = asyncio.create_task(server.serve(sockets=[listener]))

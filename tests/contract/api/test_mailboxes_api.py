@@ -90,6 +90,28 @@ async def test_a_stored_secret_never_goes_to_another_smtp_server_neither_by_a_ch
     assert (await api.store.mailboxes.get("support")).spec.smtp.host == "smtp.example.com"
 
 
+async def test_a_mailbox_is_asked_to_be_read_once_and_not_while_it_is_paused(api, body) -> None:
+    await create(api, body)
+    answers = [(await api("POST", "/mailboxes/support/poll", Role.OPERATOR)).json()["reading"] for _ in range(2)]
+    assert answers[0] == answers[1]
+    assert (answers[0]["endedAt"], answers[0]["failure"]) == (None, "")
+    assert answers[0]["who"].startswith("token operator")
+    assert (await api("GET", "/mailboxes/support", Role.VIEWER)).json()["reading"] == answers[0]
+    log = await api.store.audit.page(kind="Mailbox", name="support")
+    assert [one.action for one in log] == ["poll", "create"], "a repeated wish changes nothing"
+    await api("POST", "/mailboxes/support/pause")
+    refused = await api("POST", "/mailboxes/support/poll", Role.OPERATOR)
+    assert (refused.status_code, refused.json()["code"]) == (409, "mailbox_not_active")
+    assert refused.json()["detail"] == "mailbox support is paused, so nobody reads it"
+    assert refused.json()["remedy"] == "resume it: mail-automator mailbox resume support"
+
+
+async def test_a_disabled_mailbox_is_not_asked_to_be_read(api, body) -> None:
+    await create(api, body, enabled=False)
+    refused = await api("POST", "/mailboxes/support/poll", Role.OPERATOR)
+    assert (refused.status_code, refused.json()["remedy"]) == (409, "set enabled: true in its configuration")
+
+
 @pytest.mark.parametrize(("method", "path"), [("PUT", ""), ("DELETE", ""), ("POST", "/roll-back")])
 async def test_a_change_needs_the_etag_of_what_is_stored(api, body, method, path) -> None:
     await create(api, body)

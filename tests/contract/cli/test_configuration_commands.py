@@ -177,6 +177,24 @@ def test_a_mailbox_is_paused_resumed_shown_and_deleted(cli):
     assert cli.store(lambda store: store.mailboxes.get("support")) is not None
 
 
+def test_a_mailbox_is_asked_to_be_read_at_once_and_shown_with_that(cli):
+    cli.here("apply", "-f", "-", stdin=ALL)
+    asked = cli("mailbox", "poll", "support")
+    assert (asked.code, asked.out.startswith("mailbox support: asked 0 s ago by cli ")) == (0, True)
+    again = json.loads(cli.here("mailbox", "poll", "support", "-o", "json").out)
+    assert (again["name"], again["ended_at"], again["failure"]) == ("support", None, "")
+    shown = json.loads(cli.here("mailbox", "show", "support", "-o", "json").out)
+    assert shown["read_on_request"].startswith("asked ")
+    actions = cli.store(lambda store: store.audit.page(kind="Mailbox", name="support"))
+    assert [one.action for one in actions] == ["poll", "create"]
+    cli.here("mailbox", "pause", "support")
+    refused = cli.here("mailbox", "poll", "support")
+    assert (refused.code, refused.errors) == (
+        1,
+        ["error: mailbox support is paused, so nobody reads it -> resume it: mail-automator mailbox resume support"],
+    )
+
+
 def test_what_git_manages_is_paused_freely_and_deleted_only_by_force(cli):
     cli.here("apply", "-f", "-", stdin=ALL)
     assert cli.here("mailbox", "pause", "support").code == 0

@@ -173,7 +173,9 @@ async def test_many_mailboxes_are_stopped_at_the_same_time(store: Store) -> None
                 await asyncio.sleep(slow)
 
     kit = tools(store, Published())
-    follower = Follower("f", store.runtime, kit.clock, kit.ttl, lambda mailbox, lease: Slow(kit, mailbox, lease))
+    follower = Follower(
+        "f", store.runtime, store.wishes, kit.clock, kit.ttl, lambda mailbox, lease: Slow(kit, mailbox, lease)
+    )
     spec = {
         "module": "ticket",
         "email": USER,

@@ -62,3 +62,16 @@ async def test_the_mails_and_the_highest_uid_of_a_mailbox_are_known(store: Store
     assert await store.sightings.mail_ids("support") == {"m4", "m21", "m99"}
     assert await store.sightings.max_uid(*PLACE) == 30
     assert await store.sightings.max_uid("nobody", "INBOX", 1) == 0
+
+
+async def test_old_mail_takes_over_what_was_noted_as_earlier_and_nothing_else(store: Store) -> None:
+    bare = {"content_id": None, "mail_id": None}
+    await store.sightings.insert_many([sighting(1, state=Sight.EARLIER, **bare), sighting(2), sighting(3, mail_id="x")])
+    await store.sightings.take_over([sighting(uid, mail_id=f"old{uid}") for uid in (1, 3, 4)])
+    found = await store.sightings.at(*PLACE, range(1, 9))
+    assert [(one.uid, one.state, one.mail_id) for one in found] == [
+        (1, Sight.MAIL, "old1"),
+        (2, Sight.MAIL, "m2"),
+        (3, Sight.MAIL, "x"),
+        (4, Sight.MAIL, "old4"),
+    ]

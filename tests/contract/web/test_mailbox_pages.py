@@ -2,6 +2,7 @@
 
 import html
 import re
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -364,6 +365,31 @@ async def test_operators_pause_resume_and_test_and_see_no_more(console: Console,
         assert "Everything works." in plain(tested)
         assert "Edit" not in plain(shown)
         assert (await operator.get(f"{page}/edit/email")).status_code == 403
+
+
+async def test_a_mailbox_is_read_now_and_its_page_says_when_it_was(console: Console) -> None:
+    await stored(console)
+    page = "/mailboxes/support"
+    async with await console.signed_in(Role.OPERATOR) as operator:
+        shown = await operator.get(page)
+        assert "Read on request nobody asked" in plain(shown)
+        assert there(await operator.submit(shown, f"{page}/poll")) == page
+        console.clock.advance(seconds=5)
+        assert "Read on request asked 5 s ago by user operator.person" in plain(await operator.get(page))
+        lease = await console.store.runtime.acquire("support", "a fetcher", timedelta(seconds=30))
+        wish = (await console.store.wishes.of("support")).reading
+        assert lease is not None and wish is not None
+        ended = wish.model_copy(update={"ended_at": console.clock.now()})
+        assert await console.store.wishes.note("support", lease, ended)
+        console.clock.advance(seconds=2)
+        said = "Read on request read 2 s ago, asked 7 s ago by user operator.person"
+        assert said in plain(await operator.get(page))
+        await operator.submit(await operator.get(page), f"{page}/pause")
+        assert f"{page}/poll" not in (await operator.get(page)).text
+        refused = await operator.submit(shown, f"{page}/poll")
+        assert (refused.status_code, "is paused, so nobody reads it" in plain(refused)) == (409, True)
+    async with await console.signed_in(Role.VIEWER) as viewer:
+        assert f"{page}/poll" not in (await viewer.get(page)).text
 
 
 async def test_a_mailbox_that_git_manages_is_read_here_paused_and_tested_but_not_changed(console: Console) -> None:

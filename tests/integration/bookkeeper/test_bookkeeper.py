@@ -160,6 +160,22 @@ async def test_a_replayed_mail_goes_back_to_the_start_with_its_version_and_its_o
     await subscription.stop()
 
 
+async def test_an_imported_mail_that_goes_back_to_the_start_says_so(
+    books: Bookkeeper, store: Store, broker: Broker, clock: FakeClock
+) -> None:
+    """Else it would be acknowledged."""
+    made = builders.entry("old", stored_at=clock.now(), progress_at=clock.now())
+    origin = made.origin.model_copy(update={"imported": True})
+    await store.ledger.insert_many([made.model_copy(update={"origin": origin})])
+    clock.advance(seconds=61)
+    await books.republish()
+    subscription = await broker.subscribe(topology.FILTER.name, window=5)
+    (delivery,) = await subscription.batch(5, wait_seconds=5)
+    assert decode(delivery.envelope).imported
+    await delivery.ack()
+    await subscription.stop()
+
+
 def letter(mail_id: str) -> Envelope:
     return encode(builders.accepted(mail_id))
 

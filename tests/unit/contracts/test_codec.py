@@ -57,6 +57,12 @@ def test_a_mail_by_reference_carries_no_body() -> None:
     assert decode(wire) == message
 
 
+def test_an_imported_mail_says_so_to_every_stage() -> None:
+    fetched = examples()["email.fetched.v1"].model_copy(update={"imported": True})
+    for message in (fetched, builders.accepted(imported=True), builders.classified(imported=True)):
+        assert decode(encode(message)) == message
+
+
 @pytest.mark.parametrize(
     ("change", "what"),
     [

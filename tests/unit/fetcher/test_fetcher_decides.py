@@ -21,10 +21,26 @@ from shared.domain.errors import ConfigurationError
 from shared.domain.identity import mail_id
 from shared.domain.mailbox import StartFrom
 from shared.domain.mailbox_runtime import Cursor
+from shared.domain.sighting import Sight
 from shared.domain.sign_in import Lack, SignIn
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 BOX = Selected(uid_validity=7, exists=3, uid_next=31, read_only=False)
+
+
+@pytest.mark.parametrize(
+    ("uid", "sight", "old"),
+    [
+        (30, None, True),
+        (31, None, False),
+        (30, Sight.MAIL, False),
+        (30, Sight.HOLE, False),
+        (30, Sight.VANISHED, False),
+        (99, Sight.EARLIER, True),
+    ],
+)
+def test_old_is_what_a_mailbox_left_when_it_began_and_nobody_imported(uid: int, sight: Sight | None, old: bool) -> None:
+    assert decide.is_old(first(StartFrom.NOW, []), uid, sight) is old
 
 
 def first(start: StartFrom | date, matching: list[int], selected: Selected = BOX) -> Cursor:

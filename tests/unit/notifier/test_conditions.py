@@ -69,6 +69,7 @@ def test_every_reason_is_a_condition_or_comes_later_and_every_condition_tells_pe
         ({"automatic": Automatic.OUT_OF_OFFICE}, Reason.AUTOMATIC_MAIL),
         ({"automatic": Automatic.NOTICE}, Reason.AUTOMATIC_MAIL),
         ({"addressed": False}, Reason.NOT_ADDRESSED),
+        ({"imported": True}, Reason.IMPORTED),
     ],
 )
 def test_each_condition_has_its_reason(changes: dict[str, Any], expected: Reason | None) -> None:

@@ -80,6 +80,12 @@ def test_a_ticket_knows_who_takes_part_and_what_its_answer_depends_on() -> None:
     assert told.marked and told.null_sender and told.addressed
 
 
+def test_the_ticket_of_an_imported_mail_knows_that_nobody_waits_for_an_answer() -> None:
+    mail = classified("m1", imported=True)
+    assert decide.ticket(mail, decide.opens(mail, "INC-000001", AT), "/x").answerable.imported
+    assert not ticket().answerable.imported
+
+
 def test_nobody_takes_part_in_the_ticket_of_a_sender_in_doubt() -> None:
     """Then nobody's answers are appended."""
     assert ticket(email=email(sender_status=SenderStatus.AMBIGUOUS)).participants == ()
