@@ -26,7 +26,7 @@ SHOWN = {
     Role.VIEWER: set(),
     Role.OPERATOR: {"Pause", "Test"},
     Role.EDITOR: {"Pause", "Test", "Edit", "Delete…", "New mailbox"},
-    Role.ADMINISTRATOR: {"Pause", "Test", "Edit", "Delete…", "New mailbox", "Users"},
+    Role.ADMINISTRATOR: {"Pause", "Test", "Edit", "Delete…", "New mailbox", "Users", "API tokens", "Audit log"},
 }
 """What of these each role is offered."""
 
@@ -85,6 +85,7 @@ async def test_each_role_is_offered_what_it_may_do(
     for path in ("/mailboxes/support", "/mailboxes"):
         await page.goto(path)
         await assert_accessible(page)
+        await page.locator(".menu-user summary").click()
         for name in SHOWN[Role.ADMINISTRATOR]:
             found = page.get_by_role("button", name=name, exact=True).or_(
                 page.get_by_role("link", name=name, exact=True)

@@ -192,7 +192,7 @@ async def _wished(here: Surroundings, name: str) -> list[tuple[str, str]]:
 def _facts(
     found: Health, status: MailboxStatus | None, cursors: tuple[Cursor, ...], lease: Lease | None
 ) -> list[tuple[str, str]]:
-    """What is known of how it is read."""
+    """What is known of how it is read; nothing is said of what is not."""
     folder, secret = found.mailbox.spec.imap.folder, found.mailbox.spec.client_secret_until
     cursor = next((one for one in cursors if one.folder == folder), None)
     rows = [
@@ -210,7 +210,7 @@ def _facts(
     if signed is not None:
         rows.append(("Signed in to Microsoft", signed.account if signed.account and not signed.needed else "no"))
         rows.append(("Signed in", f"{kit.moment(signed.signed_in_at)} by {signed.by}" if signed.signed_in_at else ""))
-    return rows
+    return [row for row in rows if row[1]]
 
 
 def _settings(mailbox: Mailbox) -> list[tuple[str, str]]:

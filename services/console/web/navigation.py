@@ -1,17 +1,18 @@
 """What the navigation offers, by role. An entry appears as soon as its page is in the table. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.domain.access import Role
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A link of the navigation; `here` on the pages under it."""
+    """A link of the navigation; `here` on the pages under it. Those `apart` stand in the visitor's own menu."""
 
     title: str
     path: str
     role: Role
+    apart: bool = False
     here: bool = False
 
 
@@ -23,9 +24,9 @@ ENTRIES = (
     Entry("Catalogue", "/catalogue", Role.VIEWER),
     Entry("Quarantine", "/quarantine", Role.OPERATOR),
     Entry("Events", "/events", Role.VIEWER),
-    Entry("Users", "/users", Role.ADMINISTRATOR),
-    Entry("API tokens", "/tokens", Role.ADMINISTRATOR),
-    Entry("Audit log", "/audit", Role.ADMINISTRATOR),
+    Entry("Users", "/users", Role.ADMINISTRATOR, apart=True),
+    Entry("API tokens", "/tokens", Role.ADMINISTRATOR, apart=True),
+    Entry("Audit log", "/audit", Role.ADMINISTRATOR, apart=True),
 )
 """All of them, in order."""
 
@@ -33,7 +34,7 @@ ENTRIES = (
 def entries(role: Role | None, path: str) -> tuple[Entry, ...]:
     """Those that a visitor of that role may follow; none for somebody who is not signed in."""
     return tuple(
-        Entry(one.title, one.path, one.role, path == one.path or path.startswith(f"{one.path}/"))
+        replace(one, here=path == one.path or path.startswith(f"{one.path}/"))
         for one in ENTRIES
         if role is not None and role.covers(one.role)
     )
