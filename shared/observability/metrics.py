@@ -45,7 +45,8 @@ class Metrics:
         )
         self.message_age = Histogram(
             "mail_automator_message_age_seconds",
-            "Age of a mail when a stage finished with it, counted from its arrival at the mail server (INTERNALDATE).",
+            "Age of a mail when a stage finished with it, counted from its arrival at the mail server (INTERNALDATE). "
+            "Imported mail is left out.",
             ("stage",),
             buckets=_AGE_SECONDS,
             registry=registry,

@@ -175,6 +175,19 @@ async def test_while_the_store_is_away_the_batch_is_kept_and_tried_again(broker:
     assert (books.deferred, books.quarantined) == ({}, {})
 
 
+async def test_imported_mail_does_not_count_in_how_old_mail_gets(broker: Broker) -> None:
+    """It is old before anybody works on it: a service level of the others must not suffer."""
+    stage = Stage(lambda _: Outcome("done"))
+    async with consuming(broker, stage, Books()) as process:
+        mails = [accepted("m1"), accepted("old", imported=True)]
+        await broker.publish(topology.MAIL, "email.accepted", [encode(one) for one in mails])
+        await until(lambda: set(stage.settled) == {"m1", "old"})
+    counted = process.metrics.registry.get_sample_value
+    labels = {"stage": "classifier"}
+    assert counted("mail_automator_message_age_seconds_count", labels) == 1
+    assert counted("mail_automator_messages_total", {**labels, "outcome": "done", "reason": ""}) == 2
+
+
 async def test_a_drain_while_the_store_is_away_gives_the_mail_back(broker: Broker) -> None:
     """SIGTERM loses nothing."""
 
