@@ -9,7 +9,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shared.domain.decision import Kind, Reason
 from shared.domain.ledger import LedgerEntry, State
@@ -77,7 +77,7 @@ async def gather(world: World, excused: Mapping[str, AbstractSet[str]], *, anew:
     tickets = {one.ticket_id: one async for one in _tickets(world)}
     articles = {one["_id"]: one["ticket_id"] async for one in world.store.collection("articles").stream({})}
     return Evidence(
-        attempts=attempts,
+        attempts={token: _owed(world, one) for token, one in attempts.items()},
         delivered=delivered,
         entries=entries,
         by_token=by_token,
@@ -90,6 +90,11 @@ async def gather(world: World, excused: Mapping[str, AbstractSet[str]], *, anew:
         log=world.log,
         excused=excused,
     )
+
+
+def _owed(world: World, one: Injected) -> Injected:
+    """What its mailbox owes its sender."""
+    return replace(one, acknowledged=False) if one.mailbox in world.silent else one
 
 
 async def _tickets(world: World) -> AsyncIterator[Ticket]:

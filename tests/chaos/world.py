@@ -80,6 +80,8 @@ class World:
     """Token and sha256 of each raw mail that the checker has read, by mail_id."""
     withheld: set[str] = field(default_factory=set)
     """Mailboxes whose server lists mails that it never gives: no byte of them comes, so they bear no token."""
+    silent: set[str] = field(default_factory=set)
+    """Mailboxes that acknowledge nothing."""
     missed: list[str] = field(default_factory=list)
     """Crash points that were armed and never reached."""
 

@@ -27,6 +27,7 @@ async def bad_provider(world: World, seconds: float) -> None:
     The kills stand between the others because they make fetchers forget how often they failed, and how long to wait.
     """
     world.dovecot.users.setdefault(NAME, "")
+    world.silent.add(NAME)
     mailbox = await world.store.mailboxes.put(_mailbox(world), {})
     world.provider.person, world.provider.opens[PERSON] = PERSON, NAME
     await signed_in(world.store, world.provider, mailbox)
