@@ -10,6 +10,7 @@ from pathlib import Path
 
 import aio_pika
 
+from shared.domain.mailbox_runtime import Phase
 from tests.chaos.scenarios.scenario import Scenario
 from tests.chaos.settle import settle
 from tests.chaos.world import World
@@ -37,8 +38,10 @@ async def sighted_not_published(world: World, seconds: float) -> None:
 async def cursor_in_a_backlog(world: World, seconds: float) -> None:
     """W3: a fetcher dies behind its first cursor, with more mails listed in one mailbox than it takes at once.
 
-    None of them is about another: a mail server may list a reply before its original, and in another batch.
+    None of them is about another: a mail server may list a reply before its original, and in another batch. Every
+    mailbox has been read before: the first cursor of one without mail would be the one that is struck.
     """
+    await _everybody_waits(world)
     traffic, everywhere = world.traffic, world.traffic.mailboxes
     traffic.mailboxes, traffic.related = everywhere[:1], False
     await _struck(world, "fetcher", "fetcher.after_cursor", first=BACKLOG)
@@ -126,6 +129,17 @@ async def _struck(world: World, service: str, point: str, *, first: int = 4, sto
     world.traffic.deliver(first)
     await _hit(world, marker, point, 4)
     world.plan.unlink()
+
+
+async def _everybody_waits(world: World) -> None:
+    """Until each mailbox has been read and waits for new mail. Raises TimeoutError."""
+    async with asyncio.timeout(HIT_SECONDS):
+        while await _waiting(world) < set(world.traffic.mailboxes):
+            await asyncio.sleep(0.3)
+
+
+async def _waiting(world: World) -> set[str]:
+    return {name for name, status in (await world.store.runtime.statuses()).items() if status.state is Phase.IDLE}
 
 
 def _armed(world: World, point: str, ending: str = "") -> Path:
