@@ -134,7 +134,7 @@ async def _struck(world: World, service: str, point: str, *, first: int = 4, sto
 async def _everybody_waits(world: World) -> None:
     """Until each mailbox has been read and waits for new mail. Raises TimeoutError."""
     async with asyncio.timeout(HIT_SECONDS):
-        while await _waiting(world) < set(world.traffic.mailboxes):
+        while not set(world.traffic.mailboxes) <= await _waiting(world):
             await asyncio.sleep(0.3)
 
 
