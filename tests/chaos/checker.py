@@ -270,7 +270,9 @@ def one_answer_at_most(seen: Evidence) -> Iterator[Violation]:
         injected = seen.attempts.get(token)
         due = injected is not None and injected.must_be_acknowledged and ticket.ticket_id not in sent
         state = ticket.acknowledgement
-        if due and not (state and state.state is UNKNOWN and seen.may("dot_faults", ticket.origin_mail_id)):
+        unknown = state and state.state is UNKNOWN and seen.may("dot_faults", ticket.origin_mail_id)
+        off = state and state.code == "mailbox_gone" and seen.may("switched_off", ticket.origin_mail_id)
+        if due and not (unknown or off):
             what = f"{state.state.value} {state.code}" if state else "nobody has decided on it"
             yield Violation("I11", "lost", ticket.number, f"no acknowledgement was sent: {what}")
 

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 from tests.chaos.world import World
 
-ALLOWANCES = frozenset({"dot_faults", "events_may_be_missing", "quarantine", "cursors", "moves", "store_forgot"})
+ALLOWANCES = frozenset(
+    {"dot_faults", "events_may_be_missing", "quarantine", "cursors", "moves", "store_forgot", "switched_off"}
+)
 """What may be overlooked. `dot_faults`: an acknowledgement may end `unknown`; `events_may_be_missing`: the subscriber's
 queue was lost; `quarantine`: a mail may end there; `cursors`: low_water may go back (the store itself did); `moves`: so
-may states; `store_forgot`: what was sent before may be sent again."""
+may states; `store_forgot`: what was sent before may be sent again; `switched_off`: a mailbox that is off while its ticket's
+acknowledgement is due sends none."""
 Run = Callable[[World, float], Awaitable[None]]
 
 
