@@ -10,7 +10,7 @@ ALLOWANCES = frozenset(
 )
 """What may be overlooked. `dot_faults`: an acknowledgement may end `unknown`; `events_may_be_missing`: the subscriber's
 queue was lost; `quarantine`: a mail may end there; `cursors`: low_water may go back (the store itself did); `moves`: so
-may states; `store_forgot`: what was sent before may be sent again; `switched_off`: a mailbox that is off while its ticket's
+may states; `store_forgot`: what was sent before may be sent again; `switched_off`: a mailbox that is off while an
 acknowledgement is due sends none."""
 Run = Callable[[World, float], Awaitable[None]]
 
