@@ -15,10 +15,10 @@ from tests.chaos.world import World
 
 BELT = ("fetcher", "filter", "classifier", "ticket_writer")
 """Services that must have handled mail in both deployments, or there was no fault."""
-OLDER = "5f65dec"
-"""The version before this one: its messages and documents are ours, its broker and its crash points are not."""
+OLDER = "666e042"
+"""The version before this one: no import of old mail, no wishes of people for a fetcher."""
 NEWER = frozenset({"MAIL_AUTOMATOR_CRASH_PLAN"})
-"""Settings that it would refuse."""
+"""Settings that it does not get: it knows other crash points."""
 
 
 async def one_broker(world: World, seconds: float) -> None:
