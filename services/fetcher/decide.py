@@ -87,6 +87,7 @@ def first_cursor(
 
     `listed` are all its UIDs, `matching` those since the date that `start` may be. Mails up to the baseline are left.
     UIDs need not be in the order of dates (a migrated folder), so after a date the first pass looks at each mail's own.
+    INTERNALDATE has whole seconds: a mail of the second in which we begin counts as one from then on.
     """
     if start is StartFrom.ALL:
         baseline, since = 0, None
@@ -94,7 +95,7 @@ def first_cursor(
         baseline = min(matching) - 1 if matching else _newest(selected, listed)
         since = datetime.combine(start, time.min, UTC) - timedelta(days=1)
     else:
-        baseline, since = _newest(selected, listed), now
+        baseline, since = _newest(selected, listed), now.replace(microsecond=0)
     return Cursor(
         folder=folder,
         uid_validity=selected.uid_validity,

@@ -52,6 +52,14 @@ def test_from_now_leaves_everything_below_uidnext() -> None:
     assert first(StartFrom.NOW, []).baseline_at == NOW
 
 
+def test_a_mail_of_the_second_in_which_we_begin_is_not_from_before() -> None:
+    """INTERNALDATE has whole seconds; after a new UIDVALIDITY that mail would be left for ever."""
+    began = NOW.replace(microsecond=999_999)
+    cursor = decide.first_cursor("INBOX", BOX, StartFrom.NOW, [], [], began)
+    assert not decide.is_earlier(cursor, began.replace(microsecond=0))
+    assert decide.is_earlier(cursor, began.replace(microsecond=0) - timedelta(seconds=1))
+
+
 def test_from_now_on_a_server_without_uidnext_leaves_what_is_listed() -> None:
     assert first(StartFrom.NOW, [], Selected(7, 3, 0, False)).low_water == 30
 
