@@ -101,7 +101,7 @@ def _kinds(part: Part) -> list[Flag]:
 
 def _content(raw: bytes, root: Part, body: Body, attached: tuple[Attachment, ...]) -> str:
     """What mails of one content share: the hash of text and attachments; of the whole text where it was cut."""
-    whole = hashlib.sha256(body.text.encode("utf-8", "replace"))
+    whole = hashlib.sha256(body.words.encode("utf-8", "replace"))
     for one in attached:
         whole.update(f"\x00{one.sha256}".encode())
     if Flag.TEXT_TRUNCATED in body.flags:
@@ -115,6 +115,7 @@ def _from_headers(head: Headers, flags: list[str]) -> dict[str, object]:
     """The fields of an Email that stand in its header."""
     first = dict(reversed(head.fields))
     found, odd = addresses.recipients(head)
+    vouching = authentication.results(head)
     flags.extend((*odd, *_list_flags(head, first)))
     reply_to, message_id = first.get(b"reply-to"), first.get(b"message-id")
     return {
@@ -130,7 +131,8 @@ def _from_headers(head: Headers, flags: list[str]) -> dict[str, object]:
         "importance": _importance(first),
         "loop_marker": headers.line(first.get(b"x-ticket-loop")),
         "suppress": headers.line(first.get(b"x-auto-response-suppress")),
-        "authentication_results": authentication.results(head),
+        "authentication_results": tuple(one for _, one in vouching),
+        "authentication_hops": tuple(hops for hops, _ in vouching),
         "received_count": sum(name == b"received" for name, _ in head.fields),
     }
 
