@@ -19,6 +19,9 @@ from shared.oauth.person import PersonSignIn
 from shared.runtime.clock import Clock
 from shared.store.client import Store
 
+CUTS = 2
+"""Files that are cut out of raw mails at the same time."""
+
 
 @dataclass(frozen=True, slots=True)
 class SigningIn:
@@ -57,7 +60,8 @@ class Surroundings:
 
     `rules` and `authorities` say where a test of a mailbox may connect, and where it may ask for tokens; `running` are
     the tests and back-tests that have not ended, `trying` who has a back-test running. `site` is missing where nobody
-    can tell what browsers call us: then no page answers. `depths` says how many messages wait by queue (None: unknown).
+    can tell what browsers call us: then no page answers. `depths` says how many messages wait by queue (None: unknown),
+    `cutting` is held while a file is cut out of a raw mail, which takes a few times the mail's size in memory.
     """
 
     store: Store
@@ -73,6 +77,7 @@ class Surroundings:
     site: Site | None = None
     openid: OpenId | None = None
     depths: Callable[[], Awaitable[Mapping[str, int] | None]] = _unknown
+    cutting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CUTS))
 
     def people(self) -> SigningIn:
         """How people sign in here. Raises ConfigurationError where no browser could come back to us."""
