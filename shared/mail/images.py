@@ -1,4 +1,4 @@
-"""Which images a browser may be given as images: told by their first bytes, never by what the sender calls them. Pure."""
+"""Which images a browser may be given as images: told by their first bytes, not by what the sender says. Pure."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ _BEGINNINGS: Final = (
 )
 
 
-def kind(data: bytes) -> str | None:
+def kind_of(data: bytes) -> str | None:
     """The media type of a PNG, JPEG, GIF or WebP; None for anything else, SVG among it, which is a program."""
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "image/webp"
