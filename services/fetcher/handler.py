@@ -18,6 +18,7 @@ from services.fetcher.cursor import save_cursor
 from services.fetcher.decide import Batch, Progress
 from services.fetcher.errors import MessageTrouble, NetworkTrouble, ServerTrouble
 from services.fetcher.intake import Intake
+from services.fetcher.pace import Pace, Paced
 from services.fetcher.place import Place
 from services.fetcher.ports import Books, FetchedMail, ImapSession, Outline
 from services.fetcher.reappearance import BY_IDENTITY, UNKNOWN, Reappearance
@@ -38,16 +39,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Most mails and bytes per batch, the bytes above which only a mail's start is taken, and how many mails that have
-    come back and are unknown are taken without asking a person."""
+    """Most mails and bytes per batch, the bytes above which only a mail's start is taken, how many mails that have
+    come back and are unknown are taken without asking a person, and most bytes of a mailbox within an hour."""
 
     batch: int = 50
     batch_bytes: int = 4 * 1024 * 1024
     mail_bytes: int = 50 * 1024 * 1024
     reappeared: int = 500
+    bytes_per_hour: int = 1024 * 1024 * 1024
 
 
-class Listener(Protocol):
+class Listener(Paced, Protocol):
     """Told of what happens."""
 
     def taken(self, messages: Sequence[EmailFetched]) -> None:
@@ -78,6 +80,7 @@ class Folder:
     troubles: Troubles
     report: Listener
     back: Reappearance
+    pace: Pace
     revision: int = 0
 
     @property
@@ -204,6 +207,8 @@ class Folder:
 
     async def _fetch(self, session: ImapSession, batch: Batch) -> tuple[list[FetchedMail], Batch]:
         """The batch; mails the server cannot give are counted in `troubles` and are missing from it."""
+        size = START_BYTES if batch.start_only else batch.size
+        await self.pace.keep(session, size, self.monotonic, self.report)
         try:
             mails = await self._fetch_at_once(session, batch)
         except MessageTrouble as error:
