@@ -125,7 +125,7 @@ def _from_headers(head: Headers, flags: list[str]) -> dict[str, object]:
         "reply_to": tuple(addresses.mailboxes(reply_to, MAX_REPLY_TO, [])) if reply_to else (),
         "recipients": found,
         "date": _date(first.get(b"date"), flags),
-        "auto_submitted": headers.word(first.get(b"auto-submitted")),
+        "auto_submitted": _auto_submitted(first.get(b"auto-submitted")),
         "precedence": headers.word(first.get(b"precedence")),
         "list_id": headers.line(first.get(b"list-id")),
         "importance": _importance(first),
@@ -142,6 +142,11 @@ def _from_programs(raw: bytes, root: Part, body: Body, sender: Address | None, s
     kind = automatic.kind(root.headers, root, sender, subject)
     about = kind is Automatic.BOUNCE or automatic.null_sender(root.headers)
     return {"automatic": kind, "reported_ids": reports.reported_ids(raw, root, body.text) if about else ()}
+
+
+def _auto_submitted(value: bytes | None) -> str | None:
+    """The word of Auto-Submitted; empty where the field is there and says nothing, which only a program does."""
+    return None if value is None else headers.word(value) or ""
 
 
 def _list_flags(head: Headers, first: dict[bytes, bytes]) -> list[Flag]:
