@@ -21,7 +21,7 @@ MAX_ADDRESS = 2_000
 REMOTE: Final = "remote:"
 CID: Final = "cid:"
 
-_TAGS = frozenset(
+TAGS = frozenset(
     """
     a abbr acronym b bdi bdo big blockquote br caption center cite code col colgroup dd del details dfn div dl dt em
     figcaption figure font footer h1 h2 h3 h4 h5 h6 header hr i img ins kbd li main mark nav ol p pre q s samp section
@@ -34,7 +34,7 @@ _DROPPED = frozenset(
     noembed noframes plaintext head
     """.split()  # noqa: SIM905  # as above
 )
-_ATTRIBUTES = {
+ATTRIBUTES = {
     "*": {"lang", "dir", "title"},
     "a": {"href"},
     "img": {"src", "alt", "width", "height"},
@@ -70,9 +70,9 @@ def _source(value: str) -> str | None:
 
 _SCHEMES = frozenset(("http", "https", "mailto", "cid", "remote"))
 _CLEANER = nh3.Cleaner(
-    tags=_TAGS,
+    tags=TAGS,
     clean_content_tags=_DROPPED,
-    attributes=_ATTRIBUTES,
+    attributes=ATTRIBUTES,
     attribute_filter=_attribute,
     url_schemes=_SCHEMES,
     url_relative="deny",
@@ -121,12 +121,12 @@ def show(kept: str, inline: Mapping[str, str], *, remote: bool) -> str:
 
     clean, _ = sanitise(kept)
     cleaner = nh3.Cleaner(
-        tags=_TAGS,
+        tags=TAGS,
         clean_content_tags=_DROPPED,
-        attributes=_ATTRIBUTES,
+        attributes=ATTRIBUTES,
         attribute_filter=shown,
         url_schemes=_SCHEMES,
-        url_relative="deny",
+        url_relative="pass_through",  # only those of `inline`: the line above let no other through
         link_rel="noopener noreferrer nofollow",
         set_tag_attribute_values={"a": {"target": "_blank"}},
     )
