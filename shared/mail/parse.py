@@ -132,7 +132,7 @@ def _from_headers(head: Headers, flags: list[str]) -> dict[str, object]:
         "loop_marker": headers.line(first.get(b"x-ticket-loop")),
         "suppress": headers.line(first.get(b"x-auto-response-suppress")),
         "authentication_results": tuple(one for _, one in vouching),
-        "authentication_hops": tuple(hops for hops, _ in vouching),
+        "authentication_hops": tuple(hops for hops, _ in vouching) if any(hops for hops, _ in vouching) else (),
         "received_count": sum(name == b"received" for name, _ in head.fields),
     }
 

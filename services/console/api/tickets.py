@@ -116,21 +116,18 @@ async def _detail(here: Surroundings, ticket: Ticket) -> TicketDetail:
     )
 
 
-async def message(here: Surroundings, ticket: Ticket, mail_id: str) -> Article:
-    """One mail of a ticket's conversation. Raises Refused 404."""
+async def message(here: Surroundings, ticket: Ticket, mail_id: str) -> Article | None:
+    """One mail of a ticket's conversation; None if it is not there."""
     articles = [one for one in ticket.articles if one.mail_id == mail_id]
     if not articles:
         appended = await here.store.articles.get(mail_id)
         articles = [appended.article] if appended and appended.ticket_id == ticket.ticket_id else []
-    if not articles:
-        remedy = "the ticket lists its mails"
-        raise Refused(404, f"there is no mail {mail_id} here", remedy=remedy, code="unknown_message")
-    return articles[0]
+    return next(iter(articles), None)
 
 
-def file_of(article: Article, part: str) -> Attachment:
+def file_of(article: Article | None, part: str) -> Attachment:
     """One of its files. Raises Refused 404."""
-    found = next((one for one in article.attachments if one.part == part), None)
+    found = next((one for one in article.attachments if one.part == part), None) if article else None
     if found is None:
         raise _no_attachment(part)
     return found

@@ -36,6 +36,9 @@ async def show(request: Request, here: Here, me: Me, ticket: Key, mail_id: MailI
     """The document in the frame. `images` is the word of who asked for remote images."""
     found = await find(here, ticket)
     article = await message(here, found, mail_id)
+    if article is None:
+        remedy = "the ticket lists its mails"
+        raise Refused(404, f"there is no mail {mail_id} here", remedy=remedy, code="unknown_message")
     remote = hmac.compare_digest(images.encode(), word(me, mail_id).encode())
     inline = _inline(request, found.number, article)
     body = await asyncio.to_thread(partial(html.show, article.html or "", inline, remote=remote))
