@@ -10,15 +10,20 @@ from services.notifier.compose import compose
 from services.notifier.conditions.condition import Reason
 from services.notifier.decide import Answer
 from shared.domain import identity
+from shared.domain.access import Role
 from shared.domain.catalogue import Catalogue
 from shared.domain.email import SenderStatus, Source
 from shared.mail.parse import parse
 from shared.store.client import Store
+from tests.support.console import Console
+from tests.support.console_fixtures import console, empty
 from tests.support.conversations import EVE, STRANGERS_KEY, Letter, Together
 from tests.support.embedded_store import FakeClock
 from tests.support.fetching import Published, open_folder, support_mailbox
 from tests.support.imap import USER, logged_in
 from tests.support.wild import MX, Wild, acknowledged, answering, inbox, raw
+
+__all__ = ["console", "empty"]
 
 OK, AMBIGUOUS, MISSING = SenderStatus.OK, SenderStatus.AMBIGUOUS, SenderStatus.MISSING
 A = Letter("a", "opens")
@@ -323,6 +328,21 @@ async def test_row_54_a_forged_loop_header_counts_for_nothing_and_ours_rejects(s
     assert "forged_mark" in ticket.flags
     assert acknowledged(ticket) is Reason.LOOP_MARKER
     await desk.take("b", raw(f"X-Ticket-Loop: {ours}"), "rejected own_loop")
+
+
+async def test_rows_40_44_and_54_the_page_of_a_ticket_tells_who_wrote_and_who_says_so(console: Console) -> None:
+    desk = await inbox(console.store, console.clock, {"authserv_id": MX})
+    posing = await desk.opened("a", raw(RECEIVED, PASSES, 'From: "ceo@bank.example" <x@pаypal.example>'))
+    genuine = await desk.opened("b", raw(PASSES))
+    async with await console.signed_in(Role.VIEWER) as person:
+        page = (await person.get(f"/tickets/{posing.number}")).text
+        other = (await person.get(f"/tickets/{genuine.number}")).text
+        (told,) = (await person.get(f"/api/v1/tickets/{genuine.number}")).json()["conversation"]
+    assert "<strong>ceo@bank.example</strong> <small>x@xn--pypal-4ve.example</small>" in page
+    assert "Sender display address, Sender idn" in page
+    assert "Nobody vouches" in page and f"{MX}: SPF none, DKIM none, DMARC none" in page
+    assert "Sender confirmed" in other and "DMARC pass" in other
+    assert told["authentication"] == {"server": MX, "spf": "none", "dkim": "none", "dmarc": "pass", "sender": "pass"}
 
 
 @pytest.mark.parametrize("date", ["Thu, 01 Jan 1970 00:00:00 +0000", "Fri, 31 Dec 2099 23:59:59 +0000", "soon", None])

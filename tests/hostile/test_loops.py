@@ -1,6 +1,7 @@
 """Hostile inputs, rows 56 to 64: loops, floods, and mail that would have us write to somebody. Every stage is real."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -203,9 +204,7 @@ def test_row_62_in_no_hour_are_more_bytes_fetched_than_the_budget_and_one_batch(
         assert sum(size for when, size in taken if at <= when < at + HOUR_SECONDS) <= 1_000 + 210
 
 
-async def test_row_63_a_server_that_puts_off_for_ever_or_tarpits_holds_up_nobody_else(
-    store: Store, tmp_path: Path
-) -> None:
+async def test_row_63_a_server_that_puts_off_for_ever_holds_up_nobody_else(store: Store, tmp_path: Path) -> None:
     async with smtp_sink(tmp_path / "bad") as bad, smtp_sink(tmp_path / "good") as good:
         bad.faults = [Fault.RCPT_451] * 50
         desk = await notifying.office(store, notifying.mailbox(bad), notifying.mailbox(good, "requests"))
@@ -214,6 +213,23 @@ async def test_row_63_a_server_that_puts_off_for_ever_or_tarpits_holds_up_nobody
         await desk.look()
         assert ((await desk.of(stuck)).state, (await desk.of(other)).state) == (State.PENDING, State.SENT)
         assert (bad.taken, bad.most_open) == ([], 1)
+
+
+async def test_row_63_a_tarpit_takes_one_connection_and_holds_up_nobody_else(store: Store, tmp_path: Path) -> None:
+    async with smtp_sink(tmp_path / "slow") as slow, smtp_sink(tmp_path / "fast") as fast:
+        slow.slow = 60
+        patience = replace(notifying.PATIENCE, step=90, dot=90)
+        boxes = notifying.mailbox(slow), notifying.mailbox(fast, "requests")
+        desk = await notifying.office(store, *boxes, patience=patience)
+        await desk.owe(*(notifying.ticket(n) for n in range(20)))
+        await desk.lanes.look()
+        async with asyncio.timeout(10):
+            await slow.began.wait()
+        late = notifying.ticket(1, mailbox="requests")
+        await desk.owe(late)
+        await desk.reaches(late, State.SENT, seconds=10)
+        assert (len(fast.taken), slow.most_open) == (1, 1)
+        await desk.lanes.drain(0)
 
 
 async def test_row_63_what_was_dropped_after_the_dot_is_never_sent_again(store: Store, tmp_path: Path) -> None:
