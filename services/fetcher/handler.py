@@ -17,6 +17,7 @@ from services.fetcher import asking, decide
 from services.fetcher.cursor import save_cursor
 from services.fetcher.decide import Batch, Progress
 from services.fetcher.intake import Intake
+from services.fetcher.pace import Pace, Paced
 from services.fetcher.place import Place
 from services.fetcher.ports import Books, FetchedMail, ImapSession, Outline
 from services.fetcher.reappearance import BY_IDENTITY, UNKNOWN, Reappearance
@@ -36,16 +37,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Most mails and bytes per batch, the bytes above which only a mail's start is taken, and how many mails that have
-    come back and are unknown are taken without asking a person."""
+    """Most mails and bytes per batch, the bytes above which only a mail's start is taken, how many mails that have
+    come back and are unknown are taken without asking a person, and most bytes of a mailbox within an hour."""
 
     batch: int = 50
     batch_bytes: int = 4 * 1024 * 1024
     mail_bytes: int = 50 * 1024 * 1024
     reappeared: int = 500
+    bytes_per_hour: int = 1024 * 1024 * 1024
 
 
-class Listener(Protocol):
+class Listener(Paced, Protocol):
     """Told of what happens."""
 
     def taken(self, messages: Sequence[EmailFetched]) -> None:
@@ -76,6 +78,7 @@ class Folder:
     troubles: Troubles
     report: Listener
     back: Reappearance
+    pace: Pace
     revision: int = 0
 
     @property
@@ -209,11 +212,11 @@ class Folder:
             outlines, self.troubles.tries, most=limits.batch, most_bytes=limits.batch_bytes, cap=limits.mail_bytes
         )
         count = 0
-        ahead = _start(asking.fetch(session, batch, self.troubles) for batch in islice(batches, 1))
+        ahead = _start(self._fetch(session, batch) for batch in islice(batches, 1))
         try:
             while ahead is not None:
                 mails, batch = await ahead
-                ahead = _start(asking.fetch(session, batch, self.troubles) for batch in islice(batches, 1))
+                ahead = _start(self._fetch(session, batch) for batch in islice(batches, 1))
                 count += await _finish(self._keep(session, batch, mails, progress, back, imported))
         finally:
             if ahead is not None:
@@ -244,6 +247,12 @@ class Folder:
         self.back.count(UNKNOWN, len(new) if back else 0)
         return len(new)
 
+    async def _fetch(self, session: ImapSession, batch: Batch) -> tuple[list[FetchedMail], Batch]:
+        """See `asking.fetch`; within the mailbox's bytes of the hour."""
+        size = asking.START_BYTES if batch.start_only else batch.size
+        await self.pace.keep(session, size, self.monotonic, self.report)
+        return await asking.fetch(session, batch, self.troubles)
+
     async def _retry_holes(self, session: ImapSession, listed: set[int]) -> int:
         """Holes that are due get another chance, one by one, after everything else; those that are gone are gone."""
         found = await self.books.sightings.holes(self.mailbox, self.cursor.folder, self.cursor.validity)
@@ -260,7 +269,7 @@ class Folder:
         cap, count = self.limits.mail_bytes, 0
         for outline in outlines:
             batch = Batch((uid,), min(outline.size, cap), outline.size > cap)
-            mails, _ = await asking.fetch(session, batch, self.troubles)
+            mails, _ = await self._fetch(session, batch)
             old = uid <= self.cursor.baseline_uid
             new = await self.intake.take(session, self.place, mails, imported=old, holes=holes) if mails else []
             self.report.taken(new)

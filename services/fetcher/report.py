@@ -17,6 +17,8 @@ from shared.observability.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
+BYTES_OF_THE_HOUR = "bytes_of_the_hour"
+"""The code of a status whose mailbox is fetched more slowly than it fills."""
 REFRESH_SECONDS = 15.0
 """How old a status in the store may be whose only news is another successful pass."""
 
@@ -66,6 +68,20 @@ class Report:
             "them to another folder",
         )
 
+    async def paced(self, seconds: float) -> None:
+        """The mailbox has had its bytes of the hour; more is fetched in so many seconds, or (0) now."""
+        self._metrics.mailbox_paced.labels(self._mailbox).set(seconds > 0)
+        if not seconds:
+            await self._now(Phase.FETCHING)
+            return
+        log.warning("mailbox_paced", mailbox=self._mailbox, seconds=round(seconds))
+        await self._now(
+            Phase.FETCHING,
+            BYTES_OF_THE_HOUR,
+            "It has had its bytes of this hour (MAIL_AUTOMATOR_FETCHER_MAILBOX_BYTES_PER_HOUR). The rest of its mail "
+            "waits on the server and is fetched as the hour passes.",
+        )
+
     async def troubled(self, error: AutomatorError, seconds: float) -> None:
         """The connection ended with this error; the next try is in so many seconds."""
         metrics = self._metrics
@@ -89,6 +105,7 @@ class Report:
     def left(self) -> None:
         """This process does not read the mailbox any more: whoever does speaks for it."""
         self._metrics.mailbox_up.labels(self._mailbox).set(0)
+        self._metrics.mailbox_paced.labels(self._mailbox).set(0)
         self._metrics.mailbox_sign_in_needed.labels(self._mailbox).set(0)
         for what in ("certificate", "client_secret"):
             self.expires(what, None)

@@ -18,6 +18,11 @@ class FetcherSettings(BaseSettings):
     mail_bytes_max: int = Field(
         default=50 * 1024 * 1024, ge=256 * 1024, description="Of a larger mail, the start is taken."
     )
+    mailbox_bytes_per_hour: int = Field(
+        default=1024 * 1024 * 1024,
+        ge=64 * 1024,
+        description="Of one mailbox. What is over waits on the server and is fetched as the hour passes.",
+    )
     connect_seconds: float = Field(default=30, gt=0)
     command_seconds: float = Field(default=60, gt=0)
     rejected_seconds: float = Field(default=900, gt=0, description="Wait after a rejected login.")

@@ -20,6 +20,7 @@ from services.fetcher.handler import Folder, Limits
 from services.fetcher.intake import Intake
 from services.fetcher.leases import LeaseKeeper
 from services.fetcher.old_mail import OldMails
+from services.fetcher.pace import Pace
 from services.fetcher.ports import Books, Clock, ImapSession, Selected
 from services.fetcher.reappearance import Reappearance
 from services.fetcher.report import Report
@@ -72,6 +73,7 @@ class Watch:
         self._keeper = LeaseKeeper(tools.books.runtime, tools.clock, mailbox.name, lease, tools.ttl)
         self.wished = Wished(tools.books.wishes, mailbox.name, lambda: self._keeper.lease, tools.clock)
         self._troubles = Troubles(mailbox.name)
+        self._pace = Pace(tools.limits.bytes_per_hour)
         self._aftermath = Aftermath(mailbox.spec.imap.after_fetch, tools.books, tools.limits.mail_bytes, tools.clock)
         self._reconciled_at = float("-inf")
         self._good_at = float("inf")
@@ -193,6 +195,7 @@ class Watch:
             cursor=cursor,
             troubles=self._troubles.under(cursor.validity),
             report=self.report,
+            pace=self._pace,
             back=Reappearance(name, tools.intake, tools.books.runtime, self.report, tools.limits.reappeared),
             revision=self.mailbox.revision,
         )

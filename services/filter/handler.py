@@ -22,6 +22,7 @@ from shared.domain.ledger import DecisionWrite
 from shared.domain.mailbox import Mailbox, Module
 from shared.domain.marks import Marks
 from shared.domain.ticket import OutboxEvent
+from shared.mail.authentication import judge
 from shared.mail.flags import Flag
 from shared.observability.crash_points import crash_point
 from shared.runtime.consume import Outcome
@@ -113,6 +114,7 @@ class Filter:
         mailbox = await self._configuration.mailbox(message.mailbox)
         if mailbox is None:
             return Judged(message, email, None, Facts(), _MAILBOX_DELETED)
+        email = email.model_copy(update={"authentication": judge(email, mailbox.spec)})
         facts = gather(email, self._configuration.snapshot.own_addresses, self._marks)
         if facts.forged_mark:
             email = _flagged(email, Flag.FORGED_MARK)

@@ -7,11 +7,11 @@ from services.notifier.conditions import CONDITIONS
 from services.notifier.conditions.condition import Asked, Reason
 from services.notifier.recipient import recipient
 from shared.domain.budgets import Scope
+from shared.domain.email import Vouched
 from shared.domain.mailbox import Mailbox, MailboxSpec
 from shared.domain.outbound import Outbound
-from shared.domain.patterns import domain_of
 from shared.domain.ticket import Acknowledgement, AcknowledgementState, Answerable, Ticket
-from shared.mail.authentication import Vouched, verdict
+from shared.mail.authentication import judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,5 @@ def spent(scope: Scope) -> Suppressed:
 
 def _vouched(mail: Answerable, spec: MailboxSpec) -> bool:
     """Whether the server that the mailbox names vouches for the sender's domain."""
-    if mail.sender is None:
-        return False
-    said = verdict(mail.authentication_results, spec.authserv_id, domain_of(mail.sender.address))
-    return said is Vouched.PASS
+    said = judge(mail, spec)
+    return said is not None and said.sender is Vouched.PASS

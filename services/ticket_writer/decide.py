@@ -168,6 +168,7 @@ def _article(mail: EmailClassified, kind: ArticleKind) -> Article:
         html=email.html,
         attachments=email.attachments,
         received_at=mail.received_at,
+        authentication=email.authentication,
     )
 
 

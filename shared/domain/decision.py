@@ -37,6 +37,7 @@ class Reason(StrEnum):
     OWN_LOOP = "own_loop"
     BLOCKED_SENDER = "blocked_sender"
     DOMAIN_NOT_APPROVED = "domain_not_approved"
+    SENDER_NOT_ALIGNED = "sender_not_aligned"
     NOT_IN_TO = "not_in_to"
     SUBJECT_NO_MATCH = "subject_no_match"
     MAILBOX_DELETED = "mailbox_deleted"

@@ -66,14 +66,36 @@ class Automatic(StrEnum):
     """Made by a program, but no answer: a monitoring system, a scanner, a calendar."""
 
 
+class Vouched(StrEnum):
+    """What our server says of the From domain. `none`: it says nothing, or nobody that we believe does."""
+
+    PASS = "pass"  # noqa: S105  # a word of RFC 8601, no password
+    FAIL = "fail"
+    NONE = "none"
+
+
+class Authentication(Value):
+    """What the server that the mailbox names wrote about a mail's sender (RFC 8601).
+
+    `spf`, `dkim` and `dmarc` are its words, `none` where it says nothing; `sender` is what follows for the From domain.
+    """
+
+    server: str
+    spf: str = "none"
+    dkim: str = "none"
+    dmarc: str = "none"
+    sender: Vouched = Vouched.NONE
+
+
 class Email(Value):
     """A mail, normalised.
 
     `flags` name what was odd (`no_message_id`, `charset_guessed`, `html_too_large`, ...). `text` is always there, from
     HTML if need be; `html` is sanitised. `content_sha256` covers text and attachments, not headers.
     Sizes are bytes. `suppress` is X-Auto-Response-Suppress; `reported_ids` are the Message-IDs of the mails that a
-    delivery report is about; `authentication_results` the raw fields of that name (RFC 8601) that stand above the first
-    Received field, the topmost first: believed only from the server that the mailbox names.
+    delivery report is about; `authentication_results` the raw fields of that name (RFC 8601), the topmost first, and
+    `authentication_hops` how many Received fields stand above each (0 where it is shorter): what is believed of them is
+    `authentication`, which the filter adds, because it knows the mailbox.
     """
 
     message_id: str | None
@@ -101,6 +123,8 @@ class Email(Value):
     size: int
     content_sha256: str
     flags: tuple[str, ...] = ()
+    authentication_hops: tuple[int, ...] = ()
+    authentication: Authentication | None = None
 
 
 class Headline(Value):

@@ -299,6 +299,7 @@ class Domains(Document):
     department: Slug | None = None
     approved_domains_only: bool = False
     approved_domains: tuple[DomainPattern, ...] = ()
+    require_aligned_sender: bool = False
 
     @model_validator(mode="after")
     def _switches_have_their_lists(self) -> Self:
@@ -307,6 +308,10 @@ class Domains(Document):
         if self.approved_domains_only and not self.approved_domains:
             raise ValueError("approvedDomainsOnly is on but approvedDomains is empty: no mail could ever pass")
         return self
+
+
+MOST_HOPS = 10
+"""Most servers of our own that a mail may pass after the one that authenticates it."""
 
 
 class MailboxSpec(Document):
@@ -324,6 +329,7 @@ class MailboxSpec(Document):
     replies: Replies = Replies()
     automatic_mail: AutomaticMail = AutomaticMail()
     authserv_id: Clean | None = None
+    authserv_hops: Annotated[int, Field(ge=0, le=MOST_HOPS)] = 0
     domains: Domains = Domains()
 
     @model_validator(mode="after")
@@ -332,6 +338,15 @@ class MailboxSpec(Document):
             raise ValueError(
                 "acknowledgements are on (the default) and need smtp: "
                 "give smtp, or set acknowledgements.enabled to false"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _aligned_senders_need_a_server(self) -> Self:
+        if self.domains.require_aligned_sender and self.authserv_id is None:
+            raise ValueError(
+                "domains.requireAlignedSender is on but authservId names no server: nobody could vouch for a sender, "
+                "and no mail could ever pass"
             )
         return self
 

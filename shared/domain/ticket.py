@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from shared.domain.decision import Classification, Related
-from shared.domain.email import Address, Attachment, Automatic, SenderStatus
+from shared.domain.email import Address, Attachment, Authentication, Automatic, SenderStatus
 from shared.domain.mailbox import Module
 from shared.domain.value import Value
 
@@ -43,6 +43,7 @@ class Article(Value):
     html: str | None
     attachments: tuple[Attachment, ...]
     received_at: datetime
+    authentication: Authentication | None = None
 
 
 class Appended(Value):
@@ -84,6 +85,7 @@ class Answerable(Value):
     authentication_results: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     imported: bool = False
+    authentication_hops: tuple[int, ...] = ()
 
 
 class AcknowledgementState(StrEnum):

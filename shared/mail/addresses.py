@@ -205,6 +205,6 @@ def _warnings(found: Address, raw: bytes) -> tuple[Flag, ...]:
     flags: list[Flag] = []
     if "@" in found.display and found.address not in found.display.lower():
         flags.append(Flag.SENDER_DISPLAY_ADDRESS)
-    if "xn--" in found.address or not unicode(raw).rpartition("@")[2].isascii():
+    if "xn--" in found.address or not found.address.isascii() or not unicode(raw).rpartition("@")[2].isascii():
         flags.append(Flag.SENDER_IDN)
     return tuple(flags)

@@ -1,19 +1,22 @@
 """Whether our own mail server vouches for a mail's sender: Authentication-Results (RFC 8601). Pure, total, linear.
 
-Anybody can write such a field into a mail. It counts only above the first Received field (what stands below was there
-when the mail came in) and only from the server that the mailbox names. Fields are read by their grammar: an id in a
-comment, or a result in another method's reason, is text. What does not parse, vouches for nothing.
+Anybody can write such a field into a mail. It counts only from the server that the mailbox names, and only above the
+Received fields of our own servers (what stands below the first of another's was there when the mail came in). Fields
+are read by their grammar: an id in a comment, or a result in another method's reason, is text. What does not parse,
+vouches for nothing.
 """
 
 import re
 from collections.abc import Iterator
-from enum import StrEnum
 from functools import lru_cache
-from itertools import takewhile
+from itertools import islice, zip_longest
 
 from publicsuffixlist import PublicSuffixList
 
-from shared.domain.patterns import normalise_domain
+from shared.domain.email import Authentication, Email, Vouched
+from shared.domain.mailbox import MOST_HOPS, MailboxSpec
+from shared.domain.patterns import domain_of, normalise_domain
+from shared.domain.ticket import Answerable
 from shared.mail import headers, text
 from shared.mail.headers import Headers
 
@@ -23,29 +26,40 @@ MAX_LENGTH = 4_000
 _TOKEN = re.compile(r'(?P<blank>\s+)|(?P<special>[;=])|(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<word>[^\s;="()\\]+)')
 _QUOTED_PAIR = re.compile(r"\\(.)")
 _METHOD = re.compile(r"([a-z0-9-]+)(?:/[0-9]+)?")
-
-
-class Vouched(StrEnum):
-    """What our server says of the From domain. `none`: it says nothing, or nobody that we believe does."""
-
-    PASS = "pass"  # noqa: S105  # a word of RFC 8601, no password
-    FAIL = "fail"
-    NONE = "none"
-
+_WORDS = frozenset(("pass", "fail", "softfail", "neutral", "none", "policy", "temperror", "permerror"))
+"""The results that RFC 8601 knows for SPF, DKIM and DMARC."""
 
 _Properties = dict[str, str]
 _Result = tuple[str, str, _Properties]
 """Method, result, properties such as `header.d`, all in lower case."""
 
 
-def results(head: Headers) -> tuple[str, ...]:
-    """The Authentication-Results fields above the first Received field, each on one line, at most five.
+def results(head: Headers) -> tuple[tuple[int, str], ...]:
+    """The Authentication-Results fields, each on one line, with how many Received fields stand above it; the first five
+    of those that any mailbox could believe.
 
     Nothing is decoded or cut: half a domain is another domain. A field that is too long, or holds characters that no
     line of ours may hold, is left out."""
-    above = takewhile(lambda one: one[0] != b"received", head.fields)
-    found = (_flat(value) for name, value in above if name == b"authentication-results" and len(value) <= MAX_LENGTH)
-    return tuple(one for one in found if one and text.line(one, MAX_LENGTH) == one)[:MAX_RESULTS]
+    found = ((hops, _flat(value)) for hops, value in _fields(head) if len(value) <= MAX_LENGTH)
+    whole = ((hops, one) for hops, one in found if one and text.line(one, MAX_LENGTH) == one)
+    return tuple(islice(whole, MAX_RESULTS))
+
+
+def judge(mail: Email | Answerable, spec: MailboxSpec) -> Authentication | None:
+    """What the mailbox's server says of a mail's sender; None if the mailbox names no server."""
+    if spec.authserv_id is None:
+        return None
+    placed = zip_longest(mail.authentication_results, mail.authentication_hops, fillvalue=0)
+    believed = tuple(str(one) for one, hops in placed if one and int(hops) <= spec.authserv_hops)
+    domain = domain_of(mail.sender.address) if mail.sender else ""
+    said = [one for field in believed for one in _said(field, spec.authserv_id.strip().lower())]
+    return Authentication(
+        server=spec.authserv_id,
+        spf=_word(said, "spf", domain),
+        dkim=_word(said, "dkim", domain),
+        dmarc=_word(said, "dmarc", domain),
+        sender=verdict(believed, spec.authserv_id, domain),
+    )
 
 
 def verdict(authentication_results: tuple[str, ...], authserv_id: str | None, from_domain: str) -> Vouched:
@@ -66,6 +80,25 @@ def verdict(authentication_results: tuple[str, ...], authserv_id: str | None, fr
     if "pass" in dmarc or any(result == "pass" and _aligned(found, domain) for result, found in dkim):
         return Vouched.PASS
     return Vouched.FAIL if any(result == "fail" for result, _ in dkim) else Vouched.NONE
+
+
+def _fields(head: Headers) -> Iterator[tuple[int, bytes]]:
+    hops = 0
+    for name, value in head.fields:
+        hops += name == b"received"
+        if hops > MOST_HOPS:
+            return
+        if name == b"authentication-results":
+            yield hops, value
+
+
+def _word(said: list[_Result], method: str, domain: str) -> str:
+    """What was found by a method: for the From domain where that is told apart, and a pass before anything else there;
+    otherwise the first."""
+    found = [(result, properties) for one, result, properties in said if one == method and result in _WORDS]
+    about = [result for result, properties in found if _aligned(properties, domain) or _names(properties, domain)]
+    best = ["pass"] if "pass" in about else about
+    return next(iter((*best, *(result for result, _ in found))), "none")
 
 
 def _flat(value: bytes) -> str:

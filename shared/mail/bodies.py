@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from shared.mail import attachments, charsets, html, text, transfer
+from shared.mail import attachments, charsets, html, html_text, text, transfer
 from shared.mail.flags import Flag
 from shared.mail.mime import Part
 
@@ -16,9 +16,11 @@ _META = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?([A-Za-z0-9_.:-]{1,4
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The body of a mail: text, sanitised HTML, the leaves they were made from, and what was odd."""
+    """The body of a mail: text, sanitised HTML, the leaves they were made from, and what was odd. `words` is the text
+    without the addresses of links: mails that tell the same link with another tracking code each."""
 
     text: str
+    words: str
     html: str | None
     leaves: frozenset[str]
     flags: tuple[Flag, ...]
@@ -62,12 +64,14 @@ def read(raw: bytes, root: Part, *, ambiguous: bool) -> Body:
     reader = _Reader(raw)
     clean = _page(reader, pages)
     plain = _plain(reader, texts, pages, clean)
+    words = _plain(reader, texts, pages, clean, links=False) if pages else plain
     kept = text.cut(plain, MAX_TEXT)
     if len(kept) < len(plain):
         reader.flags.append(Flag.TEXT_TRUNCATED)
     used = [leaf for leaf in (*texts, *pages) if not (ambiguous and leaf.type.value == "text/html")]
     numbers = frozenset(leaf.number for leaf in used)
-    return Body(kept, None if ambiguous else clean, numbers, tuple(reader.flags))
+    shown = None if ambiguous else clean
+    return Body(kept, text.cut(words, MAX_TEXT), shown, numbers, tuple(reader.flags))
 
 
 def is_body(part: Part) -> bool:
@@ -112,21 +116,21 @@ def _markup(reader: _Reader, leaf: Part) -> str:
     return content if leaf.type.value == "text/html" else f"<pre>{markup.escape(content)}</pre>"
 
 
-def _plain(reader: _Reader, texts: list[Part], pages: list[Part], clean: str | None) -> str:
+def _plain(reader: _Reader, texts: list[Part], pages: list[Part], clean: str | None, *, links: bool = True) -> str:
     """The view as text; from the HTML where the mail has no other, or nothing but blanks."""
     if texts == pages and clean is not None:
-        return html.to_text(clean)
-    found = "\n".join(_text_of(reader, leaf) for leaf in texts)
+        return html_text.to_text(clean, links=links)
+    found = "\n".join(_text_of(reader, leaf, links) for leaf in texts)
     if found.strip():
         return found.strip("\n")
     if clean is not None:
-        return html.to_text(clean)
-    return "\n".join(html.strip_tags(reader.text(leaf)) for leaf in pages)
+        return html_text.to_text(clean, links=links)
+    return "\n".join(html_text.strip_tags(reader.text(leaf)) for leaf in pages)
 
 
-def _text_of(reader: _Reader, leaf: Part) -> str:
+def _text_of(reader: _Reader, leaf: Part, links: bool) -> str:
     content = reader.text(leaf)
     if leaf.type.value == "text/plain":
         return content
     clean, _ = html.sanitise(content)
-    return html.to_text(clean) if clean is not None else html.strip_tags(content)
+    return html_text.to_text(clean, links=links) if clean is not None else html_text.strip_tags(content)

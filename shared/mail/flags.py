@@ -36,6 +36,7 @@ class Flag(StrEnum):
     SENDER_DISPLAY_ADDRESS = "sender_display_address"
     """The display name looks like an address, but not that of the sender."""
     SENDER_IDN = "sender_idn"
+    """The sender's address has letters beyond ASCII: its domain is kept and shown in ASCII (RFC 5890)."""
     NULL_SENDER = "null_sender"
     BAD_RECIPIENT = "bad_recipient"
     TOO_MANY_ADDRESSES = "too_many_addresses"

@@ -1,23 +1,27 @@
-"""HTML of a mail: made safe to show, and turned into text. Pure and total.
+"""HTML of a mail, made safe: once to be kept, and once more to be shown. Pure and total.
 
-What is shown must load nothing by itself: no remote image, no style, no script, no form. The depth and size limits of
-`html_limits` hold before any HTML parser sees the input.
+What is kept loads nothing by itself: no style, no script, no form, and the address of a remote image stands behind
+`remote:`, a scheme that no browser knows. `show` gives it back, only when a person asked for it. The depth and size
+limits of `html_limits` hold before any HTML parser sees the input.
 """
 
 import re
-from dataclasses import dataclass, field
-from html import unescape
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import unquote
 
 import nh3
-from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from shared.mail import html_limits, text
 from shared.mail.flags import Flag
 
-SANITIZER_VERSION = 1
 MAX_CLEAN = 512 * 1024
+MAX_ADDRESS = 2_000
+"""Characters of a remote image's address; one with a longer is left out."""
+REMOTE: Final = "remote:"
+CID: Final = "cid:"
 
-_TAGS = frozenset(
+TAGS = frozenset(
     """
     a abbr acronym b bdi bdo big blockquote br caption center cite code col colgroup dd del details dfn div dl dt em
     figcaption figure font footer h1 h2 h3 h4 h5 h6 header hr i img ins kbd li main mark nav ol p pre q s samp section
@@ -30,7 +34,7 @@ _DROPPED = frozenset(
     noembed noframes plaintext head
     """.split()  # noqa: SIM905  # as above
 )
-_ATTRIBUTES = {
+ATTRIBUTES = {
     "*": {"lang", "dir", "title"},
     "a": {"href"},
     "img": {"src", "alt", "width", "height"},
@@ -45,30 +49,32 @@ _ATTRIBUTES = {
     "p": {"align"},
     "div": {"align"},
 }
-_SPACED = frozenset("p h1 h2 h3 h4 h5 h6 blockquote pre table ul ol dl figure hr".split())  # noqa: SIM905
-_BLOCK = _SPACED | frozenset(
-    "div li tr dt dd section article aside header footer main nav center caption figcaption details summary".split()  # noqa: SIM905
-)
-_BLANKS = re.compile(r"[ \t\n\r\f]+")
-_MANY_LINES = re.compile(r"\n{3,}")
-_TAG_LIKE = re.compile(r"<[^>]*>?")
+_REMOTE_SOURCE = re.compile(rf'(<img\b[^<>]*?) src="{REMOTE}[^"<>]*"')
 
 
 def _attribute(tag: str, name: str, value: str) -> str | None:
-    """Images only from the mail itself (`cid:`), links without tricks of white space."""
-    if name == "src" and not value.strip().lower().startswith("cid:"):
-        return None
-    if tag == "a" and name == "href" and value.strip().lower().startswith("cid:"):
-        return None
-    return value
+    """Images from the mail itself (`cid:`) or put aside, links without tricks of white space."""
+    plain = value.strip()
+    if name == "src":
+        return _source(plain)
+    return None if name == "href" and plain.lower().startswith((CID, REMOTE)) else value
 
 
+def _source(value: str) -> str | None:
+    if value.lower().startswith(CID):
+        return value
+    address = value.removeprefix(REMOTE)
+    remote = address.lower().startswith(("http://", "https://")) and len(address) <= MAX_ADDRESS
+    return f"{REMOTE}{address}" if remote else None
+
+
+_SCHEMES = frozenset(("http", "https", "mailto", "cid", "remote"))
 _CLEANER = nh3.Cleaner(
-    tags=_TAGS,
+    tags=TAGS,
     clean_content_tags=_DROPPED,
-    attributes=_ATTRIBUTES,
+    attributes=ATTRIBUTES,
     attribute_filter=_attribute,
-    url_schemes={"http", "https", "mailto", "cid"},
+    url_schemes=_SCHEMES,
     url_relative="deny",
     link_rel="noopener noreferrer nofollow",
 )
@@ -89,80 +95,39 @@ def sanitise(html: str) -> tuple[str | None, tuple[Flag, ...]]:
     return text.block(_CLEANER.clean(kept[: kept.rfind("<")])), (Flag.HTML_TRUNCATED,)
 
 
-def strip_tags(html: str) -> str:
-    """The text of HTML that may not be parsed: everything that looks like a tag removed. Linear."""
-    return tidy(unescape(_TAG_LIKE.sub(" ", html[: html_limits.MAX_SIZE])))
+def without_remote(clean: str) -> str:
+    """Kept HTML without the addresses of its remote images, for whoever only passes it on."""
+    return _REMOTE_SOURCE.sub(r"\1", clean)
 
 
-def to_text(clean: str) -> str:
-    """The text of sanitised HTML: blocks on lines of their own, list items with a hyphen, cells apart by a tab."""
-    body = LexborHTMLParser(clean).body
-    flow = _Flow()
-    if body is not None:
-        _walk(body, flow)
-    return tidy("".join(flow.pieces))
+def has_remote(clean: str) -> bool:
+    """Whether kept HTML has remote images."""
+    return _REMOTE_SOURCE.search(clean) is not None
 
 
-def tidy(flowing: str) -> str:
-    """Lines without blanks around them, and at most one empty line between two."""
-    lines = (line.strip(" \t\xa0") for line in text.block(flowing).split("\n"))
-    return _MANY_LINES.sub("\n\n", "\n".join(lines)).strip()
+def show(kept: str, inline: Mapping[str, str], *, remote: bool) -> str:
+    """Kept HTML, sanitised anew, as it may be shown; empty if it is too complex by now.
 
+    `inline` gives the address of each image of the mail itself by its content id; another `cid:` shows nothing. Remote
+    images load only with `remote`. Links open elsewhere.
+    """
 
-@dataclass(slots=True)
-class _Flow:
-    """Text as it flows: line breaks and the mark of a list item are owed until the next words come."""
+    def shown(tag: str, name: str, value: str) -> str | None:
+        if name != "src":
+            return value
+        if value.lower().startswith(CID):
+            return inline.get(unquote(value[len(CID) :]))
+        return value.removeprefix(REMOTE) if remote and value.startswith(REMOTE) else None
 
-    pieces: list[str] = field(default_factory=list[str])
-    breaks: int = 0
-    mark: str = ""
-    preformatted: int = 0
-
-    def words(self, content: str) -> None:
-        if not self.preformatted:
-            content = _BLANKS.sub(" ", content)
-            if content == " " and (self.breaks or not self.pieces):
-                return
-        if self.pieces and self.breaks:
-            self.pieces.append("\n" * self.breaks)
-        self.pieces.append(self.mark + content)
-        self.breaks, self.mark = 0, ""
-
-    def enter(self, name: str) -> None:
-        self.gap(name)
-        if name == "li":
-            self.mark = "- "
-        self.preformatted += name == "pre"
-
-    def leave(self, name: str) -> None:
-        self.gap(name)
-        if name in ("td", "th") and self.pieces:
-            self.pieces.append("\t")
-        self.preformatted -= name == "pre"
-
-    def gap(self, name: str) -> None:
-        if name in _BLOCK:
-            self.breaks = max(self.breaks, 2 if name in _SPACED else 1)
-
-
-def _walk(body: LexborNode, flow: _Flow) -> None:
-    """Depth first without recursion; each element is entered and left."""
-    open_elements: list[tuple[LexborNode, str]] = []
-    node: LexborNode | None = body.first_child
-    while node is not None or open_elements:
-        if node is None:
-            node, name = open_elements.pop()
-            flow.leave(name)
-            node = node.next
-            continue
-        name = node.tag or ""
-        if name == "-text":
-            flow.words(node.text_content or "")
-        elif (child := node.first_child) is not None:
-            flow.enter(name)
-            open_elements.append((node, name))
-            node = child
-            continue
-        elif name in ("br", "hr"):
-            flow.breaks += 1
-        node = node.next
+    clean, _ = sanitise(kept)
+    cleaner = nh3.Cleaner(
+        tags=TAGS,
+        clean_content_tags=_DROPPED,
+        attributes=ATTRIBUTES,
+        attribute_filter=shown,
+        url_schemes=_SCHEMES,
+        url_relative="pass_through",  # only those of `inline`: the line above let no other through
+        link_rel="noopener noreferrer nofollow",
+        set_tag_attribute_values={"a": {"target": "_blank"}},
+    )
+    return cleaner.clean(clean or "")

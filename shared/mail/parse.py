@@ -101,7 +101,7 @@ def _kinds(part: Part) -> list[Flag]:
 
 def _content(raw: bytes, root: Part, body: Body, attached: tuple[Attachment, ...]) -> str:
     """What mails of one content share: the hash of text and attachments; of the whole text where it was cut."""
-    whole = hashlib.sha256(body.text.encode("utf-8", "replace"))
+    whole = hashlib.sha256(body.words.encode("utf-8", "replace"))
     for one in attached:
         whole.update(f"\x00{one.sha256}".encode())
     if Flag.TEXT_TRUNCATED in body.flags:
@@ -115,6 +115,7 @@ def _from_headers(head: Headers, flags: list[str]) -> dict[str, object]:
     """The fields of an Email that stand in its header."""
     first = dict(reversed(head.fields))
     found, odd = addresses.recipients(head)
+    vouching = authentication.results(head)
     flags.extend((*odd, *_list_flags(head, first)))
     reply_to, message_id = first.get(b"reply-to"), first.get(b"message-id")
     return {
@@ -124,13 +125,14 @@ def _from_headers(head: Headers, flags: list[str]) -> dict[str, object]:
         "reply_to": tuple(addresses.mailboxes(reply_to, MAX_REPLY_TO, [])) if reply_to else (),
         "recipients": found,
         "date": _date(first.get(b"date"), flags),
-        "auto_submitted": headers.word(first.get(b"auto-submitted")),
+        "auto_submitted": _auto_submitted(first.get(b"auto-submitted")),
         "precedence": headers.word(first.get(b"precedence")),
         "list_id": headers.line(first.get(b"list-id")),
         "importance": _importance(first),
         "loop_marker": headers.line(first.get(b"x-ticket-loop")),
         "suppress": headers.line(first.get(b"x-auto-response-suppress")),
-        "authentication_results": authentication.results(head),
+        "authentication_results": tuple(one for _, one in vouching),
+        "authentication_hops": tuple(hops for hops, _ in vouching) if any(hops for hops, _ in vouching) else (),
         "received_count": sum(name == b"received" for name, _ in head.fields),
     }
 
@@ -140,6 +142,11 @@ def _from_programs(raw: bytes, root: Part, body: Body, sender: Address | None, s
     kind = automatic.kind(root.headers, root, sender, subject)
     about = kind is Automatic.BOUNCE or automatic.null_sender(root.headers)
     return {"automatic": kind, "reported_ids": reports.reported_ids(raw, root, body.text) if about else ()}
+
+
+def _auto_submitted(value: bytes | None) -> str | None:
+    """The word of Auto-Submitted; empty where the field is there and says nothing, which only a program does."""
+    return None if value is None else headers.word(value) or ""
 
 
 def _list_flags(head: Headers, first: dict[bytes, bytes]) -> list[Flag]:

@@ -1,11 +1,14 @@
 """Log set-up: JSON lines on standard output, or a readable form on a terminal. Called once per process.
 
 Frame locals are never written (they would hold passwords), and drivers that log what they send are held at WARNING.
+What came from outside can neither command a terminal nor begin a line of its own: control characters are shown.
 """
 
 import logging
+import re
 import sys
-from typing import Literal
+from collections.abc import MutableMapping
+from typing import Any, Literal
 
 import orjson
 import structlog
@@ -18,6 +21,17 @@ LogFormat = Literal["json", "console", "auto"]
 TALKATIVE = ("aioimaplib", "pymongo", "motor", "asyncio", "uvicorn", "uvicorn.error")
 SILENT = ("aiormq", "aio_pika")
 """They say every second that the broker is away; our door says it once, and better."""
+
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def show_controls(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The event with its control characters, and those that turn the direction of text, as escapes."""
+    for name, value in event.items():
+        if isinstance(value, str) and _CONTROL.search(value):
+            event[name] = _CONTROL.sub(lambda one: one[0].encode("unicode_escape").decode(), value)
+    return event
 
 
 def _json(obj: object, **_: object) -> str:
@@ -33,6 +47,7 @@ def configure(service: str, log_format: LogFormat = "auto", level: str = "INFO")
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         redact_event,
+        show_controls,
     ]
     tail: list[Processor] = (
         [

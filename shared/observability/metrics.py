@@ -145,6 +145,12 @@ class Metrics:
             ("mailbox", "how"),
             registry=registry,
         )
+        self.mailbox_paced = Gauge(
+            "mail_automator_mailbox_paced",
+            "1 while a mailbox has had its bytes of the hour and the rest of its mail waits on the server.",
+            ("mailbox",),
+            registry=registry,
+        )
         self.mailbox_held = Gauge(
             "mail_automator_mailbox_reappeared_held",
             "Mails that came back, are unknown, and wait for a person (mailbox accept-reappearance); must be 0.",

@@ -12,6 +12,7 @@ from services.fetcher.follower import Follower
 from services.fetcher.handler import Folder, Limits
 from services.fetcher.imap.session import Opener, Patience, Session
 from services.fetcher.intake import Intake
+from services.fetcher.pace import Pace
 from services.fetcher.reappearance import Reappearance
 from services.fetcher.report import Report
 from services.fetcher.troubles import Troubles
@@ -146,6 +147,7 @@ async def open_folder(
         cursor=cursor,
         troubles=(troubles or Troubles(mailbox.name)).under(cursor.validity),
         report=report,
+        pace=Pace(kit.limits.bytes_per_hour),
         back=Reappearance(mailbox.name, kit.intake, store.runtime, report, kit.limits.reappeared),
     )
 

@@ -20,6 +20,9 @@ from shared.oauth.person import PersonSignIn
 from shared.runtime.clock import Clock
 from shared.store.client import Store
 
+CUTS = 2
+"""Files that are cut out of raw mails at the same time."""
+
 
 @dataclass(frozen=True, slots=True)
 class SigningIn:
@@ -59,7 +62,8 @@ class Surroundings:
     `rules` and `authorities` say where a test of a mailbox may connect, and where it may ask for tokens; `running` are
     the tests and back-tests that have not ended, `trying` who has a back-test running. `site` is missing where nobody
     can tell what browsers call us: then no page answers. `depths` says how many messages wait by queue (None: unknown).
-    `patience` is for how many seconds a fetcher's answer is waited for.
+    `patience` is for how many seconds a fetcher's answer is waited for, `cutting` is held while a file is cut out of a
+    raw mail, which takes a few times the mail's size in memory.
     """
 
     store: Store
@@ -76,6 +80,7 @@ class Surroundings:
     openid: OpenId | None = None
     depths: Callable[[], Awaitable[Mapping[str, int] | None]] = _unknown
     patience: float = PATIENCE
+    cutting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CUTS))
 
     def people(self) -> SigningIn:
         """How people sign in here. Raises ConfigurationError where no browser could come back to us."""

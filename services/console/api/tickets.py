@@ -18,7 +18,7 @@ from services.console.api.surroundings import Here, Surroundings
 from services.console.api.views import TicketDetail, TicketList, TicketView, ticket_fields
 from shared.domain.email import Attachment
 from shared.domain.mailbox import Module
-from shared.domain.ticket import AcknowledgementState, Ticket, TicketState
+from shared.domain.ticket import AcknowledgementState, Article, Ticket, TicketState
 from shared.domain.value import Slug
 from shared.mail.attachments import content
 from shared.store.ticket_search import WantedTicket
@@ -70,7 +70,7 @@ async def list_(
 
 async def show(here: Here, ticket: Key) -> TicketDetail:
     """Show a ticket with its whole conversation."""
-    return await _detail(here, await _find(here, ticket))
+    return await _detail(here, await find(here, ticket))
 
 
 async def close(here: Here, asking: Caller, ticket: Key) -> TicketDetail:
@@ -85,19 +85,18 @@ async def reopen(here: Here, asking: Caller, ticket: Key) -> TicketDetail:
 
 async def attachment(here: Here, ticket: Key, mail_id: MailId, part: Part) -> StreamingResponse:
     """Download an attachment. Always as a download of unknown type: nothing of a mail runs in a browser."""
-    known = await _attachment(here, await _find(here, ticket), mail_id, part)
-    data = await asyncio.to_thread(content, await here.store.raw.get(mail_id), part)
-    if data is None:
-        raise _no_attachment(part)
+    known = file_of(await message(here, await find(here, ticket), mail_id), part)
+    data = await cut(here, mail_id, part)
     headers = {
         "Content-Disposition": _disposition(known.filename),
         "Content-Length": str(len(data)),
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }
-    return StreamingResponse(_chunks(data), media_type="application/octet-stream", headers=headers)
+    return StreamingResponse(chunks(data), media_type="application/octet-stream", headers=headers)
 
 
-async def _find(here: Surroundings, key: str) -> Ticket:
+async def find(here: Surroundings, key: str) -> Ticket:
+    """A ticket by its number or id. Raises Refused 404."""
     found = await here.store.tickets.by_number(key.upper()) or await here.store.tickets.get(key)
     if found is None:
         remedy = "GET /api/v1/tickets lists the newest"
@@ -106,7 +105,7 @@ async def _find(here: Surroundings, key: str) -> Ticket:
 
 
 async def _set_state(here: Surroundings, asking: Asking, key: str, state: TicketState) -> TicketDetail:
-    found = await _find(here, key)
+    found = await find(here, key)
     return await _detail(here, await changes.set_state(here.store, asking.who, found, state, here.clock.now()))
 
 
@@ -117,15 +116,30 @@ async def _detail(here: Surroundings, ticket: Ticket) -> TicketDetail:
     )
 
 
-async def _attachment(here: Surroundings, ticket: Ticket, mail_id: str, part: str) -> Attachment:
+async def message(here: Surroundings, ticket: Ticket, mail_id: str) -> Article | None:
+    """One mail of a ticket's conversation; None if it is not there."""
     articles = [one for one in ticket.articles if one.mail_id == mail_id]
     if not articles:
         appended = await here.store.articles.get(mail_id)
         articles = [appended.article] if appended and appended.ticket_id == ticket.ticket_id else []
-    for one in (one for article in articles for one in article.attachments):
-        if one.part == part:
-            return one
-    raise _no_attachment(part)
+    return next(iter(articles), None)
+
+
+def file_of(article: Article | None, part: str) -> Attachment:
+    """One of its files. Raises Refused 404."""
+    found = next((one for one in article.attachments if one.part == part), None) if article else None
+    if found is None:
+        raise _no_attachment(part)
+    return found
+
+
+async def cut(here: Surroundings, mail_id: str, part: str) -> bytes:
+    """The bytes of a file, cut out of its raw mail. Raises Refused 404, Permanent."""
+    async with here.cutting:
+        data = await asyncio.to_thread(content, await here.store.raw.get(mail_id), part)
+    if data is None:
+        raise _no_attachment(part)
+    return data
 
 
 def _no_attachment(part: str) -> Refused:
@@ -139,6 +153,7 @@ def _disposition(filename: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
-def _chunks(data: bytes) -> Iterator[bytes]:
+def chunks(data: bytes) -> Iterator[bytes]:
+    """A file as it is sent."""
     for start in range(0, len(data), CHUNK_BYTES):
         yield data[start : start + CHUNK_BYTES]

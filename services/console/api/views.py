@@ -22,6 +22,7 @@ from shared.domain.sign_in import SignIn
 from shared.domain.ticket import Article, OutboxEvent, Ticket
 from shared.domain.value import Document
 from shared.domain.wishes import OldMail, Reading
+from shared.mail.html import without_remote
 from shared.mail.quoted import split
 
 
@@ -237,13 +238,25 @@ class AttachmentView(Document):
     size: int
     sha256: str
     inline: bool
+    content_id: str | None
     href: str
+
+
+class AuthenticationView(Document):
+    """What the mailbox's server wrote about the sender: `spf`, `dkim`, `dmarc` in its words; `sender` is `pass` where
+    it vouches for the From domain."""
+
+    server: str
+    spf: str
+    dkim: str
+    dmarc: str
+    sender: str
 
 
 class MessageView(Document):
     """One mail of a ticket. `kind` is `original`, `reply`, or `note` for what a machine wrote. `text` is all of it,
-    `new` what its author wrote, without quotes and signature. `html` is sanitised; still show it in a sandboxed
-    frame."""
+    `new` what its author wrote, without quotes and signature. `html` is sanitised and without
+    remote images; still show it in a sandboxed frame. Its `cid:` images are the attachments with that `contentId`."""
 
     mail_id: str
     kind: str
@@ -256,12 +269,13 @@ class MessageView(Document):
     html: str | None
     received_at: datetime
     attachments: tuple[AttachmentView, ...]
+    authentication: AuthenticationView | None
 
     @classmethod
     def of(cls, number: str, article: Article) -> Self:
         """One article of the ticket of that number."""
         base = f"/api/v1/tickets/{number}/messages/{article.mail_id}/attachments"
-        names = ("part", "filename", "content_type", "size", "sha256", "inline")
+        names = ("part", "filename", "content_type", "size", "sha256", "inline", "content_id")
         return cls(
             mail_id=article.mail_id,
             kind=article.kind.value,
@@ -271,7 +285,10 @@ class MessageView(Document):
             subject=article.subject,
             text=article.text,
             new=split(article.text).new,
-            html=article.html,
+            html=without_remote(article.html) if article.html is not None else None,
+            authentication=AuthenticationView(**article.authentication.model_dump(mode="json"))
+            if article.authentication
+            else None,
             received_at=article.received_at,
             attachments=tuple(
                 AttachmentView(href=f"{base}/{one.part}", **{name: getattr(one, name) for name in names})

@@ -113,6 +113,9 @@ MAILBOX: Final[dict[str, str]] = {
     "automaticMail.notices": "Other mail by programs, such as monitoring.",
     "authservId": "The server whose Authentication-Results are believed: the first word that it writes there "
     "(RFC 8601). Without it no sender counts as authenticated.",
+    "authservHops": "How many Received fields servers of ours write above those results, after the server in "
+    "authservId: 1 where Dovecot's LMTP delivers. Never more than there are: what stands below may have come with the "
+    "mail.",
     "domains": "What may become a ticket, and where it goes.",
     "domains.impactServices": "Services this mailbox can impact: classification is limited to them. Empty: all.",
     "domains.defaultService": "The service of mails that classification leaves open.",
@@ -127,6 +130,8 @@ MAILBOX: Final[dict[str, str]] = {
     "domains.department": "Where tickets go, unless the service or process names its own.",
     "domains.approvedDomainsOnly": "On: only mail from approvedDomains.",
     "domains.approvedDomains": "`b.example` (exactly it) or `*.b.example` (its subdomains, not itself).",
+    "domains.requireAlignedSender": "On: only mail for whose From domain the server in authservId vouches (DMARC, or "
+    "DKIM of the sender's domain).",
 }
 """By path in `spec`; below `auth` the type stands first."""
 

@@ -18,10 +18,13 @@ SWITCHES: Final = (
     "fullSubjectMatch",
     "allowProcessClassification",
     "approvedDomainsOnly",
+    "requireAlignedSender",
 )
 WORDS: Final = ("defaultService", "department", "duplicateWindowHours")
 LISTS: Final = ("blockedSenders", "approvedDomains")
 """By their names in `spec.domains`; fields are called `domains.` and that."""
+VOUCHING: Final = ("authservId", "authservHops")
+"""Fields of `spec` itself."""
 ANYONE: Final = "somebody"
 
 
@@ -31,7 +34,8 @@ def shown(spec: Spec) -> dict[str, Any]:
     blank = Domains().model_dump(mode="json", by_alias=True)
     whole = {f"domains.{one}": value for one, value in {**blank, **given}.items()}
     switches = {f"domains.{one}": "on" if whole[f"domains.{one}"] else "" for one in SWITCHES}
-    return {**whole, **switches, "aliases": spec.get("aliases", [])}
+    vouching = {one: spec.get(one) or "" for one in VOUCHING}
+    return {**whole, **switches, **vouching, "aliases": spec.get("aliases", [])}
 
 
 def filled(spec: Spec, form: FormData) -> Spec:
@@ -44,7 +48,8 @@ def filled(spec: Spec, form: FormData) -> Spec:
     rules["impactServices"] = [str(one) for one in form.getlist("domains.impactServices")]
     made["domains"] = rules
     made["aliases"] = words(form, "aliases")
-    return made
+    vouching = {one: given for one in VOUCHING if (given := text(form, one))}
+    return {one: value for one, value in made.items() if one not in VOUCHING} | vouching
 
 
 def conflicts(rules: Domains) -> Iterator[str]:

@@ -46,9 +46,11 @@ async def render(
     crumbs: Crumbs = (),
     status: int = 200,
     form_to: Iterable[str] = (),
+    frames: bool = False,
     **context: Any,
 ) -> HTMLResponse:
-    """A page. `crumbs` end with the page itself; its forms may also lead to the origins `form_to`."""
+    """A page. `crumbs` end with the page itself; its forms may also lead to the origins `form_to`; with `frames` it may
+    hold documents of ours."""
     here = surroundings(request)
     found = visitor.visitor_or_none(request)
     templates: Environment = request.app.state.templates
@@ -66,7 +68,9 @@ async def render(
             "asset": partial(_asset, request),
         }
     )
-    return HTMLResponse(text, status, {"Content-Security-Policy": policy(form_to), "Referrer-Policy": "same-origin"})
+    return HTMLResponse(
+        text, status, {"Content-Security-Policy": policy(form_to, frames), "Referrer-Policy": "same-origin"}
+    )
 
 
 def redirect(request: Request, path: str, **query: str) -> Response:
@@ -104,12 +108,13 @@ def own_path(given: str) -> str:
     return given if plain and not url.scheme and not url.netloc else "/"
 
 
-def policy(form_to: Iterable[str] = ()) -> str:
+def policy(form_to: Iterable[str] = (), frames: bool = False) -> str:
     """What a page may load and where its forms lead: nothing inline, nothing from elsewhere."""
     forms = " ".join(["'self'", *sorted(form_to)])
+    frame_src = "frame-src 'self'; " if frames else ""
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        f"form-action {forms}; frame-ancestors 'none'; base-uri 'none'"
+        f"{frame_src}form-action {forms}; frame-ancestors 'none'; base-uri 'none'"
     )
 
 

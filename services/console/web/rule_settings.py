@@ -13,6 +13,7 @@ FIELDS: Final[Mapping[str, str]] = {
     Reason.OWN_LOOP.value: "aliases",
     Reason.BLOCKED_SENDER.value: "domains.blockedSenders",
     Reason.DOMAIN_NOT_APPROVED.value: "domains.approvedDomains",
+    Reason.SENDER_NOT_ALIGNED.value: "domains.requireAlignedSender",
     Reason.AUTOMATIC_MAIL.value: "automaticMail",
     Reason.NOT_IN_TO.value: "domains.onlyIfInTo",
     Reason.SUBJECT_NO_MATCH.value: "domains.fullSubjectMatch",

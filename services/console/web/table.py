@@ -15,6 +15,7 @@ from services.console.web import (
     configuration,
     consent,
     events,
+    formatted,
     mail_moves,
     mailbox_detail,
     mailbox_edit,
@@ -76,6 +77,9 @@ PAGES: tuple[Page, ...] = (
     Page("GET", "/tickets/{ticket}", Role.VIEWER, tickets.show),
     Page("POST", "/tickets/{ticket}/close", Role.OPERATOR, tickets.close),
     Page("POST", "/tickets/{ticket}/reopen", Role.OPERATOR, tickets.reopen),
+    Page("GET", "/tickets/{ticket}/messages/{mail_id}/formatted", Role.VIEWER, formatted.show),
+    Page("POST", "/tickets/{ticket}/messages/{mail_id}/remote-images", Role.VIEWER, tickets.show_remote_images),
+    Page("GET", "/tickets/{ticket}/messages/{mail_id}/images/{part}", Role.VIEWER, formatted.image),
     Page(
         "GET",
         "/tickets/{ticket}/messages/{mail_id}/attachments/{part}",

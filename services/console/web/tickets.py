@@ -7,18 +7,21 @@ from starlette.responses import Response
 
 from services.console import changes
 from services.console.api import paging
-from services.console.api.problems import Refused
+from services.console.api.mails import MailId
 from services.console.api.surroundings import Here, Surroundings
 from services.console.api.tickets import Key
+from services.console.api.tickets import find as _find
 from services.console.meanings import NUMBER
 from services.console.web import kit, searching
+from services.console.web.formatted import word
 from services.console.web.searching import Asked
-from services.console.web.visitor import Me
+from services.console.web.visitor import Me, Visitor
 from services.console.web.words import ACKNOWLEDGEMENTS, ARTICLES, RELATIONS
 from shared.domain.access import Role
 from shared.domain.mailbox import Module
 from shared.domain.patterns import normalise_address
-from shared.domain.ticket import AcknowledgementState, Ticket, TicketState
+from shared.domain.ticket import AcknowledgementState, TicketState
+from shared.mail.html import has_remote
 from shared.mail.quoted import split
 from shared.store.ticket_search import WantedTicket
 
@@ -54,9 +57,20 @@ async def list_(request: Request, here: Here, cursor: paging.Cursor = None) -> R
     )
 
 
-async def show(request: Request, here: Here, me: Me, ticket: Key) -> Response:
-    """One of them, with its whole conversation."""
-    found = await _find(here, ticket)
+async def show(request: Request, here: Here, me: Me, ticket: Key, formatted: str = "") -> Response:
+    """One of them, with its whole conversation as text; the mail `formatted` with its formatting."""
+    return await _show(request, here, me, ticket, formatted)
+
+
+async def show_remote_images(request: Request, here: Here, me: Me, ticket: Key, mail_id: MailId) -> Response:
+    """The same page, where that mail loads its remote images: in this view alone."""
+    return await _show(request, here, me, ticket, mail_id, word(me, mail_id))
+
+
+async def _show(
+    request: Request, here: Surroundings, me: Visitor, key: str, formatted: str, images: str = ""
+) -> Response:
+    found = await _find(here, key)
     appended = await here.store.articles.of_ticket(found.ticket_id)
     articles = (*found.articles, *(one.article for one in appended))
     return await kit.render(
@@ -69,6 +83,10 @@ async def show(request: Request, here: Here, me: Me, ticket: Key) -> Response:
         acknowledged=ACKNOWLEDGEMENTS[found.acknowledgement.state] if found.acknowledgement else None,
         relation=RELATIONS[found.related.relation] if found.related else "",
         operator=me.role.covers(Role.OPERATOR),
+        frames=True,
+        formatted=formatted,
+        images=images,
+        has_remote=has_remote,
     )
 
 
@@ -87,13 +105,6 @@ async def _set_state(request: Request, here: Surroundings, me: Me, key: str, sta
     await changes.set_state(here.store, me.who, found, state, here.clock.now())
     await kit.flash(request, "done", f"{found.number} is {state.value}.")
     return kit.redirect(request, f"/tickets/{found.number}")
-
-
-async def _find(here: Surroundings, key: str) -> Ticket:
-    found = await here.store.tickets.by_number(key.upper()) or await here.store.tickets.get(key)
-    if found is None:
-        raise Refused(404, f"there is no ticket {key}", remedy="search for it", code="unknown_ticket")
-    return found
 
 
 def _wanted(asked: Asked) -> WantedTicket:

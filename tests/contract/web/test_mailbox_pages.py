@@ -304,6 +304,23 @@ async def test_rules_are_tried_on_the_last_mails_before_they_are_saved(console: 
     assert "rejected: blocked_sender 0 1" in tried
 
 
+async def test_who_vouches_for_senders_is_set_beside_the_rule_that_needs_it(console: Console) -> None:
+    await stored(console)
+    page = "/mailboxes/support/edit/domains"
+    async with await console.signed_in(Role.EDITOR) as editor:
+        shown = await editor.get(page)
+        wrong = await editor.submit(shown, page, **rules(requireAlignedSender="on"))
+        assert (wrong.status_code, "authservId names no server" in plain(wrong)) == (422, True)
+        far = await editor.submit(shown, page, authservId="mx.desk.example", authservHops="11", **rules())
+        assert far.status_code == 422
+        vouched = {"authservId": "mx.desk.example", "authservHops": "1", **rules(requireAlignedSender="on")}
+        review = await editor.get(there(await editor.submit(shown, page, **vouched)))
+        assert "requireAlignedSender: true" in plain(review)
+        again = (await editor.get(page)).text
+    assert 'value="mx.desk.example"' in again
+    assert re.search(r'name="authservHops"[^>]*value="1"', again)
+
+
 async def test_who_was_slower_sees_who_changed_what_and_may_go_on(console: Console) -> None:
     await stored(console)
     page = "/mailboxes/support/edit"

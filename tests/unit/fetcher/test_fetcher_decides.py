@@ -1,6 +1,6 @@
 """What the fetcher decides, without a server."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given

@@ -43,6 +43,7 @@ def test_the_rules_stand_in_the_order_that_people_are_told() -> None:
         "own_loop",
         "blocked_sender",
         "domain_not_approved",
+        "sender_not_aligned",
         "automatic_mail",
         "not_in_to",
         "subject_no_match",

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.mail.authentication import MAX_LENGTH, Vouched, registrable, verdict
+from shared.domain.email import Authentication, Email, Vouched
+from shared.mail.authentication import MAX_LENGTH, judge, registrable, verdict
 from shared.mail.parse import parse
+from tests.support.builders import spec
 
 ID = "mx.example.com"
 PASSES = f"{ID}; dmarc=pass header.from=people.example"
@@ -120,17 +122,69 @@ def test_a_registrable_domain_is_what_somebody_can_register() -> None:
     assert registrable("co.uk") is None
 
 
+def read(*fields: str) -> Email:
+    return parse("".join(f"{one}\n" for one in fields).encode() + b"From: a@people.example\n\nx")
+
+
 def results(*fields: str) -> tuple[str, ...]:
-    return parse("".join(f"{one}\n" for one in fields).encode() + b"From: a@b.example\n\nx").authentication_results
+    return read(*fields).authentication_results
 
 
-def test_only_fields_above_the_first_received_are_kept_topmost_first() -> None:
-    """Row 54: what stands below was there when the mail came in."""
-    first, second, forged = (f"Authentication-Results: {name}; none" for name in ("a", "b", "c"))
-    found = results("Return-Path: <x@y>", first, "Delivered-To: x", second, "Received: from x by y", forged)
-    assert found == ("a; none", "b; none")
-    assert results("Received: from x by y", forged) == ()
+def test_fields_are_kept_topmost_first_with_how_many_received_fields_stand_above_each() -> None:
+    """Row 54: only so can anybody tell what was there when the mail came in."""
+    first, second, third = (f"Authentication-Results: {name}; none" for name in ("a", "b", "c"))
+    found = read("Return-Path: <x@y>", first, "Delivered-To: x", second, "Received: from x by y", third)
+    assert found.authentication_results == ("a; none", "b; none", "c; none")
+    assert found.authentication_hops == (0, 0, 1)
     assert results(*[first] * 9) == ("a; none",) * 5
+    assert results(*["Received: from x by y"] * 11, first) == ()
+
+
+RECEIVED = "Received: from x by y"
+FORGED = f"Authentication-Results: {PASSES}"
+
+
+@pytest.mark.parametrize(
+    ("fields", "hops", "expected"),
+    [
+        ((FORGED,), 0, Vouched.PASS),
+        ((RECEIVED, FORGED), 0, Vouched.NONE),
+        ((RECEIVED, FORGED), 1, Vouched.PASS),
+        ((RECEIVED, RECEIVED, FORGED), 1, Vouched.NONE),
+        (
+            (RECEIVED, f"Authentication-Results: {ID}; dmarc=fail header.from=people.example", RECEIVED, FORGED),
+            1,
+            "fail",
+        ),
+        (
+            (RECEIVED, f"Authentication-Results: {ID}; dmarc=fail header.from=people.example", RECEIVED, FORGED),
+            2,
+            "fail",
+        ),
+        ((RECEIVED,), 1, Vouched.NONE),
+    ],
+)
+def test_only_fields_above_the_received_fields_of_our_own_servers_are_believed(
+    fields: tuple[str, ...], hops: int, expected: str
+) -> None:
+    """Row 54: with `authservHops`, a server that delivers may write Received fields above the results."""
+    said = judge(read(*fields), spec(authserv_id=ID, authserv_hops=hops))
+    assert said is not None
+    assert said.sender == expected
+
+
+def test_the_words_of_our_server_are_kept_for_people() -> None:
+    fields = (
+        f"{ID}; spf=softfail smtp.mailfrom=x.example; dkim=fail header.d=x.example; dkim=pass header.d=people.example",
+        f"{ID}; dmarc=pass header.from=people.example; spf=pass smtp.mailfrom=people.example",
+        "mx.evil.example; spf=pass",
+    )
+    said = judge(read(*(f"Authentication-Results: {one}" for one in fields)), spec(authserv_id=ID))
+    assert said == Authentication(server=ID, spf="softfail", dkim="pass", dmarc="pass", sender=Vouched.PASS)
+    assert judge(read(), spec(authserv_id=ID)) == Authentication(server=ID)
+    assert judge(read(FORGED), spec()) is None
+    loud = read(f"Authentication-Results: {ID}; spf=<script>; dmarc=excellent header.from=people.example")
+    assert judge(loud, spec(authserv_id=ID)) == Authentication(server=ID)
 
 
 def test_a_field_is_unfolded_but_never_decoded_or_cut() -> None:
