@@ -31,12 +31,13 @@ API = "rabbitmq.com/v1beta1"
 CLUSTER = {"name": "rabbitmq"}
 USER = "mail-automator-rabbitmq-user"
 
-HEAD = """# Written from shared/broker/topology.py by `python -m tests.deploy.test_rabbitmq_resources`. Arguments are those
-# that the services declare with, so that MAIL_AUTOMATOR_BROKER_TOPOLOGY can be changed both ways without deleting a queue.
+HEAD = """\
+# Written from shared/broker/topology.py by `python -m tests.deploy.test_rabbitmq_resources`. The arguments are those
+# of services that declare: MAIL_AUTOMATOR_BROKER_TOPOLOGY can be changed both ways, and no queue need be deleted.
 """
 
-OWN = r"amq\.gen-.*"
-"""Queues that a process makes for itself, and that go with it."""
+OWN = "amq_[0-9a-f]+"
+"""Queues that a process makes for itself, and that go with it: aio-pika gives them such names."""
 
 
 def resources() -> list[Manifest]:
@@ -118,10 +119,10 @@ async def made(private_rabbitmq: RabbitMQ) -> AsyncIterator[BrokerSettings]:
             await queue.bind(spec["source"], spec.get("routingKey", ""))
     (permission,) = _specs(manifests, "Permission")
     rights = [permission["permissions"][name] for name in ("configure", "write", "read")]
-    _ctl(private_rabbitmq, "add_user", "mail-automator", password)
-    _ctl(private_rabbitmq, "set_permissions", "-p", permission["vhost"], "mail-automator", *rights)
+    _ctl(private_rabbitmq, "add_user", "services", password)
+    _ctl(private_rabbitmq, "set_permissions", "-p", permission["vhost"], "services", *rights)
     host = private_rabbitmq.url.rpartition("@")[2]
-    url = SecretStr(f"amqp://mail-automator:{password}@{host}")
+    url = SecretStr(f"amqp://services:{password}@{host}")
     yield BrokerSettings(url=url, topology="verify", connect_deadline_seconds=30)
 
 
@@ -130,7 +131,9 @@ def _specs(manifests: list[Manifest], kind: str) -> list[dict[str, Any]]:
 
 
 def _ctl(node: RabbitMQ, *words: str) -> None:
-    subprocess.run(["/usr/sbin/rabbitmqctl", *words], env=node.environment, check=True, capture_output=True, timeout=60)
+    command = ["/usr/lib/rabbitmq/bin/rabbitmqctl", *words]
+    done = subprocess.run(command, env=node.environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.timeout(180)
