@@ -120,7 +120,7 @@ def test_each_probe_asks_a_page_that_exists_on_a_port_that_is_open(overlay: str,
     (container,) = containers_of(workload)
     environ = environment_of(container, rendered(overlay))
     ports = {one["name"]: one["containerPort"] for one in container["ports"]}
-    pages = {route.path for route in admin.server(Process("filter", {})).config.app.routes}  # pyright: ignore
+    pages = {route.path for route in admin.server(Process("filter", {})).config.app.routes}
     probes = {kind: container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
     assert {one["path"] for one in probes.values()} <= pages
     assert (probes["liveness"]["path"], probes["startup"]["path"]) == ("/livez", "/startupz")
