@@ -8,9 +8,10 @@ DEBIAN := python3-venv rabbitmq-server dovecot-imapd
 DEBIAN_DEV := chromium faketime
 DEV := $(VENV)/dev.stamp
 RUN := $(VENV)/run.stamp
+CHECKOV := $(VENV)/checkov.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check screenshots chaos chaos-long chaos-controls bench bench-console lock clean
+.PHONY: help setup demo run test check screenshots chaos chaos-long chaos-controls bench bench-console deploy-check lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -51,10 +52,14 @@ bench: $(DEV) ## mails per second end to end, CPU by process, the slowest stage
 bench-console: $(DEV) ## how long the console's questions take with 100,000 mails and 1,000 mailboxes
 	$(BIN)/python -m tests.bench.console_queries
 
+deploy-check: $(DEV) $(CHECKOV) ## deploy/: rendered, held against schemas and checkov, every service started as its manifest says
+	$(BIN)/python -m pytest tests/deploy
+
 lock: $(DEV) ## resolve the dependencies of pyproject.toml anew
 	$(BIN)/python -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet uv
 	$(VENV)/lock/bin/uv pip compile -q --generate-hashes --no-header --python-version 3.11 --extra build pyproject.toml -o requirements.lock
 	$(VENV)/lock/bin/uv pip compile -q --generate-hashes --no-header --python-version 3.11 --all-extras -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(VENV)/lock/bin/uv pip compile -q --generate-hashes --no-header --no-annotate --python-version 3.11 tests/deploy/checkov/requirements.in -o tests/deploy/checkov/requirements.lock
 
 clean: ## remove .venv and .data (stop `make run` first)
 	rm -rf $(VENV) .data
@@ -91,4 +96,10 @@ $(RUN): $(VENV)/bin/python requirements.lock pyproject.toml
 
 $(DEV): $(RUN) $(VENV)/debian-dev.stamp requirements-dev.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
+	@touch $@
+
+# Apart from the rest: it brings a hundred packages, and pins some that the project has in other versions.
+$(CHECKOV): $(VENV)/bin/python tests/deploy/checkov/requirements.lock
+	$(PYTHON) -m venv $(VENV)/checkov
+	$(VENV)/checkov/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r tests/deploy/checkov/requirements.lock
 	@touch $@

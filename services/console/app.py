@@ -50,6 +50,8 @@ class _Server(uvicorn.Server):
 
 async def main(process: Process) -> None:
     """Run until the process drains."""
+    process.ready("store", False)
+    process.ready("api", False)
     settings = read(ConsoleSettings, process.environ)
     broker, oauth = read(BrokerSettings, process.environ), read(OAuthSettings, process.environ)
     source = read(EventSettings, process.environ).source

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from typing import Self
-from urllib.parse import urlsplit
 
 import aio_pika
 import structlog
@@ -18,20 +17,20 @@ from aio_pika.abc import (
     AbstractQueue,
     AbstractRobustConnection,
 )
-from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity, ChannelPreconditionFailed, DeliveryError, PublishError
+from aio_pika.exceptions import ChannelNotFoundEntity, DeliveryError, PublishError
 
 from shared.broker import topology
+from shared.broker.declaring import declare, verify
+from shared.broker.dialling import TROUBLE, dial, place
 from shared.broker.messages import AmqpDelivery, Delivery, Outgoing
 from shared.broker.settings import BrokerSettings
 from shared.contracts.codec import Envelope
-from shared.domain.errors import BrokerUnavailable, ConfigurationError
+from shared.domain.errors import BrokerUnavailable
 from shared.observability.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
 LINGER_SECONDS = 0.01
-
-_TROUBLE = (AMQPError, ConnectionError, OSError, TimeoutError, RuntimeError)
 
 
 class Subscription:
@@ -69,7 +68,7 @@ class Subscription:
         """Receive nothing more, and give back what was not handed out yet."""
         try:
             await self._queue.cancel(self._tag, timeout=5)
-        except _TROUBLE:
+        except TROUBLE:
             log.debug("consumer_was_gone")
         while not self._waiting.empty():
             await self._waiting.get_nowait().give_back()
@@ -102,8 +101,7 @@ class Broker:
     @property
     def where(self) -> str:
         """Host and port, for messages to people."""
-        parts = urlsplit(self._settings.url.get_secret_value())
-        return f"{parts.hostname}:{parts.port or 5672}"
+        return place(self._settings)
 
     @property
     def connected(self) -> bool:
@@ -111,74 +109,17 @@ class Broker:
         return bool(self._connections) and all(one.connected.is_set() for one in self._connections)
 
     async def _open(self) -> None:
-        self._connections = [await self._dial("publish")]
-        self._connections.append(await self._dial("consume"))
+        self._connections = [await dial(self._settings, "publish")]
+        self._connections.append(await dial(self._settings, "consume"))
         publishing = await self._connections[0].channel(publisher_confirms=True, on_return_raises=True)
         self._channels = {"publish": publishing}
         await self._topology()
         for exchange in topology.EXCHANGES:
             self._exchanges[exchange.name] = await publishing.get_exchange(exchange.name, ensure=False)
 
-    async def _dial(self, name: str) -> AbstractRobustConnection:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._settings.connect_deadline_seconds
-        pause = 0.5
-        while True:
-            try:
-                return await aio_pika.connect_robust(
-                    self._settings.url.get_secret_value(),
-                    heartbeat=self._settings.heartbeat_seconds,
-                    timeout=10,
-                    reconnect_interval=1,
-                    client_properties={"connection_name": f"mail-automator {name}"},
-                )
-            except (aio_pika.exceptions.ProbableAuthenticationError, aio_pika.exceptions.AuthenticationError):
-                raise ConfigurationError(
-                    "RabbitMQ refused the user name or password",
-                    where=self.where,
-                    remedy="correct MAIL_AUTOMATOR_BROKER_URL",
-                    code="broker_credentials",
-                ) from None
-            except _TROUBLE as error:
-                if loop.time() + pause > deadline:
-                    raise BrokerUnavailable(
-                        f"RabbitMQ does not answer: {type(error).__name__}",
-                        where=self.where,
-                        remedy="start it, or correct MAIL_AUTOMATOR_BROKER_URL",
-                    ) from None
-                log.warning("broker_unreachable", where=self.where, error=type(error).__name__, next_try_seconds=pause)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 10)
-
     async def _topology(self) -> None:
-        declare = self._settings.topology == "declare"
-        channel = await self._connections[0].channel()
-        try:
-            for exchange in topology.EXCHANGES:
-                await channel.declare_exchange(exchange.name, exchange.kind, durable=True, passive=not declare)
-            for row in topology.QUEUES:
-                queue = await channel.declare_queue(
-                    row.name, durable=True, passive=not declare, arguments=row.arguments if declare else None
-                )
-                if declare:
-                    await queue.bind(row.exchange, row.key)
-        except ChannelPreconditionFailed as error:
-            raise ConfigurationError(
-                f"the broker has a queue or exchange of this name with other arguments: {error}",
-                where=self.where,
-                remedy="delete it when it is empty, or use another virtual host",
-                code="topology_conflict",
-            ) from None
-        except ChannelNotFoundEntity as error:
-            raise ConfigurationError(
-                f"the topology is not there: {error}",
-                where=self.where,
-                remedy="let the operator create it, or set MAIL_AUTOMATOR_BROKER_TOPOLOGY=declare",
-                code="topology_missing",
-            ) from None
-        finally:
-            if not channel.is_closed:
-                await channel.close()
+        put_or_look = declare if self._settings.topology == "declare" else verify
+        await put_or_look(self._connections[0], self.where)
 
     async def publish(self, exchange: str, key: str, envelopes: Sequence[Envelope]) -> None:
         """Publish a burst with one key; see `publish_all`."""
@@ -210,7 +151,7 @@ class Broker:
         Declare all anew where the topology is ours; what was lost with it is put back by the bookkeeper."""
         if self._settings.topology == "declare":
             log.warning("topology_incomplete", where=self.where, remedy="it is declared anew")
-            with contextlib.suppress(*_TROUBLE):
+            with contextlib.suppress(*TROUBLE):
                 await self._topology()
 
     async def _send(self, one: Outgoing) -> None:
@@ -233,7 +174,7 @@ class Broker:
         task = asyncio.current_task()
         if isinstance(trouble, asyncio.CancelledError) and task is not None and task.cancelling():
             raise trouble
-        if not isinstance(trouble, (*_TROUBLE, asyncio.CancelledError, DeliveryError)):
+        if not isinstance(trouble, (*TROUBLE, asyncio.CancelledError, DeliveryError)):
             raise trouble
         reason = "reached no queue" if isinstance(trouble, PublishError) else "was not confirmed"
         raise BrokerUnavailable(
@@ -279,7 +220,7 @@ class Broker:
             finally:
                 if not channel.is_closed:
                     await channel.close()
-        except _TROUBLE as error:
+        except TROUBLE as error:
             raise BrokerUnavailable(
                 f"the depth of {queue} is not known: {type(error).__name__}", where=self.where
             ) from None
@@ -291,5 +232,5 @@ class Broker:
             try:
                 async with asyncio.timeout(5):
                     await connection.close()
-            except _TROUBLE:
+            except TROUBLE:
                 log.debug("connection_was_gone")

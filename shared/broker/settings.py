@@ -7,7 +7,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class BrokerSettings(BaseSettings):
-    """`url` is an AMQP 0-9-1 URL with its credentials. `topology` `verify` never declares: an operator owns it."""
+    """`url` is an AMQP 0-9-1 URL with its credentials. Where `topology` is `verify` nothing is declared, because an
+    operator owns it (docs/kubernetes.md): a service that misses an exchange or queue says which, and ends."""
 
     model_config = SettingsConfigDict(env_prefix="MAIL_AUTOMATOR_BROKER_", frozen=True, hide_input_in_errors=True)
 

@@ -1,4 +1,4 @@
-"""The admin port of a process: /livez, /readyz, /metrics, /version. Never on the port that people use."""
+"""The admin port of a process: /livez, /readyz, /startupz, /metrics, /version. Never on the port that people use."""
 
 import contextlib
 import socket
@@ -25,6 +25,10 @@ class Health(Protocol):
     def metrics(self) -> Metrics: ...
     def alive(self) -> bool:
         """Whether the work loop has ticked lately. Never asks broker, store or mail server."""
+        ...
+
+    def started(self) -> bool:
+        """Whether it has had everything it needs at least once; what it loses later does not undo that."""
         ...
 
     def readiness(self) -> dict[str, bool]:
@@ -68,6 +72,9 @@ def _app(health: Health) -> Starlette:
             return JSONResponse({"ready": status == 200, "parts": parts}, status)
         return PlainTextResponse("ok" if status == 200 else "not ready", status)
 
+    async def startupz(_: Request) -> Response:
+        return PlainTextResponse("ok", 200) if health.started() else PlainTextResponse("still starting", 503)
+
     async def metrics(_: Request) -> Response:
         return Response(health.metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
@@ -77,6 +84,7 @@ def _app(health: Health) -> Starlette:
     pages: dict[str, Callable[[Request], Awaitable[Response]]] = {
         "/livez": livez,
         "/readyz": readyz,
+        "/startupz": startupz,
         "/metrics": metrics,
         "/version": version,
     }

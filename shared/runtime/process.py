@@ -48,11 +48,14 @@ class Process:
         """Set while this process may take work; see `hold`."""
         self.allowed.set()
         self._parts: dict[str, bool] = {}
+        self._started = False
         self._beaten = self.clock.monotonic()
 
     def ready(self, part: str, ok: bool) -> None:
-        """Say whether something this process needs is there; /readyz is the sum."""
+        """Say whether something this process needs is there; /readyz is the sum. What is waited for at the start is
+        said to be missing before, or the sum would be early."""
         self._parts[part] = ok
+        self._started = self._started or all(self._parts.values())
 
     def hold(self, part: str, ok: bool) -> None:
         """Like `ready`, for something without which nothing may be taken on: work is held while it is missing."""
@@ -83,6 +86,10 @@ class Process:
     def alive(self) -> bool:
         """Whether the work loop has ticked within the last minute."""
         return self.clock.monotonic() - self._beaten < BEAT_LIMIT_SECONDS
+
+    def started(self) -> bool:
+        """Whether everything it needs has been there at least once."""
+        return self._started
 
     def readiness(self) -> dict[str, bool]:
         """Each part that was ever reported, and `draining` while stopping."""

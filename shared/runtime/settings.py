@@ -1,11 +1,16 @@
-"""Settings: read once per process from the environment, all errors said at once, unknown names refused."""
+"""Settings: read once per process, all errors said at once, unknown names refused.
+
+From the environment, and from files named like variables in the folder of secrets; where both say something, the file
+counts.
+"""
 
 import difflib
-from collections.abc import Mapping
-from typing import Literal, TypeVar
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SecretsSettingsSource, SettingsConfigDict, SettingsError
 
 from shared.contracts.events import DEFAULT_SOURCE
 from shared.domain.errors import ConfigurationError
@@ -33,8 +38,11 @@ PARTS = (
 )
 """The first word of every setting there is. A variable with our prefix and none of these is a misspelling."""
 
-WHOLE = ("DATA", "ALLOW_INSTALL", "CRASH_PLAN")
+WHOLE = ("DATA", "ALLOW_INSTALL", "CRASH_PLAN", "SECRETS_DIR")
 """Settings that are one word of their own."""
+
+SECRETS_DIR = "/run/secrets"
+"""Where files named like variables lie, unless MAIL_AUTOMATOR_SECRETS_DIR says otherwise."""
 
 S = TypeVar("S", bound=BaseSettings)
 
@@ -75,15 +83,22 @@ class EventSettings(BaseSettings):
 
 
 def read(settings: type[S], environ: Mapping[str, str]) -> S:
-    """One settings class from the environment. Raises ConfigurationError that says every problem in one line."""
+    """One settings class. Raises ConfigurationError that says every problem in one line."""
     prefix = str(settings.model_config.get("env_prefix", PREFIX))
-    problems = _unknown(settings, prefix, environ)
+    folder = Path(environ.get(f"{PREFIX}SECRETS_DIR") or SECRETS_DIR)
+    problems: list[str] = []
     try:
-        value = settings()
+        files = [one.name for one in folder.iterdir()] if folder.is_dir() else []
+        problems += _unknown(settings, prefix, [*environ, *files])
+        value = settings(**_from_files(settings, folder, files))
     except ValidationError as error:
         problems += [
             f"{prefix}{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors(include_input=False)
         ]
+    except SettingsError:
+        problems += [f"a variable or file of {prefix} is not the JSON it should be"]
+    except (OSError, UnicodeDecodeError) as error:
+        problems += [f"a file of {folder} cannot be read: {type(error).__name__}"]
     else:
         if not problems:
             return value
@@ -92,10 +107,17 @@ def read(settings: type[S], environ: Mapping[str, str]) -> S:
     )
 
 
-def _unknown(settings: type[BaseSettings], prefix: str, environ: Mapping[str, str]) -> list[str]:
+def _from_files(settings: type[BaseSettings], folder: Path, files: list[str]) -> dict[str, Any]:
+    """What files named like these settings hold."""
+    if not any(name.upper().startswith(PREFIX) for name in files):
+        return {}
+    return SecretsSettingsSource(settings, folder)()
+
+
+def _unknown(settings: type[BaseSettings], prefix: str, names: Iterable[str]) -> list[str]:
     known = [f"{prefix}{name}".upper() for name in settings.model_fields]
     problems: list[str] = []
-    for name in environ:
+    for name in names:
         if name.startswith(prefix) and prefix != PREFIX and name not in known:
             close = difflib.get_close_matches(name, known, 1)
             problems.append(f"{name} is not a setting" + (f" (did you mean {close[0]}?)" if close else ""))

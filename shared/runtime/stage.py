@@ -34,6 +34,8 @@ async def doors(process: Process) -> AsyncGenerator[Doors, None]:
 
     Raises ConfigurationError, StoreUnavailable or BrokerUnavailable, each with one clear line.
     """
+    process.ready("store", False)
+    process.ready("broker", False)
     source = read(EventSettings, process.environ).source
     settings = read(StoreSettings, process.environ)
     store = await Store.open(settings, clock=process.clock, environ=process.environ)

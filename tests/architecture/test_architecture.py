@@ -42,7 +42,7 @@ def test_every_stage_answers_the_same_questions_in_the_same_files(stage: str) ->
 
 def test_lock_files_have_hashes_and_no_addresses() -> None:
     """What is installed is pinned; where from is the machine's business."""
-    for lock in ("requirements.lock", "requirements-dev.lock"):
+    for lock in ("requirements.lock", "requirements-dev.lock", "tests/deploy/checkov/requirements.lock"):
         text = (ROOT / lock).read_text()
         assert "--hash=sha256:" in text
         assert "://" not in text

@@ -31,6 +31,7 @@ from services.console.cli import (
     store_check,
     tickets,
     token,
+    topology,
     trace,
     users,
 )
@@ -142,6 +143,11 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, Command], ...]], ...] = (
         "store",
         "The store's indexes, and what its server guarantees.",
         (("init", store.init), ("upgrade", store.upgrade), ("check", store_check.check)),
+    ),
+    (
+        "topology",
+        "The broker's exchanges and queues: look for them, declare them.",
+        (("check", topology.check), ("apply", topology.apply)),
     ),
     (
         "secrets",

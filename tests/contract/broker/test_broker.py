@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from services.all_in_one.rabbitmq import RabbitMQ
-from shared.broker import topology
+from shared.broker import declaring, topology
 from shared.broker.client import Broker
 from shared.broker.hints import configuration_changed
 from shared.broker.messages import Outgoing, owed
@@ -142,12 +142,43 @@ async def test_the_watch_over_the_exchanges_sees_a_secret_in_a_message(
     assert taken() == ["the body of a message"]
 
 
-async def test_verify_refuses_a_broker_without_the_topology(broker_settings: BrokerSettings, metrics: Metrics) -> None:
+async def test_verify_names_all_that_is_missing_and_declares_none_of_it(
+    broker_settings: BrokerSettings, metrics: Metrics
+) -> None:
     """Clusters whose topology an operator owns only verify."""
+    await declaring.apply(broker_settings)
+    connection = await aio_pika.connect(broker_settings.url.get_secret_value())
     only_verify = broker_settings.model_copy(update={"topology": "verify"})
-    with pytest.raises(ConfigurationError) as caught:
-        await Broker.connect(only_verify, metrics)
-    assert caught.value.code == "topology_missing"
+    async with connection:
+        channel = await connection.channel()
+        for queue in (topology.FILTER, topology.NOTIFIER):
+            await channel.queue_delete(queue.name)
+        for _ in range(2):
+            with pytest.raises(ConfigurationError) as caught:
+                await Broker.connect(only_verify, metrics)
+            assert caught.value.code == "topology_missing"
+            assert "missing: queue mail.filter, queue tickets.notifier" in caught.value.line()
+
+
+async def test_a_look_tells_what_is_there_missing_or_different(broker_settings: BrokerSettings) -> None:
+    """And changes none of it."""
+    await declaring.apply(broker_settings)
+    connection = await aio_pika.connect(broker_settings.url.get_secret_value())
+    async with connection:
+        channel = await connection.channel()
+        await channel.queue_delete(topology.FILTER.name)
+        await channel.queue_delete(topology.NOTIFIER.name)
+        await channel.declare_queue(topology.NOTIFIER.name, durable=True)
+        try:
+            looks = [await declaring.look(broker_settings) for _ in range(2)]
+        finally:
+            await channel.queue_delete(topology.NOTIFIER.name)
+    for found in looks:
+        states = {one.title: one.state.value for one in found}
+        assert states.pop("queue mail.filter") == "missing"
+        assert states.pop("queue tickets.notifier") == "different"
+        assert set(states.values()) == {"there"}
+        assert len(states) == len(topology.EXCHANGES) + len(topology.QUEUES) - 2
 
 
 async def test_a_queue_with_other_arguments_is_a_clear_conflict(

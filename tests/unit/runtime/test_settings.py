@@ -1,10 +1,14 @@
 """Settings say every problem at once, and refuse what they do not know."""
 
+from pathlib import Path
+
 import pytest
 
+from services.console.settings import OidcSettings
 from services.filter.settings import FilterSettings
 from services.ticket_writer.settings import TicketWriterSettings
 from shared.broker.settings import BrokerSettings
+from shared.domain.access import Role
 from shared.domain.errors import ConfigurationError
 from shared.runtime.clock import Clock
 from shared.runtime.consume import backoff
@@ -74,3 +78,40 @@ def test_the_clock_knows_no_more_than_the_store_keeps() -> None:
     """Whole milliseconds: an event that is made again says the same."""
     clock = Clock()
     assert {clock.now().microsecond % 1000 for _ in range(50)} == {0}
+
+
+def test_a_file_named_like_a_variable_counts_more_than_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mounted secrets; a newline at the end is not part of them."""
+    monkeypatch.setenv("MAIL_AUTOMATOR_BROKER_URL", "amqp://from-the-environment/")
+    (tmp_path / "MAIL_AUTOMATOR_BROKER_URL").write_text(f"amqp://someone:{WORD}@here/\n")
+    (tmp_path / "support").write_text("the password of a mailbox, and none of ours")
+    (tmp_path / "MAIL_AUTOMATOR_OIDC_ROLES").write_text('{"viewer": ["staff"]}')
+    given = {"MAIL_AUTOMATOR_SECRETS_DIR": str(tmp_path)}
+    assert read(BrokerSettings, given).url.get_secret_value() == f"amqp://someone:{WORD}@here/"
+    assert read(OidcSettings, given).roles == {Role.VIEWER: ("staff",)}
+
+
+def test_a_misspelt_file_is_refused_like_a_misspelt_variable(tmp_path: Path) -> None:
+    """And what is in it is not repeated."""
+    (tmp_path / "MAIL_AUTOMATOR_BROKER_ULR").write_text(WORD)
+    with pytest.raises(ConfigurationError) as caught:
+        read(BrokerSettings, {"MAIL_AUTOMATOR_SECRETS_DIR": str(tmp_path)})
+    assert "MAIL_AUTOMATOR_BROKER_ULR is not a setting (did you mean MAIL_AUTOMATOR_BROKER_URL?)" in caught.value.line()
+    assert WORD not in caught.value.line()
+
+
+@pytest.mark.parametrize("place", ["file", "variable"])
+def test_what_is_not_the_json_it_should_be_is_one_line(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it stands, and without repeating it."""
+    if place == "file":
+        (tmp_path / "MAIL_AUTOMATOR_OIDC_ROLES").write_text(WORD)
+    else:
+        monkeypatch.setenv("MAIL_AUTOMATOR_OIDC_ROLES", WORD)
+    with pytest.raises(ConfigurationError) as caught:
+        read(OidcSettings, {"MAIL_AUTOMATOR_SECRETS_DIR": str(tmp_path)})
+    assert "MAIL_AUTOMATOR_OIDC_" in caught.value.line()
+    assert WORD not in caught.value.line()

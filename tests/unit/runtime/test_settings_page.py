@@ -49,7 +49,9 @@ SETTINGS: tuple[tuple[str, type[BaseSettings]], ...] = (
 HEAD = """# Settings
 
 Environment variables, read once at the start of a process. An unknown one with our prefix is an error, and all errors
-are said at once. This page is written from the code (`tests/unit/runtime/test_settings_page.py`).
+are said at once. Each may also be a file of its name (`MAIL_AUTOMATOR_STORE_URL`) in the folder of mounted secrets,
+`/run/secrets` or the one in `MAIL_AUTOMATOR_SECRETS_DIR`; a file counts more than a variable. This page is
+written from the code (`tests/unit/runtime/test_settings_page.py`).
 """
 
 

@@ -1,0 +1,1 @@
+"""The deployment: what is in deploy/, checked without a cluster."""
