@@ -139,6 +139,8 @@ class Consumer(Generic[M]):
         self._alone = asyncio.Lock()
         for reason in (MalformedMessage.code, UNKNOWN_MAIL):
             process.metrics.dead_letters.labels(lane.stage, reason)  # shown as 0, so that the first one is an increase
+        for outcome in (*OUTCOMES, "quarantined"):
+            process.metrics.outcome_age.labels(outcome)
 
     async def run(self) -> None:
         """Consume until `draining` is set; what is held by then is finished, the rest given back."""
