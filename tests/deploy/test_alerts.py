@@ -11,7 +11,7 @@ import yaml
 from services.console.cli.main import build
 from shared.observability.metrics import SERVICES, Metrics
 from shared.store.ledger_documents import OUTCOMES
-from tests.support.monitoring import ALERTS, RECORDED, ROOT, RUNBOOKS, alerts, promtool, recorded, rules
+from tests.support.monitoring import ALERTS, MONITORING, RECORDED, ROOT, RUNBOOKS, alerts, promtool, recorded, rules
 from tests.support.promql import faults
 
 TESTS = Path(__file__).parent / "rules"
@@ -23,6 +23,12 @@ EXPRESSIONS = [(rule.get("alert") or rule["record"], rule["expr"]) for rule in (
 def test_rules_are_valid(file: Path) -> None:
     done = promtool("check", "rules", file)
     assert done.returncode == 0, done.stderr.decode()
+
+
+def test_the_example_of_a_configuration_is_valid_and_loads_the_rules() -> None:
+    done = promtool("check", "config", MONITORING / "prometheus.yml")
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"2 rule files found" in done.stdout
 
 
 @pytest.mark.parametrize("alert", alerts())
