@@ -16,6 +16,7 @@ from shared.domain.errors import ConfigurationError
 from shared.oauth.authorities import Authorities
 from shared.oauth.openid import OpenIdProvider
 from shared.oauth.person import PersonSignIn
+from shared.observability.metrics import Metrics
 from shared.runtime.clock import Clock
 from shared.store.client import Store
 
@@ -58,6 +59,7 @@ class Surroundings:
     `rules` and `authorities` say where a test of a mailbox may connect, and where it may ask for tokens; `running` are
     the tests and back-tests that have not ended, `trying` who has a back-test running. `site` is missing where nobody
     can tell what browsers call us: then no page answers. `depths` says how many messages wait by queue (None: unknown).
+    Requests are counted in `metrics`, if there are any.
     """
 
     store: Store
@@ -73,6 +75,7 @@ class Surroundings:
     site: Site | None = None
     openid: OpenId | None = None
     depths: Callable[[], Awaitable[Mapping[str, int] | None]] = _unknown
+    metrics: Metrics | None = None
 
     def people(self) -> SigningIn:
         """How people sign in here. Raises ConfigurationError where no browser could come back to us."""
