@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEBIAN := python3-venv rabbitmq-server dovecot-imapd
-DEBIAN_DEV := chromium faketime
+DEBIAN_DEV := chromium faketime prometheus
 DEV := $(VENV)/dev.stamp
 RUN := $(VENV)/run.stamp
 CHECKOV := $(VENV)/checkov.stamp
@@ -66,14 +66,22 @@ clean: ## remove .venv and .data (stop `make run` first)
 
 # --- what the targets stand on -------------------------------------------------------------------------------------
 
+# What the packages bring along is not started, now or at the next boot: brokers and servers of ours are private ones.
+# What already runs is not touched.
 define install
 	@missing=""; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q "ok installed" || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then \
 	  echo "installing Debian packages:$$missing"; \
 	  as_root=""; [ "$$(id -u)" = 0 ] || as_root=sudo; \
+	  policy=/usr/sbin/policy-rc.d; \
+	  if [ ! -e $$policy ]; then \
+	    trap "$$as_root rm -f $$policy" EXIT; \
+	    printf '#!/bin/sh\nexit 101\n' | $$as_root tee $$policy >/dev/null && $$as_root chmod 755 $$policy; \
+	  fi; \
 	  $$as_root apt-get update -qq && \
 	  $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null || \
 	  { echo "could not install$$missing: install them by hand, then call make again" >&2; exit 1; }; \
+	  if command -v systemctl >/dev/null; then for p in $$missing; do $$as_root systemctl --quiet disable $$p 2>/dev/null || true; done; fi; \
 	fi
 	@mkdir -p $(VENV) && touch $@
 endef

@@ -1,4 +1,4 @@
-"""Composes the bookkeeper: five loops beside each other, any number of replicas."""
+"""Composes the bookkeeper: a few loops beside each other, any number of replicas."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,7 +11,7 @@ from services.bookkeeper.handler import Bookkeeper, Patience
 from services.bookkeeper.settings import BookkeeperSettings
 from services.bookkeeper.statistics import Counts
 from shared.broker import topology
-from shared.domain.errors import Transient
+from shared.domain.errors import BrokerUnavailable, StoreUnavailable, Transient
 from shared.observability.crash_points import crash_point
 from shared.runtime.process import Process
 from shared.runtime.settings import read
@@ -50,6 +50,7 @@ async def main(process: Process) -> None:
             group.create_task(_every(process, settings.look_seconds, books.republish))
             group.create_task(_every(process, settings.look_seconds, books.relay))
             group.create_task(_every(process, settings.books_seconds, books.measure))
+            group.create_task(_show(open_doors, settings.books_seconds, books))
             group.create_task(_every(process, settings.statistics_seconds, counts.hours))
             group.create_task(_upgrade(open_doors))
             group.create_task(_bury(open_doors, books))
@@ -62,8 +63,25 @@ async def _every(process: Process, seconds: float, work: Callable[[], Awaitable[
         try:
             await work()
         except Transient as error:
+            if isinstance(error, StoreUnavailable):
+                process.ready("store", False)
             log.warning("put_off", work=work.__name__, error=error.line())
+        else:
+            process.ready("store", True)
         process.beat()
+        await process.pause(seconds)
+
+
+async def _show(open_doors: Doors, seconds: float, books: Bookkeeper) -> None:
+    """What needs no books to be shown: queues, and which mailboxes there are."""
+    process = open_doors.process
+    while not process.draining.is_set():
+        process.ready("broker", open_doors.broker.connected)
+        books.mailboxes(open_doors.configuration.snapshot.mailboxes.values())
+        try:
+            await books.queues()
+        except BrokerUnavailable as error:
+            log.warning("put_off", work="queues", error=error.line())
         await process.pause(seconds)
 
 

@@ -4,7 +4,7 @@ Every move is idempotent and claimed by compare-and-set, so replicas do not get 
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -14,19 +14,22 @@ from services.bookkeeper.accounts import Accounts
 from services.bookkeeper.ports import Articles, Broker, Clock, DeadMessages, Ledger, Tickets
 from services.bookkeeper.statistics import Counts
 from shared.broker.messages import Outgoing, owed
-from shared.broker.topology import CLASSIFIER, FILTER, MAIL, TICKET_WRITER
+from shared.broker.topology import CLASSIFIER, FILTER, MAIL, QUEUES, TICKET_WRITER
 from shared.contracts.codec import Envelope, encode
 from shared.contracts.events import MAIL_REJECTED, mail_quarantined
 from shared.contracts.messages import EmailFetched
+from shared.domain.errors import BrokerUnavailable
 from shared.domain.ledger import Failure, LedgerEntry
+from shared.domain.mailbox import Mailbox
 from shared.observability.crash_points import crash_point
 from shared.observability.metrics import Metrics
-from shared.runtime.consume import MAX_ATTEMPTS, backoff
+from shared.runtime.consume import MAX_ATTEMPTS, UNKNOWN_MAIL, backoff
 from shared.runtime.outbox import send_owed
 from shared.store.ledger_documents import OUTCOMES
 
 log = structlog.get_logger(__name__)
 
+KNOWN_MAIL = "known_mail"
 _BELT = (FILTER, CLASSIFIER, TICKET_WRITER)
 
 
@@ -69,6 +72,8 @@ class Bookkeeper:
         self._metrics = metrics
         self._patience = patience
         self._source = event_source
+        for reason in (KNOWN_MAIL, UNKNOWN_MAIL):
+            metrics.dead_letters.labels("bookkeeper", reason)  # shown as 0, so that the first one is an increase
 
     async def republish(self) -> None:
         """Put back what is due, or made no progress, always from the raw mail.
@@ -127,23 +132,41 @@ class Bookkeeper:
         unaccounted = await self._accounts.look()
         counts = await self._ledger.count_by_outcome()
         await self._counts.books(counts, unaccounted)
-        for mailbox in {*counts, *unaccounted}:
-            shown = {
-                **dict.fromkeys(OUTCOMES, 0),
-                **counts.get(mailbox, {}),
-                "unaccounted": unaccounted.get(mailbox, 0),
+        self._metrics.books.show(
+            {
+                (mailbox, outcome): count
+                for mailbox in {*counts, *unaccounted}
+                for outcome, count in _row(counts.get(mailbox, {}), unaccounted.get(mailbox, 0)).items()
             }
-            for outcome, count in shown.items():
-                self._metrics.books.labels(mailbox, outcome).set(count)
+        )
+        oldest = await self._ledger.oldest_in_flight()
+        age = (self._clock.now() - oldest.stored_at).total_seconds() if oldest else 0
+        self._metrics.unfinished_oldest.set(max(0.0, age))
         if lost := sum(unaccounted.values()):
             log.error("unaccounted", mails=lost, remedy="mail-automator audit names each one")
+
+    async def queues(self) -> None:
+        """Show how full the queues are, and that somebody listens. Nothing is shown that the broker does not say."""
+        try:
+            found = {queue.name: await self._broker.fill(queue.name) for queue in QUEUES}
+        except BrokerUnavailable:
+            self._metrics.queue_messages.clear()
+            self._metrics.queue_consumers.clear()
+            raise
+        for name, fill in found.items():
+            self._metrics.queue_messages.labels(name).set(fill.messages)
+            self._metrics.queue_consumers.labels(name).set(fill.consumers)
+
+    def mailboxes(self, configured: Iterable[Mailbox]) -> None:
+        """Show which mailboxes are to be read."""
+        self._metrics.mailbox_active.show({(one.name,): float(one.active) for one in configured})
 
     async def bury(self, envelope: Envelope) -> None:
         """Take a dead letter: its mail is tried again later or quarantined; one without a mail is kept as it is."""
         headers: Mapping[str, str | int | bool] = envelope.headers
         mail_id = str(headers.get("mail_id", ""))
         entry = await self._ledger.get(mail_id) if mail_id else None
-        self._metrics.dead_letters.labels("bookkeeper", "known_mail" if entry else "unknown_mail").inc()
+        self._metrics.dead_letters.labels("bookkeeper", KNOWN_MAIL if entry else UNKNOWN_MAIL).inc()
         if entry is None:
             await self._dead_messages.record(
                 {"type": envelope.type[:200], "message_id": envelope.message_id[:200], "size": len(envelope.body)}
@@ -162,6 +185,10 @@ class Bookkeeper:
             await self._ledger.defer(mail_id, failure, now + backoff(entry.attempts, random.random()))  # noqa: S311 - jitter
             crash_point("bookkeeper.after_failure")
         log.warning("dead_letter", mail_id=mail_id, attempts=entry.attempts + 1)
+
+
+def _row(counts: Mapping[str, int], unaccounted: int) -> dict[str, int]:
+    return {**dict.fromkeys(OUTCOMES, 0), **counts, "unaccounted": unaccounted}
 
 
 def _again(entry: LedgerEntry) -> EmailFetched:

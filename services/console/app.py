@@ -83,6 +83,7 @@ async def main(process: Process) -> None:
             site=Site(known_as, Passwords(), settings.proxies) if known_as else None,
             openid=OpenId(provider, oidc.title, oidc.role_of) if provider else None,
             depths=partial(depths, broker.url),
+            metrics=process.metrics,
         )
         await _serve(process, around, settings, listener)
         if around.running:

@@ -85,9 +85,12 @@ def _tools(open_doors: Doors, settings: FetcherSettings, tokens: MicrosoftTokens
 
 
 async def _look(open_doors: Doors, follower: Follower) -> None:
+    process = open_doors.process
+    process.ready("broker", open_doors.broker.connected)
     try:
         await follower.look(open_doors.configuration.snapshot.mailboxes)
-        open_doors.process.ready("store", True)
+        process.ready("store", True)
     except Transient as error:
-        open_doors.process.ready("store", False)
+        process.ready("store", False)
         log.warning("put_off", work="follow", error=error.line())
+    process.metrics.mailboxes_read.set(len(follower.mailboxes))

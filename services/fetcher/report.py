@@ -43,6 +43,7 @@ class Report:
         """Logged in, the folder is open and holds so many mails; the server's certificate ends then."""
         self._metrics.mailbox_up.labels(self._mailbox).set(1)
         self._metrics.mailbox_sign_in_needed.labels(self._mailbox).set(0)
+        self._metrics.mailbox_auth_rejected.labels(self._mailbox).set(0)
         log.info("mailbox_connected", mailbox=self._mailbox, messages=messages)
         self.expires("certificate", certificate_until)
         told = {"server_messages": messages, "certificate_until": certificate_until}
@@ -90,6 +91,7 @@ class Report:
         if not isinstance(error, StoreUnavailable):
             metrics.mailbox_sign_in_needed.labels(self._mailbox).set(isinstance(error, SignInNeeded))
         if isinstance(error, AuthenticationRejected):
+            metrics.mailbox_auth_rejected.labels(self._mailbox).set(1)
             metrics.mailbox_auth_failures.labels(self._mailbox).inc()
         log.warning(
             "mailbox_trouble", mailbox=self._mailbox, code=error.code, error=error.line(), next_try=round(seconds, 1)
@@ -99,16 +101,23 @@ class Report:
 
     async def stopped(self, code: str, sentence: str) -> None:
         """Nobody reads the mailbox now, and why."""
-        self._metrics.mailbox_up.labels(self._mailbox).set(0)
         await self._now(Phase.STOPPED, code, sentence)
 
     def left(self) -> None:
         """This process does not read the mailbox any more: whoever does speaks for it."""
-        self._metrics.mailbox_up.labels(self._mailbox).set(0)
-        self._metrics.mailbox_paced.labels(self._mailbox).set(0)
-        self._metrics.mailbox_sign_in_needed.labels(self._mailbox).set(0)
-        for what in ("certificate", "client_secret"):
-            self.expires(what, None)
+        metrics = self._metrics
+        for gauge in (
+            metrics.mailbox_up,
+            metrics.mailbox_last_success,
+            metrics.mailbox_lag,
+            metrics.mailbox_auth_rejected,
+            metrics.mailbox_sign_in_needed,
+            metrics.mailbox_held,
+            metrics.mailbox_paced,
+            metrics.oauth_token_expiry,
+            metrics.credential_expiry,
+        ):
+            gauge.remove(self._mailbox)
 
     def expires(self, what: Literal["certificate", "client_secret"], until: datetime | None) -> None:
         """When something that the mailbox needs ends; None if that is not known here."""

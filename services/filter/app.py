@@ -16,7 +16,10 @@ from shared.runtime.stage import doors
 async def main(process: Process) -> None:
     """Run until the process drains."""
     settings = read(FilterSettings, process.environ)
-    parser = ParserPool(settings.parsers or os.cpu_count() or 1)
+    metrics = process.metrics
+    parser = ParserPool(settings.parsers or os.cpu_count() or 1, died=metrics.parser_deaths.inc)
+    metrics.parsers.set(parser.size)
+    metrics.parsers_busy.set_function(lambda: parser.busy)
     await parser.start()
     try:
         async with doors(process) as open_doors:

@@ -10,7 +10,7 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -46,11 +46,16 @@ class ParserUnavailable(Transient):
 ParseFailure = ParserDied | ParserUnavailable
 
 
-class ParserPool:
-    """Worker processes that parse. `size` of 0 means one per core; `seconds` is the wall-clock limit per mail."""
+def _unheard() -> None:
+    """A death that nobody counts."""
 
-    def __init__(self, size: int = 0, *, seconds: float = 30.0) -> None:
-        self._slots = [_Slot(seconds) for _ in range(size or len(os.sched_getaffinity(0)))]
+
+class ParserPool:
+    """Worker processes that parse. `size` of 0 means one per core; `seconds` is the wall-clock limit per mail. `died`
+    is called for each worker that dies, or is killed, for a mail."""
+
+    def __init__(self, size: int = 0, *, seconds: float = 30.0, died: Callable[[], None] = _unheard) -> None:
+        self._slots = [_Slot(seconds, died) for _ in range(size or len(os.sched_getaffinity(0)))]
         self._idle: asyncio.Queue[_Slot] = asyncio.Queue()
         for slot in self._slots:
             self._idle.put_nowait(slot)
@@ -59,6 +64,16 @@ class ParserPool:
     def deaths(self) -> int:
         """How many workers have died or been killed for a mail since the start."""
         return sum(slot.deaths for slot in self._slots)
+
+    @property
+    def size(self) -> int:
+        """How many workers there may be."""
+        return len(self._slots)
+
+    @property
+    def busy(self) -> int:
+        """How many of them are at work."""
+        return len(self._slots) - self._idle.qsize()
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -97,8 +112,9 @@ class ParserPool:
 class _Slot:
     """The place of one worker, which is replaced when it dies."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, died: Callable[[], None]) -> None:
         self._seconds = seconds
+        self._died = died
         self._worker: _Worker | None = None
         self.deaths = 0
 
@@ -147,6 +163,7 @@ class _Slot:
                 worker.kill()
         if why:
             self.deaths += 1
+            self._died()
             why = f"{why}{await worker.how_it_ended()}" if why == ENDED else why
         return emails, why
 

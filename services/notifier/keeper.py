@@ -61,9 +61,8 @@ class Keeper:
         spent = await tools.counts.spent(now)
         for scope in (Scope.DOMAIN, Scope.GLOBAL):
             tools.metrics.acknowledgement_breaker.labels(scope.value).set(int(scope in spent))
-        for name, status in (await tools.sending.all()).items():
-            if name in tools.configuration.snapshot.mailboxes:
-                tools.metrics.smtp_up.labels(name).set(int(status.up))
+        known, statuses = tools.configuration.snapshot.mailboxes, await tools.sending.all()
+        tools.metrics.smtp_up.show({(name,): int(one.up) for name, one in statuses.items() if name in known})
         await tools.counts.forget(now)
         crash_point("notifier.after_forgetting")
 

@@ -80,6 +80,8 @@ class TicketWriter:
         self._source = event_source
         self._patience = patience
         self._effects = Effects(store, configuration, marks, event_source)
+        for module in Module:
+            metrics.tickets_created.labels(module.value)  # shown as 0, so that the first one is an increase
 
     async def handle(self, messages: Sequence[EmailClassified]) -> Sequence[Result]:
         """Decide and write, in rounds: what waits for a mail of its own batch is looked at again once that has its

@@ -6,7 +6,7 @@ Two connections: a publisher that the broker blocks must not hold up acknowledge
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from typing import Self
+from typing import NamedTuple, Self
 
 import aio_pika
 import structlog
@@ -31,6 +31,13 @@ from shared.observability.metrics import Metrics
 log = structlog.get_logger(__name__)
 
 LINGER_SECONDS = 0.01
+
+
+class Fill(NamedTuple):
+    """How a queue stands."""
+
+    messages: int
+    consumers: int
 
 
 class Subscription:
@@ -83,6 +90,9 @@ class Broker:
         self._connections: list[AbstractRobustConnection] = []
         self._exchanges: dict[str, AbstractExchange] = {}
         self._channels: dict[str, AbstractChannel] = {}
+        for exchange in topology.EXCHANGES:
+            for result in ("confirmed", "failed"):
+                metrics.publishes.labels(exchange.name, result)  # shown as 0, so that the first one is an increase
 
     @classmethod
     async def connect(cls, settings: BrokerSettings, metrics: Metrics) -> Self:
@@ -213,6 +223,10 @@ class Broker:
 
     async def depth(self, queue: str) -> int:
         """Messages that lie ready in a queue. Raises BrokerUnavailable."""
+        return (await self.fill(queue)).messages
+
+    async def fill(self, queue: str) -> Fill:
+        """Messages that lie ready in a queue, and its consumers. Raises BrokerUnavailable."""
         try:
             channel = await self._connections[0].channel()
             try:
@@ -224,7 +238,8 @@ class Broker:
             raise BrokerUnavailable(
                 f"the depth of {queue} is not known: {type(error).__name__}", where=self.where
             ) from None
-        return declared.declaration_result.message_count or 0
+        result = declared.declaration_result
+        return Fill(result.message_count or 0, result.consumer_count or 0)
 
     async def close(self) -> None:
         """Close both connections."""

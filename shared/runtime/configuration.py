@@ -75,7 +75,9 @@ class Configuration:
                 catalogue=await self._source.catalogue.load(),
                 own_addresses=frozenset(address for one in mailboxes for address in one.spec.addresses),
             )
+            self._metrics.mailboxes_folded.set(self._metrics.shown.follow(self.snapshot.mailboxes))
             self._metrics.config_generation.set(generation)
+        self._metrics.config_read.set_to_current_time()
         return self.snapshot
 
     async def mailbox(self, name: str) -> Mailbox | None:

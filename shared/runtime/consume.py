@@ -29,6 +29,7 @@ from shared.broker.topology import Queue
 from shared.contracts.codec import decode
 from shared.contracts.events import mail_quarantined
 from shared.contracts.messages import Message
+from shared.domain.decision import Kind
 from shared.domain.errors import AutomatorError, BrokerUnavailable, MalformedMessage, Permanent, StoreUnavailable
 from shared.domain.ledger import Alone, Failure, LedgerEntry, State
 from shared.domain.ticket import OutboxEvent
@@ -43,6 +44,10 @@ M = TypeVar("M", bound=Message)
 M_contra = TypeVar("M_contra", bound=Message, contravariant=True)
 
 MAX_ATTEMPTS = 8
+UNKNOWN_MAIL = "unknown_mail"
+OUTCOMES = frozenset(kind.value for kind in Kind)
+OLD = timedelta(days=1)
+"""Mail that was this old when it was fetched is backlog: nobody waits for it, and it says nothing of our speed."""
 SUSPECT_GROUPS: Mapping[int, int] = {3: 16, 4: 4}
 """Mails per group by deliveries: a message delivered this often may be killing its worker. Most are innocents that a
 killed process held, and go through in groups; one that was delivered more often yet is handled alone."""
@@ -132,6 +137,10 @@ class Consumer(Generic[M]):
         self._source = event_source
         self._held = process.metrics.in_flight.labels(lane.stage)
         self._alone = asyncio.Lock()
+        for reason in (MalformedMessage.code, UNKNOWN_MAIL):
+            process.metrics.dead_letters.labels(lane.stage, reason)  # shown as 0, so that the first one is an increase
+        for outcome in (*OUTCOMES, "quarantined"):
+            process.metrics.outcome_age.labels(outcome)
 
     async def run(self) -> None:
         """Consume until `draining` is set; what is held by then is finished, the rest given back."""
@@ -152,6 +161,7 @@ class Consumer(Generic[M]):
             self._process.beat()
             self._process.ready("broker", self._broker.connected)
             if deliveries:
+                self._process.metrics.received.labels(self._lane.stage).inc(len(deliveries))
                 self._held.inc(len(deliveries))
                 try:
                     if await self._may_take(deliveries):
@@ -304,13 +314,15 @@ class Consumer(Generic[M]):
         failure = Failure(stage=stage, code=error.code, what=error.line(), at=now)
         entry = await self._retries.get(message.mail_id)
         if entry is None:
-            metrics.dead_letters.labels(stage, "unknown_mail").inc()
-            log.error("unknown_mail", stage=stage, mail_id=message.mail_id)
+            metrics.dead_letters.labels(stage, UNKNOWN_MAIL).inc()
+            log.error(UNKNOWN_MAIL, stage=stage, mail_id=message.mail_id)
         elif isinstance(error, Permanent) or entry.attempts + 1 >= MAX_ATTEMPTS:
             metrics.quarantined.labels(stage, error.code).inc()
             event = mail_quarantined(entry, failure, self._source)
             quarantined = await self._retries.quarantine(message.mail_id, failure, event)
             crash_point("stage.after_quarantine")
+            if quarantined and _first(message):
+                metrics.outcome_age.labels("quarantined").observe(max(0.0, (now - message.received_at).total_seconds()))
             return quarantined
         else:
             await self._retries.defer(message.mail_id, failure, now + backoff(entry.attempts, random.random()))  # noqa: S311 - jitter
@@ -323,12 +335,16 @@ class Consumer(Generic[M]):
         metrics.stage_duration.labels(stage).observe(seconds)
         metrics.batch_size.labels(stage).observe(len(messages))
         now = self._process.clock.now()
+        metrics.last_finished.labels(stage).set(now.timestamp())
         for message, outcome in zip(messages, outcomes, strict=True):
             failed = isinstance(outcome, AutomatorError)
             label, reason = ("failed", outcome.code) if failed else (outcome.label, outcome.reason)
             metrics.messages.labels(stage, label, reason).inc()
             if not message.imported:
-                metrics.message_age.labels(stage).observe(max(0.0, (now - message.received_at).total_seconds()))
+                age = max(0.0, (now - message.received_at).total_seconds())
+                metrics.message_age.labels(stage).observe(age)
+                if label in OUTCOMES and _first(message):
+                    metrics.outcome_age.labels(label).observe(age)
             log.info(label, stage=stage, mail_id=message.mail_id, mailbox=message.mailbox, reason=reason)
 
 
@@ -342,6 +358,11 @@ async def _give_back(deliveries: Iterable[Delivery]) -> None:
     for delivery in deliveries:
         await delivery.give_back()
     crash_point("stage.after_give_back")
+
+
+def _first(message: Message) -> bool:
+    """Whether the service level counts this mail: not a replay, and fetched within a day of its arrival."""
+    return message.decision_version == 1 and message.fetched_at - message.received_at < OLD
 
 
 def _suspect(delivery: Delivery, entry: LedgerEntry | None) -> bool:

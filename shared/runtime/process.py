@@ -25,7 +25,7 @@ from shared.observability.metrics import Metrics
 from shared.runtime import admin
 from shared.runtime.clock import Clock
 from shared.runtime.deadline import finish, gone_by
-from shared.runtime.settings import AdminSettings, LogSettings, StopSettings, read
+from shared.runtime.settings import AdminSettings, LogSettings, MetricsSettings, StopSettings, read
 
 EXIT_UNAVAILABLE = 69
 EXIT_CONFIGURATION = 78
@@ -42,20 +42,21 @@ class Process:
         self.version = importlib.metadata.version("mail-automator")
         self.environ = environ
         self.clock = Clock()
-        self.metrics = Metrics(service, self.version)
+        self.metrics = Metrics(service, self.version, read(MetricsSettings, environ).mailboxes)
         self.draining = asyncio.Event()
         self.allowed = asyncio.Event()
         """Set while this process may take work; see `hold`."""
         self.allowed.set()
         self._parts: dict[str, bool] = {}
         self._started = False
-        self._beaten = self.clock.monotonic()
+        self.beat()
 
     def ready(self, part: str, ok: bool) -> None:
         """Say whether something this process needs is there; /readyz is the sum. What is waited for at the start is
         said to be missing before, or the sum would be early."""
         self._parts[part] = ok
         self._started = self._started or all(self._parts.values())
+        self.metrics.part_ready.labels(part).set(int(ok))
 
     def hold(self, part: str, ok: bool) -> None:
         """Like `ready`, for something without which nothing may be taken on: work is held while it is missing."""
@@ -82,6 +83,7 @@ class Process:
     def beat(self) -> None:
         """Say that the work loop is alive; /livez fails after a minute of silence."""
         self._beaten = self.clock.monotonic()
+        self.metrics.heartbeat.set(self.clock.now().timestamp())
 
     def alive(self) -> bool:
         """Whether the work loop has ticked within the last minute."""

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SecretsSettingsSource, SettingsConfi
 
 from shared.contracts.events import DEFAULT_SOURCE
 from shared.domain.errors import ConfigurationError
+from shared.observability.mailbox_series import MOST
 
 PREFIX = "MAIL_AUTOMATOR_"
 PARTS = (
@@ -22,6 +23,7 @@ PARTS = (
     "ADMIN_",
     "LOG_",
     "STOP_",
+    "METRICS_",
     "EVENT_",
     "OAUTH_",
     "FETCHER_",
@@ -54,6 +56,15 @@ class AdminSettings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = 0
+
+
+class MetricsSettings(BaseSettings):
+    """So many mailboxes, the first by name, have series of their own in /metrics; the others share `mailbox="_other"`.
+    The same value for every service: alerts join them."""
+
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}METRICS_", frozen=True, hide_input_in_errors=True)
+
+    mailboxes: int = Field(default=MOST, ge=0)
 
 
 class LogSettings(BaseSettings):

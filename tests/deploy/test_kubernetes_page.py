@@ -84,8 +84,8 @@ def test_the_examples_of_the_page_work(tmp_path: Path) -> None:
     """A person copies them: another cluster of RabbitMQ, and a mail server of one's own."""
     patch, policy = (yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
     assert fault(policy, NEWEST) == ""
-    shutil.copytree(TREE, tmp_path / "kubernetes")
-    overlay = tmp_path / "kubernetes" / "overlays" / "production" / "kustomization.yaml"
+    shutil.copytree(TREE.parent, tmp_path / "deploy")
+    overlay = tmp_path / "deploy" / "kubernetes" / "overlays" / "production" / "kustomization.yaml"
     overlay.write_text(overlay.read_text() + yaml.safe_dump(patch))
     made = [one for one in yaml.safe_load_all(text_of(overlay.parent)) if one["apiVersion"].startswith("rabbitmq.com")]
     clusters = [one["spec"]["rabbitmqClusterReference"] for one in made]

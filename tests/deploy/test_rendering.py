@@ -41,8 +41,8 @@ def test_a_misspelt_field_would_be_seen() -> None:
 @pytest.mark.parametrize("name", sorted(one.name for one in (TREE / "components").iterdir()))
 def test_each_component_renders_alone_over_the_base(name: str, tmp_path: Path) -> None:
     """Whoever lacks an operator takes out its line."""
-    shutil.copytree(TREE, tmp_path / "kubernetes")
-    alone = tmp_path / "kubernetes" / "overlays" / "alone"
+    shutil.copytree(TREE.parent, tmp_path / "deploy")
+    alone = tmp_path / "deploy" / "kubernetes" / "overlays" / "alone"
     alone.mkdir()
     document = {"resources": ["../../base"], "components": [f"../../components/{name}"]}
     (alone / "kustomization.yaml").write_text(yaml.safe_dump(document))
@@ -51,8 +51,8 @@ def test_each_component_renders_alone_over_the_base(name: str, tmp_path: Path) -
 
 def test_a_changed_setting_gives_its_config_map_another_name_and_rolls_out_who_reads_it(tmp_path: Path) -> None:
     """Nobody restarts pods by hand."""
-    shutil.copytree(TREE, tmp_path / "kubernetes")
-    file = tmp_path / "kubernetes" / "overlays" / "dev" / "kustomization.yaml"
+    shutil.copytree(TREE.parent, tmp_path / "deploy")
+    file = tmp_path / "deploy" / "kubernetes" / "overlays" / "dev" / "kustomization.yaml"
     file.write_text(file.read_text().replace("http://localhost:8080", "http://localhost:8081"))
     before = {title(one): one for one in rendered("dev")}
     after = {title(one): one for one in yaml.safe_load_all(text_of(file.parent))}

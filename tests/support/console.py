@@ -21,6 +21,7 @@ from services.console.web.visitor import SESSION
 from shared.domain.access import Role
 from shared.oauth.authorities import Authorities
 from shared.oauth.person import PersonSignIn
+from shared.observability.metrics import Metrics
 from shared.runtime import admin
 from shared.store.client import Store
 from tests.support.canary import check, secret
@@ -137,9 +138,11 @@ async def running_console(
     proxies: int = 0,
     queues: Mapping[str, int] | None = None,
     authorities: Authorities | None = None,
+    metrics: Metrics | None = None,
 ) -> AsyncIterator[Console]:
     """The console; browsers know it by `public_url`, otherwise by its port on this machine. `queues` is what the broker
-    says of its queues (None: it is away), `authorities` are the identity servers at which mailboxes sign in."""
+    says of its queues (None: it is away), `authorities` are the identity servers at which mailboxes sign in; requests
+    are counted in `metrics`."""
     told: list[None] = []
 
     async def tell() -> None:
@@ -165,6 +168,7 @@ async def running_console(
             site=site,
             openid=openid,
             depths=depths,
+            metrics=metrics,
         )
     )
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)

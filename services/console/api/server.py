@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.console.api.bodies import BODIES
 from services.console.api.caller import at_least
+from services.console.api.counting import Counted
 from services.console.api.problems import MEDIA_TYPE, Problem, handle
 from services.console.api.routes import PREFIX, ROUTES, Route
 from services.console.api.surroundings import Surroundings
@@ -60,6 +61,8 @@ def build(surroundings: Surroundings) -> FastAPI:
     for kind in (AutomatorError, RequestValidationError, HTTPException, visitor.SignInNeeded):
         app.add_exception_handler(kind, _answer)
     app.add_middleware(_Guard)
+    if surroundings.metrics is not None:
+        app.add_middleware(Counted, metrics=surroundings.metrics)
     app.openapi = lambda: _document(app)
     return app
 

@@ -17,6 +17,7 @@ from shared.domain.errors import ConfigurationError
 from shared.oauth.authorities import Authorities
 from shared.oauth.openid import OpenIdProvider
 from shared.oauth.person import PersonSignIn
+from shared.observability.metrics import Metrics
 from shared.runtime.clock import Clock
 from shared.store.client import Store
 
@@ -64,6 +65,7 @@ class Surroundings:
     can tell what browsers call us: then no page answers. `depths` says how many messages wait by queue (None: unknown).
     `patience` is for how many seconds a fetcher's answer is waited for, `cutting` is held while a file is cut out of a
     raw mail, which takes a few times the mail's size in memory.
+    Requests are counted in `metrics`, if there are any.
     """
 
     store: Store
@@ -81,6 +83,7 @@ class Surroundings:
     depths: Callable[[], Awaitable[Mapping[str, int] | None]] = _unknown
     patience: float = PATIENCE
     cutting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CUTS))
+    metrics: Metrics | None = None
 
     def people(self) -> SigningIn:
         """How people sign in here. Raises ConfigurationError where no browser could come back to us."""

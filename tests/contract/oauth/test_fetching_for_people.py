@@ -40,8 +40,8 @@ async def test_mail_is_fetched_on_behalf_of_a_person(mail_server: Dovecot, ident
     async with following(store, kit):
         await arrived(published, 1)
         await reaches(store, Phase.IDLE)
+        assert needed(kit) == 0
     assert "method=XOAUTH2" in mail_server.log_file.read_text()
-    assert needed(kit) == 0
 
 
 async def test_a_token_that_expires_in_the_middle_of_idle_is_renewed(

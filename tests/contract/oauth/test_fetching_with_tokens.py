@@ -102,9 +102,9 @@ async def test_mail_is_fetched_with_a_token_and_its_expiry_is_measured(
     async with following(store, kit):
         await arrived(published, 1)
         await reaches(store, Phase.IDLE)
+        text = generate_latest(kit.metrics.registry).decode()
     assert [one.raw for one in published.messages] == [mail(1)]
     assert "method=XOAUTH2" in mail_server.log_file.read_text()
-    text = generate_latest(kit.metrics.registry).decode()
     line = next(
         line for line in text.splitlines() if line.startswith("mail_automator_oauth_token_expiry_timestamp_seconds{")
     )

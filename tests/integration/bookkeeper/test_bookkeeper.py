@@ -20,6 +20,7 @@ from shared.contracts.events import (
 )
 from shared.contracts.messages import EmailFetched
 from shared.domain.decision import Overruling
+from shared.domain.errors import BrokerUnavailable
 from shared.domain.ledger import DecisionWrite, Failure, Replay, State
 from shared.domain.sighting import Sighting
 from shared.observability.metrics import Metrics
@@ -232,3 +233,41 @@ async def test_what_nobody_can_account_for_is_a_metric_that_goes_back_to_0_when_
     assert await unaccounted() == 1
     await enter(store, clock, "never-booked")
     assert await unaccounted() == 0
+
+
+async def test_how_full_the_queues_are_is_shown_and_nothing_where_the_broker_does_not_say(
+    books: Bookkeeper, broker: Broker, metrics: Metrics
+) -> None:
+    """An old number would be a lie."""
+
+    def shown(name: str, queue: str) -> float | None:
+        return metrics.registry.get_sample_value(f"mail_automator_queue_{name}", {"queue": queue})
+
+    await broker.publish(topology.MAIL, "email.accepted", [encode(builders.accepted("m1"))])
+    subscription = await broker.subscribe(topology.FILTER.name, window=5)
+    await books.queues()
+    assert (shown("messages", "mail.classifier"), shown("consumers", "mail.classifier")) == (1, 0)
+    assert (shown("messages", "mail.filter"), shown("consumers", "mail.filter")) == (0, 1)
+    await subscription.stop()
+    await broker.close()
+    with pytest.raises(BrokerUnavailable):
+        await books.queues()
+    assert shown("messages", "mail.classifier") is None
+
+
+async def test_which_mailboxes_are_to_be_read_and_how_old_the_oldest_unfinished_mail_is(
+    books: Bookkeeper, store: Store, clock: FakeClock, metrics: Metrics
+) -> None:
+    """A deleted mailbox is shown no more."""
+
+    def active(name: str) -> float | None:
+        return metrics.registry.get_sample_value("mail_automator_mailbox_active", {"mailbox": name})
+
+    books.mailboxes([builders.mailbox("a"), builders.mailbox("b", enabled=False), builders.mailbox("c")])
+    books.mailboxes([builders.mailbox("a"), builders.mailbox("b", enabled=False)])
+    assert (active("a"), active("b"), active("c")) == (1, 0, None)
+    await enter(store, clock, "old")
+    clock.advance(seconds=90)
+    await enter(store, clock, "new")
+    await books.measure()
+    assert metrics.registry.get_sample_value("mail_automator_unfinished_oldest_seconds") == 90

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.broker import topology
 from shared.broker.client import Broker
@@ -237,3 +237,29 @@ async def test_a_copy_of_a_mail_that_is_in_quarantine_is_not_touched_when_delive
         await until(lambda: b'outcome="quarantined"' in process.metrics.exposition() or stage.handled != [])
     assert stage.handled == []
     assert await broker.depth(topology.CLASSIFIER.name) == 0
+
+
+async def test_the_service_level_counts_new_mail_at_its_outcome(broker: Broker) -> None:
+    """Not what goes on to the next stage, not a replay, and not mail that was a day old when it was fetched."""
+    ends = {"on": Outcome("accepted"), "bad": Permanent("no", code="hopeless")}
+    stage = Stage(lambda mail: ends.get(mail.mail_id, Outcome("rejected", "blocked_sender")))
+    async with consuming(broker, stage, Books()) as process:
+        now = process.clock.now()
+        mails = [
+            accepted("m1", received_at=now - timedelta(seconds=40), fetched_at=now),
+            accepted("on", received_at=now, fetched_at=now),
+            accepted("bad", received_at=now, fetched_at=now),
+            accepted("again", received_at=now, fetched_at=now, decision_version=2),
+            accepted("old", received_at=now - timedelta(days=2), fetched_at=now),
+        ]
+        await broker.publish(topology.MAIL, "email.accepted", [encode(one) for one in mails])
+        read = process.metrics.registry.get_sample_value
+        await until(lambda: read("mail_automator_in_flight", {"stage": "classifier"}) == 0 and len(stage.settled) == 5)
+    age = "mail_automator_outcome_age_seconds"
+    assert read(f"{age}_count", {"outcome": "rejected"}) == 1
+    assert read(f"{age}_bucket", {"outcome": "rejected", "le": "30.0"}) == 0
+    assert read(f"{age}_bucket", {"outcome": "rejected", "le": "60.0"}) == 1
+    assert read(f"{age}_count", {"outcome": "quarantined"}) == 1
+    assert read(f"{age}_count", {"outcome": "accepted"}) is None
+    assert read("mail_automator_received_total", {"stage": "classifier"}) == 5
+    assert read("mail_automator_stage_last_finished_timestamp_seconds", {"stage": "classifier"}) >= now.timestamp()

@@ -1,0 +1,191 @@
+"""A real Prometheus on the running system: everything is scraped, every expression answers, and what stands still fires
+exactly the alerts that docs/runbooks/README.md names, and they end when it goes on.
+
+The rules are ours with shorter durations (a minute is 2.4 s); windows shrink with them.
+"""
+
+import asyncio
+import os
+import re
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import pytest
+import pytest_asyncio
+
+from services.all_in_one.settings import PIPELINE
+from tests.support.canary import secret
+from tests.support.mails import mail
+from tests.support.monitoring import RUNBOOKS, alerts, panels, recorded
+from tests.support.pipeline import QUICK, Pipeline, pipeline
+from tests.support.prometheus import Prometheus, shortened
+
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+
+FACTOR = 25
+MAILS = 12
+FIRES_SECONDS, CALM_SECONDS = 120, 150
+WATCHFUL = {
+    **QUICK,
+    "MAIL_AUTOMATOR_BOOKKEEPER_BOOKS_SECONDS": "1",
+    "MAIL_AUTOMATOR_BROKER_HEARTBEAT_SECONDS": "5",
+    "MAIL_AUTOMATOR_BROKER_PUBLISH_TIMEOUT_SECONDS": "5",
+    "MAIL_AUTOMATOR_STORE_TIMEOUT_SECONDS": "3",
+}
+
+
+@dataclass
+class Watched:
+    """The system and who watches it."""
+
+    system: Pipeline
+    prometheus: Prometheus
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def watched(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Watched]:
+    folder = tmp_path_factory.mktemp("monitoring")
+    async with pipeline(folder, {"support": secret()}, environ=WATCHFUL, tap=False) as running:
+        await running.add_mailbox("support", "support")
+        yaml = (running.folder / "support.yaml").read_text().replace("startFrom: all", "startFrom: all, pollSeconds: 5")
+        (running.folder / "support.yaml").write_text(yaml)
+        code, out, err = await running.command("apply", "-f", str(running.folder / "support.yaml"))
+        assert code == 0, out + err
+        targets = [urlsplit(url).netloc for name in PIPELINE for url in running.system.admin_urls(name)]
+        async with Prometheus(folder / "prometheus", targets, FACTOR) as prometheus:
+            for count in range(MAILS):
+                running.dovecot.deliver("support", mail(subject=f"Printer {count}"))
+            await running.settled("support", MAILS)
+            yield Watched(running, prometheus)
+
+
+def named() -> dict[str, tuple[set[str], set[str]]]:
+    """What stands still, which alerts fire then, and which may follow: the table of the runbooks."""
+    text = (RUNBOOKS / "README.md").read_text().partition("| stands still |")[2]
+    rows = [[cell.strip() for cell in row] for row in re.findall(r"^\| ([^|-]+) \| ([^|]*) \|([^|]*)\|$", text, re.M)]
+    return {row[0]: (set(re.findall(r"\w+", row[1])), set(re.findall(r"\w+", row[2]))) for row in rows}
+
+
+NAMED = named()
+
+
+def test_the_table_of_the_runbooks_is_about_every_part_and_names_alerts() -> None:
+    """A service that is added must be tried too."""
+    assert set(NAMED) == {*PIPELINE, "broker", "store", "mail server"}
+    assert {alert for fires, may in NAMED.values() for alert in (*fires, *may)} <= set(alerts())
+
+
+def test_shortened_rules_differ_in_nothing_but_their_durations() -> None:
+    """Windows keep room for two samples; thresholds in minutes shrink, those in days do not."""
+    rule = "rate(x[5m]) > 0 and age > 15 * 60 and left < 14 * 86400 and y[3d]\nfor: 2m"
+    assert shortened(rule, 25) == "rate(x[12s]) > 0 and age > 36 and left < 14 * 86400 and y[10368s]\nfor: 5s"
+
+
+async def test_every_service_is_scraped_and_every_rule_is_well(watched: Watched) -> None:
+    """All alerts and recording rules are loaded, and Prometheus has nothing to say against them."""
+
+    async def well() -> bool:
+        rules = await watched.prometheus.rules()
+        return not await watched.prometheus.down() and all(one["health"] == "ok" for one in rules)
+
+    await eventually(well, 60, "a target is down, or a rule is not well")
+    rules = await watched.prometheus.rules()
+    assert {one["name"] for one in rules} == {*alerts(), *recorded()}
+    assert [one["lastError"] for one in rules if one.get("lastError")] == []
+    services = await watched.prometheus.query("count by (service) (mail_automator_build_info)")
+    assert {one["metric"]["service"] for one in services} == set(PIPELINE)
+
+
+async def test_every_panel_of_every_dashboard_shows_something(watched: Watched) -> None:
+    """On a healthy system that has handled a little mail."""
+    expressions = {panel: shortened(panel.expression.replace("$mailbox", ".*"), FACTOR) for panel in panels()}
+
+    async def empty() -> list[str]:
+        found = [(panel, await watched.prometheus.query(text)) for panel, text in expressions.items()]
+        return [f"{panel.dashboard}, {panel.title}: {panel.expression}" for panel, result in found if not result]
+
+    async def full() -> bool:
+        return not await empty()
+
+    await eventually(full, 60, "")
+    assert await empty() == []
+
+
+async def test_a_healthy_system_alarms_nobody(watched: Watched) -> None:
+    """With mail going through it."""
+    await calm(watched)
+    before = len(await watched.system.entries("support"))
+    for count in range(6):
+        watched.system.dovecot.deliver("support", mail(subject=f"Quiet {count}"))
+    await watched.system.settled("support", before + 6)
+    for _ in range(10):
+        await asyncio.sleep(1)
+        assert await watched.prometheus.firing() == set()
+
+
+@pytest.mark.parametrize("part", sorted(NAMED))
+async def test_what_stands_still_fires_what_the_runbooks_name_until_it_goes_on(watched: Watched, part: str) -> None:
+    """All that are named, no others; and none is left when it is well again."""
+    await calm(watched)
+    fires, may = NAMED[part]
+    seen: set[str] = set()
+
+    async def all_fired() -> bool:
+        seen.update(await watched.prometheus.firing())
+        return fires <= seen
+
+    stop = down if part == "mail server" else frozen
+    async with stop(watched, part):
+        await eventually(all_fired, FIRES_SECONDS, f"of {sorted(fires)}", lambda: sorted(seen))
+        for _ in range(3):
+            await asyncio.sleep(1)
+            await all_fired()
+    assert seen - may == fires
+    await calm(watched)
+    watched.system.dovecot.deliver("support", mail(subject=f"After {part}"))
+    await watched.system.settled("support", len(await watched.system.entries("support")) + 1, seconds=90)
+
+
+@asynccontextmanager
+async def frozen(watched: Watched, part: str) -> AsyncIterator[None]:
+    """SIGSTOP: it is there, and answers nothing; no supervisor starts it again."""
+    pid = watched.system.system.processes["rabbitmq" if part == "broker" else part][0]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@asynccontextmanager
+async def down(watched: Watched, _: str) -> AsyncIterator[None]:
+    """The mail server is gone, and comes back on its ports."""
+    await watched.system.dovecot.kill()
+    try:
+        yield
+    finally:
+        await watched.system.dovecot.start()
+
+
+async def calm(watched: Watched) -> None:
+    """Until nothing fires."""
+
+    async def quiet() -> bool:
+        return not await watched.prometheus.firing()
+
+    await eventually(quiet, CALM_SECONDS, "an alert does not end")
+
+
+async def eventually(
+    there: Callable[[], Awaitable[bool]], seconds: float, otherwise: str, seen: Callable[[], object] = str
+) -> None:
+    """Until it is so; fails with what was seen. An empty `otherwise` leaves it to the caller to say what is missing."""
+    end = asyncio.get_running_loop().time() + seconds
+    while not await there():
+        if asyncio.get_running_loop().time() > end:
+            assert not otherwise, f"{otherwise}: after {seconds:g} s only {seen()}"
+            return
+        await asyncio.sleep(1)
