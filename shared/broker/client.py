@@ -31,6 +31,7 @@ from shared.observability.metrics import Metrics
 log = structlog.get_logger(__name__)
 
 LINGER_SECONDS = 0.01
+_CLOSE_SECONDS = 2.0
 
 
 class Fill(NamedTuple):
@@ -181,9 +182,7 @@ class Broker:
 
     def _raise(self, trouble: BaseException) -> None:
         """Every way a publish fails, as one error. A CancelledError that nobody asked for is a lost connection."""
-        task = asyncio.current_task()
-        if isinstance(trouble, asyncio.CancelledError) and task is not None and task.cancelling():
-            raise trouble
+        _unless_asked(trouble)
         if not isinstance(trouble, (*TROUBLE, asyncio.CancelledError, DeliveryError)):
             raise trouble
         reason = "reached no queue" if isinstance(trouble, PublishError) else "was not confirmed"
@@ -228,18 +227,25 @@ class Broker:
     async def fill(self, queue: str) -> Fill:
         """Messages that lie ready in a queue, and its consumers. Raises BrokerUnavailable."""
         try:
-            channel = await self._connections[0].channel()
-            try:
-                declared = await channel.declare_queue(queue, passive=True)
-            finally:
-                if not channel.is_closed:
-                    await channel.close()
-        except TROUBLE as error:
+            async with asyncio.timeout(self._settings.publish_timeout_seconds):
+                declared = await self._asked(queue)
+        except (*TROUBLE, asyncio.CancelledError) as error:
+            _unless_asked(error)
             raise BrokerUnavailable(
                 f"the depth of {queue} is not known: {type(error).__name__}", where=self.where
             ) from None
         result = declared.declaration_result
         return Fill(result.message_count or 0, result.consumer_count or 0)
+
+    async def _asked(self, queue: str) -> AbstractQueue:
+        channel = await self._connections[0].channel()
+        try:
+            return await channel.declare_queue(queue, passive=True)
+        finally:
+            # A broker that stands still does not answer this either.
+            with contextlib.suppress(*TROUBLE):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await channel.close()
 
     async def close(self) -> None:
         """Close both connections."""
@@ -249,3 +255,10 @@ class Broker:
                     await connection.close()
             except TROUBLE:
                 log.debug("connection_was_gone")
+
+
+def _unless_asked(trouble: BaseException) -> None:
+    """Raises a CancelledError that somebody asked for. One that nobody asked for is a lost connection."""
+    task = asyncio.current_task()
+    if isinstance(trouble, asyncio.CancelledError) and task is not None and task.cancelling():
+        raise trouble

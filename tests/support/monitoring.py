@@ -1,6 +1,7 @@
 """What deploy/monitoring holds, read; and promtool, which skips with its reason where it is not installed."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -46,6 +47,13 @@ def panels() -> list[Panel]:
         for panel in json.loads(file.read_text())["panels"]
         for target in panel.get("targets", ())
     ]
+
+
+def stands_still() -> dict[str, tuple[set[str], set[str]]]:
+    """What stands still, which alerts fire then, and which may follow: the table of docs/runbooks/README.md."""
+    text = (RUNBOOKS / "README.md").read_text().partition("| stands still |")[2]
+    rows = [[cell.strip() for cell in row] for row in re.findall(r"^\| ([^|-]+) \| ([^|]*) \|([^|]*)\|$", text, re.M)]
+    return {row[0]: (set(re.findall(r"\w+", row[1])), set(re.findall(r"\w+", row[2]))) for row in rows}
 
 
 def promtool(*arguments: str | Path, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:

@@ -61,9 +61,11 @@ class Prometheus:
         return [rule for group in data["groups"] for rule in group["rules"]]
 
     async def down(self) -> list[str]:
-        """The targets that do not answer, and why."""
-        data = (await self._client.get("/targets")).json()["data"]
-        return [f"{one['scrapeUrl']}: {one['lastError']}" for one in data["activeTargets"] if one["health"] != "up"]
+        """The targets that do not answer, and why; all of them before the first scrape."""
+        found = (await self._client.get("/targets")).json()["data"]["activeTargets"]
+        return [f"{one['scrapeUrl']}: {one['lastError']}" for one in found if one["health"] != "up"] or (
+            [] if len(found) == len(self._targets) else self._targets
+        )
 
     async def firing(self) -> set[str]:
         """The names of the alerts that fire."""

@@ -1,6 +1,8 @@
 """The broker door against a real RabbitMQ."""
 
 import asyncio
+import os
+import signal
 
 import aio_pika
 import pytest
@@ -233,3 +235,21 @@ async def test_the_hint_that_the_configuration_changed_reaches_who_listens(
     assert await configuration_changed(broker_settings.url)
     assert len(await subscription.batch(5, wait_seconds=10)) == 1
     assert not await configuration_changed(SecretStr("amqp://nobody:x@127.0.0.1:1/"))
+
+
+async def test_a_broker_that_stands_still_holds_up_nobody_who_asks_how_full_a_queue_is(
+    private_rabbitmq: RabbitMQ, metrics: Metrics
+) -> None:
+    """It takes what is sent to it and never answers: who asks is told so within the time of a publish."""
+    settings = BrokerSettings(url=SecretStr(private_rabbitmq.url), publish_timeout_seconds=2, heartbeat_seconds=60)
+    broker = await Broker.connect(settings, metrics)
+    node = private_rabbitmq.pids[0]
+    os.kill(node, signal.SIGSTOP)
+    try:
+        async with asyncio.timeout(20):
+            with pytest.raises(BrokerUnavailable, match="not known"):
+                await broker.fill(topology.FILTER.name)
+    finally:
+        os.kill(node, signal.SIGCONT)
+    assert await broker.fill(topology.FILTER.name) == (0, 0)
+    await broker.close()
