@@ -13,6 +13,7 @@ from shared.domain.email import Address, Attachment, Automatic, Email, SenderSta
 from shared.mail import addresses, attachments, authentication, automatic, bodies, headers, mime, reports, text
 from shared.mail.bodies import Body
 from shared.mail.flags import Flag
+from shared.mail.head_alone import head_of, of_head
 from shared.mail.headers import Headers
 from shared.mail.mime import Part
 from shared.mail.uuencoded import Inside
@@ -46,9 +47,9 @@ def parse(raw: bytes) -> Email:
     try:
         return _parse(raw)
     except MemoryError:
-        return unreadable(raw, Flag.OUT_OF_MEMORY)
+        return _unreadable(raw, Flag.OUT_OF_MEMORY)
     except Exception:  # noqa: BLE001  # totality is the promise: a mail that breaks the parser is still a mail
-        return unreadable(raw, Flag.UNPARSABLE)
+        return _unreadable(raw, Flag.UNPARSABLE)
 
 
 def _parse(original: bytes) -> Email:
@@ -206,22 +207,18 @@ def _importance(first: dict[bytes, bytes]) -> str | None:
     return None
 
 
-def unreadable(raw: bytes, why: Flag) -> Email:
-    """What can be said of a mail that broke the parser: its size and, if they can be read, subject and message id."""
-    subject, message_id = "", None
+def _unreadable(raw: bytes, why: Flag) -> Email:
+    """What can be said of a mail that broke the parser: its header alone; if that breaks it too, its size."""
     try:
-        head = headers.read(raw[: headers.MAX_BLOCK])
-        subject = headers.decode_header(head.get(b"subject") or b"")[:MAX_SUBJECT]
-        message_id = headers.message_id(head.get(b"message-id"))
-    except Exception:  # noqa: BLE001, S110  # best effort; the flag below tells
-        pass
-    return Email(
-        message_id=message_id,
-        sender=None,
-        sender_status=SenderStatus.AMBIGUOUS,
-        subject=text.line(subject, MAX_SUBJECT),
-        text="",
-        size=len(raw),
-        content_sha256=hashlib.sha256(raw).hexdigest(),
-        flags=(why.value,),
-    )
+        return of_head(_parse(head_of(raw)), raw, why)
+    except Exception:  # noqa: BLE001  # best effort; the flag tells
+        return Email(
+            message_id=None,
+            sender=None,
+            sender_status=SenderStatus.AMBIGUOUS,
+            subject="",
+            text="",
+            size=len(raw),
+            content_sha256=hashlib.sha256(raw).hexdigest(),
+            flags=(why.value,),
+        )

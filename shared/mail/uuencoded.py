@@ -110,16 +110,18 @@ def _lines(body: bytes) -> tuple[bytes, bool]:
     """The decoded lines, and whether one was broken. A broken one gives what its length says, as far as it goes."""
     out: list[bytes] = []
     broken = False
-    for line in body.splitlines():
-        line = line.rstrip(b" ") if len(line) > 1 and line[:1] in b" `" else line
-        if not line:
-            continue
+    for line in filter(None, map(_without_blanks, body.splitlines())):
         try:
             out.append(binascii.a2b_uu(line))
         except binascii.Error:
             broken = True
             out.append(_tolerant(line))
     return b"".join(out), broken
+
+
+def _without_blanks(line: bytes) -> bytes:
+    """A line; the last one, that says that nothing follows, without what gateways put behind it."""
+    return line.rstrip(b" ") or b"`" if line[:1] in (b" ", b"`") else line
 
 
 def _tolerant(line: bytes) -> bytes:
