@@ -1,4 +1,4 @@
-"""What is left of a mail that breaks its parser: its header, read alone, and a flag that says which limit it broke. Pure.
+"""What is left of a mail that breaks its parser: its header, read alone, and a flag for the limit it broke. Pure.
 
 Must never look at what follows the header: that is what broke it.
 """
