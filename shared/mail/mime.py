@@ -110,6 +110,9 @@ class _Place:
 
 def _part(raw: bytes, head: Headers, end: int, place: _Place, budget: _Budget) -> Part:
     kinds = _types(head, place.default, budget)
+    encodings = head.all(b"content-transfer-encoding")
+    if len(encodings) > 1 and len(set(encodings)) > 1:
+        budget.flags.append(Flag.ODD_ENCODING)
     kind, number = kinds[0], place.number or "1"
     start = min(head.body, end)
     if not kind.value.startswith("multipart/"):
@@ -117,7 +120,7 @@ def _part(raw: bytes, head: Headers, end: int, place: _Place, budget: _Budget) -
     if place.depth >= MAX_DEPTH:
         budget.flags.append(Flag.TOO_DEEP)
         return Part(number, head, Parameterised("application/octet-stream", {}), start, end)
-    if (head.get(b"content-transfer-encoding") or b"").strip().lower() not in _PLAIN:
+    if any(one.strip().lower() not in _PLAIN for one in encodings):
         budget.flags.append(Flag.ODD_ENCODING)
     delimiters = _delimiters_of(raw, kinds, start, end, budget)
     if place.around and delimiters and delimiters[0].startswith(place.around):
