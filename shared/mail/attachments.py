@@ -72,7 +72,7 @@ def content(raw: bytes, number: str) -> bytes | None:
         return transfer.decode(raw[part.start : part.end], part.headers.get(b"content-transfer-encoding"))[0]
     around, _, position = number.rpartition(".")
     found = inside(raw, leaves[around]) if around in leaves and position.isascii() and position.isdigit() else ()
-    return found[int(position) - 1].data if 0 < int(position or 0) <= len(found) else None
+    return next((one.data for at, one in enumerate(found, 1) if str(at) == position), None)
 
 
 def given_name(part: Part) -> str:

@@ -107,15 +107,20 @@ def _base64(body: bytes) -> bytes:
 
 
 def _lines(body: bytes) -> tuple[bytes, bool]:
-    """The decoded lines, and whether one was broken. A broken one gives what its length says, as far as it goes."""
+    """The decoded lines, and whether one was broken. A broken one gives what its length says, as far as it goes, but
+    never much more than is there: a letter may say that forty-five zeros follow."""
     out: list[bytes] = []
     broken = False
     for line in filter(None, map(_without_blanks, body.splitlines())):
         try:
-            out.append(binascii.a2b_uu(line))
+            decoded = binascii.a2b_uu(line)
         except binascii.Error:
             broken = True
-            out.append(_tolerant(line))
+            decoded = _tolerant(line)
+        if len(decoded) > 2 * len(line):
+            broken = True
+            decoded = decoded[: len(line)]
+        out.append(decoded)
     return b"".join(out), broken
 
 
