@@ -10,7 +10,7 @@ DEV := $(VENV)/dev.stamp
 RUN := $(VENV)/run.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check screenshots chaos chaos-long chaos-controls bench bench-console lock clean
+.PHONY: help setup demo run test check screenshots chaos chaos-long chaos-controls bench bench-console bench-hostile fuzz lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -51,10 +51,20 @@ bench: $(DEV) ## mails per second end to end, CPU by process, the slowest stage
 bench-console: $(DEV) ## how long the console's questions take with 100,000 mails and 1,000 mailboxes
 	$(BIN)/python -m tests.bench.console_queries
 
+bench-hostile: $(DEV) ## how much slower good mail gets where every second mail is hostile
+	$(BIN)/python -m tests.bench.hostile
+
+TIME ?= 3600
+TARGETS ?= mail address message responses
+fuzz: $(DEV) ## coverage-guided fuzzing of the parsers, TIME seconds for each of TARGETS; what it finds is in .data/fuzz
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-fuzz.lock
+	for target in $(TARGETS); do $(BIN)/python -m tests.fuzz $$target --seconds $(TIME) || exit 1; done
+
 lock: $(DEV) ## resolve the dependencies of pyproject.toml anew
 	$(BIN)/python -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet uv
 	$(VENV)/lock/bin/uv pip compile -q --generate-hashes --no-header --python-version 3.11 --extra build pyproject.toml -o requirements.lock
 	$(VENV)/lock/bin/uv pip compile -q --generate-hashes --no-header --python-version 3.11 --all-extras -c requirements.lock pyproject.toml -o requirements-dev.lock
+	echo atheris | $(VENV)/lock/bin/uv pip compile -q --generate-hashes --no-header --python-version 3.11 - -o requirements-fuzz.lock
 
 clean: ## remove .venv and .data (stop `make run` first)
 	rm -rf $(VENV) .data
