@@ -5,6 +5,7 @@ The standard library takes a second for 5,000 continuations and quadratic time f
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from shared.mail import charsets, headers
@@ -33,6 +34,7 @@ class Parameterised:
 NOTHING = Parameterised("", {})
 
 
+@lru_cache(maxsize=256)
 def parse(raw: bytes | None) -> Parameterised:
     """The value and parameters of a field. The first of two equal names wins; an extended one (`name*`) wins over a
     plain one; continuations beyond fifty are left out and flagged."""
