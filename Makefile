@@ -11,7 +11,7 @@ RUN := $(VENV)/run.stamp
 CHECKOV := $(VENV)/checkov.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check screenshots chaos chaos-long chaos-controls bench bench-console deploy-check lock clean
+.PHONY: help setup demo run test check screenshots chaos chaos-long chaos-controls bench bench-console bench-hostile fuzz deploy-check lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -55,11 +55,21 @@ bench-console: $(DEV) ## how long the console's questions take with 100,000 mail
 deploy-check: $(DEV) $(CHECKOV) ## deploy/: rendered, held against schemas and checkov, every service started as its manifest says
 	$(BIN)/python -m pytest tests/deploy
 
+bench-hostile: $(DEV) ## how much slower good mail gets where every second mail is hostile
+	$(BIN)/python -m tests.bench.hostile
+
+TIME ?= 3600
+TARGETS ?= mail address message responses
+fuzz: $(DEV) ## coverage-guided fuzzing of the parsers, TIME seconds for each of TARGETS; what it finds is in .data/fuzz
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-fuzz.lock
+	for target in $(TARGETS); do $(BIN)/python -m tests.fuzz $$target --seconds $(TIME) || exit 1; done
+
 lock: $(DEV) ## resolve the dependencies of pyproject.toml anew
 	$(BIN)/python -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet uv
 	$(VENV)/lock/bin/uv pip compile -q --generate-hashes --no-header --python-version 3.11 --extra build pyproject.toml -o requirements.lock
 	$(VENV)/lock/bin/uv pip compile -q --generate-hashes --no-header --python-version 3.11 --all-extras -c requirements.lock pyproject.toml -o requirements-dev.lock
 	$(VENV)/lock/bin/uv pip compile -q --generate-hashes --no-header --no-annotate --python-version 3.11 tests/deploy/checkov/requirements.in -o tests/deploy/checkov/requirements.lock
+	echo atheris | $(VENV)/lock/bin/uv pip compile -q --generate-hashes --no-header --python-version 3.11 - -o requirements-fuzz.lock
 
 clean: ## remove .venv and .data (stop `make run` first)
 	rm -rf $(VENV) .data

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 
 from services.filter.rules import RULES
 from services.filter.rules.rule import STAGE, Beat, Facts, Rule
-from shared.domain.decision import Overruling, Reason, Step, Verdict
+from shared.domain.decision import ODDITIES, Overruling, Reason, Step, Verdict
 from shared.domain.email import Email
 from shared.domain.mailbox import Mailbox
 from shared.domain.marks import Marks
+from shared.mail.flags import explained
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,22 @@ class FilterDecision:
 
 
 _PASSED = "It passed every rule of the mailbox."
+
+
+def oddities(mail: Email) -> tuple[Step, ...]:
+    """What the parser found odd, as the first line of the trace; nothing for a mail as it should be."""
+    if not mail.flags:
+        return ()
+    sentence = explained(mail.flags) or "Something about it is odd."
+    return (
+        Step(
+            stage="parser",
+            rule=ODDITIES,
+            verdict=Verdict.PASSED,
+            sentence=sentence,
+            looked_at={"flags": ", ".join(mail.flags)},
+        ),
+    )
 
 
 def gather(mail: Email, own_addresses: frozenset[str], marks: Marks | None) -> Facts:
@@ -45,7 +62,8 @@ def gather(mail: Email, own_addresses: frozenset[str], marks: Marks | None) -> F
 
 def screen(mail: Email, mailbox: Mailbox, facts: Facts) -> FilterDecision:
     """The first beat: every rule that needs no fingerprint, up to the first that rejects."""
-    return _ask(Beat.SCREEN, mail, mailbox, facts)
+    screened = _ask(Beat.SCREEN, mail, mailbox, facts)
+    return replace(screened, trace=oddities(mail) + screened.trace)
 
 
 def settle(screened: FilterDecision, mail: Email, mailbox: Mailbox, facts: Facts) -> FilterDecision:
@@ -74,7 +92,8 @@ def decide(mail: Email, mailbox: Mailbox, facts: Facts) -> FilterDecision:
 def explain(mail: Email, mailbox: Mailbox, facts: Facts) -> FilterDecision:
     """The same decision, with the verdict of every rule in the trace, also of those after the first that rejects."""
     steps = tuple(rule.check(mail, mailbox.spec, facts) for rule in RULES)
-    return _conclude(tuple(zip(RULES, steps, strict=True)))
+    explained_by_rules = _conclude(tuple(zip(RULES, steps, strict=True)))
+    return replace(explained_by_rules, trace=oddities(mail) + explained_by_rules.trace)
 
 
 def _ask(beat: Beat, mail: Email, mailbox: Mailbox, facts: Facts) -> FilterDecision:

@@ -33,7 +33,7 @@ Result = Outcome | AutomatorError
 _SUPERSEDED = Outcome("superseded", "superseded")
 """A message of a mail that was quarantined or replayed meanwhile: it decides nothing."""
 
-ORIGINAL_ON_SERVER = "original_left_on_server"
+ORIGINAL_ON_SERVER = Flag.ORIGINAL_LEFT_ON_SERVER.value
 """The flag of a mail over the fetcher's limit: the ticket has its beginning, the whole lies in the mailbox."""
 
 

@@ -1,8 +1,9 @@
 """A pool of parser processes: raw mails in, normalised mails out, on every core.
 
 One hostile mail costs one worker, never this process: a worker that dies, hangs or eats memory is a result. The mail
-it was at is tried once more alone on a fresh worker, because the death may not have been its fault; a second death
-makes it a ParserDied. Must never parse in its own process.
+it was at is tried once more alone on a fresh worker, because the death may not have been its fault. After a second
+death only its header is read, and a flag names the limit; if even that kills, it is a ParserDied. Must never parse in
+its own process.
 """
 
 import asyncio
@@ -12,22 +13,36 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
 import services
-from services.filter.parser_worker import LENGTH, READY
+from services.filter.parser_worker import LENGTH, OUT_OF_MEMORY, READY
 from shared.domain.email import Email
 from shared.domain.errors import Permanent, Transient
+from shared.mail.flags import Flag
+from shared.mail.head_alone import head_of, of_head
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """Why a worker gave no answer: the flag of the limit, and for people."""
+
+    flag: Flag
+    why: str
+
 
 START_SECONDS = 30.0
 CHUNKS_PER_WORKER = 2
-ENDED = "the process ended"
+ENDED = Death(Flag.PARSER_CRASHED, "the process ended")
+_LIMITS = {OUT_OF_MEMORY: Flag.OUT_OF_MEMORY, -signal.SIGXCPU: Flag.OUT_OF_CPU}
 
 
 class ParserDied(Permanent):
-    """The mail at `index` of the batch killed the worker that parsed it, twice. `why` says how, without mail text."""
+    """The mail at `index` of the batch killed every worker that got it, even with its header alone. `why` says how,
+    without mail text."""
 
     code = "parser_died"
 
@@ -141,31 +156,36 @@ class _Slot:
 
     async def _try(self, raws: Sequence[bytes], pending: list[int], results: dict[int, Email | ParseFailure]) -> int:
         """Parse until the worker dies; how many were answered."""
-        emails, why = await self._exchange([raws[index] for index in pending])
+        emails, death = await self._exchange([raws[index] for index in pending])
         results.update(zip(pending, emails, strict=False))
-        return len(emails) if why else len(pending)
+        return len(emails) if death else len(pending)
 
     async def _alone(self, raws: Sequence[bytes], index: int, results: dict[int, Email | ParseFailure]) -> None:
-        """Try the mail at which a worker died once more, alone on a fresh one."""
+        """Try the mail at which a worker died once more, alone on a fresh one; then only its header."""
         results[index] = ParserUnavailable("no parser process could be started", where="parser")
-        emails, why = await self._exchange([raws[index]])
-        results[index] = emails[0] if emails else ParserDied(index, why)
+        raw = raws[index]
+        emails, death = await self._exchange([raw])
+        if death is None:
+            results[index] = emails[0]
+            return
+        heads, _ = await self._exchange([head_of(raw)])
+        results[index] = of_head(heads[0], raw, death.flag) if heads else ParserDied(index, death.why)
 
-    async def _exchange(self, raws: Sequence[bytes]) -> tuple[list[Email], str]:
+    async def _exchange(self, raws: Sequence[bytes]) -> tuple[list[Email], Death | None]:
         worker = await self.worker()
         clean = False
         try:
-            emails, why = await worker.exchange(raws)
-            clean = not why
+            emails, death = await worker.exchange(raws)
+            clean = death is None
         finally:
             if not clean:
                 self._worker = None
                 worker.kill()
-        if why:
+        if death is not None:
             self.deaths += 1
             self._died()
-            why = f"{why}{await worker.how_it_ended()}" if why == ENDED else why
-        return emails, why
+            death = await worker.how_it_ended() if death is ENDED else death
+        return emails, death
 
     async def close(self) -> None:
         if self._worker is not None:
@@ -220,8 +240,8 @@ class _Worker:
     def ended(self) -> bool:
         return self._process.returncode is not None
 
-    async def exchange(self, raws: Sequence[bytes]) -> tuple[list[Email], str]:
-        """The mails that were parsed, in order, and what went wrong with the next one (empty if nothing did)."""
+    async def exchange(self, raws: Sequence[bytes]) -> tuple[list[Email], Death | None]:
+        """The mails that were parsed, in order, and what went wrong with the next one (None if nothing did)."""
         emails: list[Email] = []
         writing = asyncio.create_task(self._send(raws))
         try:
@@ -229,15 +249,15 @@ class _Worker:
                 async with asyncio.timeout(self._seconds):
                     emails.append(Email.model_validate_json(await self._read()))
         except TimeoutError:
-            return emails, f"no answer within {self._seconds:g} s"
+            return emails, Death(Flag.OUT_OF_TIME, f"no answer within {self._seconds:g} s")
         except (asyncio.IncompleteReadError, ConnectionError):
             return emails, ENDED
         except ValidationError:
-            return emails, "the process gave no email"
+            return emails, Death(Flag.PARSER_CRASHED, "the process gave no email")
         finally:
             writing.cancel()
             await asyncio.wait([writing])
-        return emails, ""
+        return emails, None
 
     async def _send(self, raws: Sequence[bytes]) -> None:
         with suppress(ConnectionError, RuntimeError):
@@ -255,10 +275,12 @@ class _Worker:
         with suppress(ProcessLookupError):
             self._process.kill()
 
-    async def how_it_ended(self) -> str:
-        """For people: the signal or the exit status."""
+    async def how_it_ended(self) -> Death:
+        """By which signal or with which exit status, and which limit that means."""
         status = await self._process.wait()
-        return f" by {signal.Signals(-status).name}" if status < 0 else f" with status {status}"
+        flag = _LIMITS.get(status, Flag.PARSER_CRASHED)
+        how = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
+        return Death(flag, f"{ENDED.why} {how}")
 
     async def close(self) -> None:
         """Close the input, which ends the process; kill it after three seconds."""

@@ -70,6 +70,16 @@ class Step(Value):
     looked_at: dict[str, str] = Field(default_factory=dict[str, str])
 
 
+ODDITIES = "oddities"
+"""The rule of the step that tells a mail's flags."""
+
+
+def flags_of(trace: Iterable[Step]) -> tuple[str, ...]:
+    """The flags that the trace of a mail tells of."""
+    told = next((one.looked_at.get("flags", "") for one in trace if one.rule == ODDITIES), "")
+    return tuple(told.split(", ")) if told else ()
+
+
 class Priority(StrEnum):
     """From Importance, Priority or X-Priority."""
 

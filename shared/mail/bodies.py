@@ -5,25 +5,35 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from shared.mail import attachments, charsets, html, html_text, text, transfer
+from shared.mail import attachments, charsets, html, html_text, text, transfer, uuencoded
 from shared.mail.flags import Flag
 from shared.mail.mime import Part
+from shared.mail.uuencoded import Inside
 
 MAX_TEXT = 256 * 1024
+MAX_ENCODED = 32 * 1024 * 1024
+MAX_DECODED = 8 * 1024 * 1024
+"""Of a text no more is even looked at: a mail is one line of 50 MB if somebody wants it so."""
+COMPARED = 600
+MIN_WORDS, MAX_WORDS = 3, 24
 
+_LONG_WORD = re.compile(r"[^\W\d_]{4,30}")
+_PGP = {"-----BEGIN PGP MESSAGE-----": Flag.ENCRYPTED, "-----BEGIN PGP SIGNED MESSAGE-----": Flag.SIGNED}
 _META = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?([A-Za-z0-9_.:-]{1,40})""", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The body of a mail: text, sanitised HTML, the leaves they were made from, and what was odd. `words` is the text
-    without the addresses of links: mails that tell the same link with another tracking code each."""
+    """The body of a mail: text, sanitised HTML, the leaves they were made from, what was odd, and the files that lay in
+    the text of leaves. `words` is the text without the addresses of links: mails that tell the same link with another
+    tracking code each."""
 
     text: str
     words: str
     html: str | None
     leaves: frozenset[str]
     flags: tuple[Flag, ...]
+    files: tuple[tuple[Part, Inside], ...] = ()
 
 
 @dataclass(slots=True)
@@ -33,6 +43,7 @@ class _Reader:
     raw: bytes
     flags: list[Flag] = field(default_factory=list[Flag])
     done: dict[str, str] = field(default_factory=dict[str, str])
+    files: list[tuple[Part, Inside]] = field(default_factory=list[tuple[Part, Inside]])
 
     def text(self, leaf: Part) -> str:
         if leaf.number not in self.done:
@@ -41,10 +52,14 @@ class _Reader:
 
     def _decode(self, leaf: Part) -> str:
         encoding = leaf.headers.get(b"content-transfer-encoding")
-        data, odd = transfer.decode(self.raw[leaf.start : leaf.end], encoding)
+        data, odd = transfer.decode(self.raw[leaf.start : min(leaf.end, leaf.start + MAX_ENCODED)], encoding)
+        data = _beginning(data, MAX_DECODED)
         declared = leaf.type.parameters.get("charset")
         if leaf.type.value == "text/html":
             declared = self._html_charset(data, declared)
+        else:
+            data, files = uuencoded.split(data)
+            self.files.extend((leaf, one) for one in files)
         decoded, guessed = charsets.decode(data, declared)
         self.flags.extend((*odd, *guessed))
         return text.block(decoded)
@@ -70,8 +85,46 @@ def read(raw: bytes, root: Part, *, ambiguous: bool) -> Body:
         reader.flags.append(Flag.TEXT_TRUNCATED)
     used = [leaf for leaf in (*texts, *pages) if not (ambiguous and leaf.type.value == "text/html")]
     numbers = frozenset(leaf.number for leaf in used)
+    reader.flags.extend(_of_text(kept, clean, texts != pages))
     shown = None if ambiguous else clean
-    return Body(kept, text.cut(words, MAX_TEXT), shown, numbers, tuple(reader.flags))
+    return Body(kept, text.cut(words, MAX_TEXT), shown, numbers, tuple(reader.flags), tuple(reader.files))
+
+
+def _beginning(data: bytes, limit: int) -> bytes:
+    """The first `limit` bytes, not ending within a character of UTF-8."""
+    if len(data) <= limit:
+        return data
+    while limit and data[limit] & 0xC0 == 0x80:
+        limit -= 1
+    return data[:limit]
+
+
+def _of_text(plain: str, clean: str | None, alternative: bool) -> list[Flag]:
+    """What the text itself says: PGP within it, or other things than the HTML does."""
+    flags: list[Flag] = []
+    if "-----BEGIN PGP " in plain:
+        flags += [flag for mark, flag in _PGP.items() if mark in plain]
+    if clean is not None and alternative and _differ(plain, clean):
+        flags.append(Flag.ALTERNATIVES_DIFFER)
+    return flags
+
+
+def _differ(plain: str, clean: str) -> bool:
+    """Whether of the longer words at the beginning of the text the HTML has not even every fourth."""
+    words = tuple(dict.fromkeys(_LONG_WORD.findall(plain[:COMPARED])))[:MAX_WORDS]
+    if len(words) < MIN_WORDS or _some_in(words, clean):
+        return False
+    return not _some_in([one.lower() for one in words], clean.lower())
+
+
+def _some_in(words: Sequence[str], page: str) -> bool:
+    """Whether every fourth of the words stands in the page."""
+    missing = len(words) // 4 + 1
+    for one in words:
+        missing -= one in page
+        if missing <= 0:
+            return True
+    return False
 
 
 def is_body(part: Part) -> bool:

@@ -52,7 +52,63 @@ _ALIASES = {
     "unicode-1-1-utf-8": "utf-8",
     "utf8mb4": "utf-8",
     "utf8mb3": "utf-8",
+    "x-utf-8": "utf-8",
+    "x-unicode-2-0-utf-8": "utf-8",
+    "unicode-2-0-utf-8": "utf-8",
+    "unicode": "utf-16",
+    "ucs-2": "utf-16",
+    "iso-10646-ucs-2": "utf-16",
+    "csunicode": "utf-16",
+    "unicodefffe": "utf-16-be",
+    "ucs-4": "utf-32",
+    "iso-10646-ucs-4": "utf-32",
+    "x-unicode-2-0-utf-7": "utf-7",
+    "cp50220": "iso2022_jp_ext",
+    "cp50221": "iso2022_jp_ext",
+    "cp50222": "iso2022_jp_ext",
+    "iso-2022-jp-ms": "iso2022_jp_ext",
+    "csiso2022jp": "iso2022_jp_ext",
+    "csiso2022kr": "iso2022_kr",
+    "cp51932": "euc_jp",
+    "windows-51932": "euc_jp",
+    "x-euc-jp": "euc_jp",
+    "eucjp-ms": "euc_jp",
+    "eucjp-win": "euc_jp",
+    "x-euc-kr": "cp949",
+    "ms932": "cp932",
+    "ms_kanji": "cp932",
+    "windows-932": "cp932",
+    "x-ms-cp932": "cp932",
+    "windows-949": "cp949",
+    "ms949": "cp949",
+    "windows-936": "gb18030",
+    "ms936": "gb18030",
+    "x-gb18030": "gb18030",
+    "x-euc-cn": "gb18030",
+    "euc-cn": "gb18030",
+    "cn-gb": "gb18030",
+    "big5": "big5hkscs",
+    "x-x-big5": "big5hkscs",
+    "cn-big5": "big5hkscs",
+    "big5-eten": "cp950",
+    "windows-950": "cp950",
+    "x-windows-950": "cp950",
+    "x-mac-ce": "mac-latin2",
+    "x-mac-greek": "mac-greek",
+    "x-mac-turkish": "mac-turkish",
+    "x-mac-icelandic": "mac-iceland",
+    "x-mac-croatian": "mac-croatian",
+    "x-mac-romanian": "mac-romanian",
+    "koi8-ru": "koi8-u",
+    "koi": "koi8-r",
+    "dos-862": "cp862",
+    "dos-720": "cp720",
+    "iso-8859-6-i": "iso8859-6",
+    "iso-8859-6-e": "iso8859-6",
+    **{f"{make}{page}": f"cp{page}" for make in ("x-cp", "win-", "win", "ansi-") for page in range(1250, 1259)},
 }
+_OTHERS = {"big5hkscs": ("cp950",), "euc_jp": ("euc_jis_2004",), "iso2022_jp_ext": ("iso2022_jp_2004",)}
+"""What texts that are not quite of a charset are in practice written in."""
 _ALLOWED = frozenset(
     """
     ascii utf-8 utf-8-sig utf-7 utf-16 utf-16-le utf-16-be utf-32 utf-32-le utf-32-be big5 big5hkscs gb2312 gbk
@@ -73,6 +129,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _WIDE = {"utf-16": 2, "utf-16-le": 2, "utf-16-be": 2, "utf-32": 4, "utf-32-le": 4, "utf-32-be": 4}
+_NOBODY_KNOWS = frozenset(("unknown-8bit", "8bit", "binary", "none", "default", "default_charset", "_autodetect"))
 _NO_FLAGS: tuple[Flag, ...] = ()
 
 
@@ -91,19 +148,38 @@ def codec(name: str) -> str | None:
 
 def decode(data: bytes, declared: str | None) -> tuple[str, tuple[Flag, ...]]:
     """The text of `data`, and what was odd about its charset. `declared` is the name in the mail, if it has one."""
+    text, flags = _decode(data, declared)
+    return text, (Flag.CHARSET_UNKNOWN, *flags) if declared and _is_none(declared) else flags
+
+
+def _is_none(declared: str) -> bool:
+    """Whether a name is that of no charset. Seen in practice: a word that says that nobody knows."""
+    return codec(declared) is None and declared.strip().lower() not in _NOBODY_KNOWS
+
+
+def _decode(data: bytes, declared: str | None) -> tuple[str, tuple[Flag, ...]]:
     if data.isascii() and (declared is None or not _has_state(declared)) and not _half_zeros(data):
         return data.decode("ascii"), _NO_FLAGS
     for mark, name in _MARKS:
         if data.startswith(mark):
-            return _tolerant(data[len(mark) :], name), _NO_FLAGS
+            return _wide(data[len(mark) :], name)
     name = codec(declared) if declared else None
     if name in _WIDE:
-        return _tolerant(data, _with_order(data, name)), _NO_FLAGS
+        return _wide(data, _with_order(data, name))
     if name and not _is_ascii_by_name(declared):
-        text = _strict(data, name)
+        text = next((one for each in (name, *_OTHERS.get(name, ())) if (one := _strict(data, each)) is not None), None)
+        odd = (Flag.CHARSET_UTF7,) if name == "utf-7" else _NO_FLAGS
         if text is not None:
-            return text, (Flag.CHARSET_UTF7,) if name == "utf-7" else _NO_FLAGS
+            return text, odd
+        if declared and _has_state(declared):
+            return _tolerant(data, name), (*odd, Flag.CHARSET_BROKEN)
     return _undeclared(data, name)
+
+
+def _wide(data: bytes, name: str) -> tuple[str, tuple[Flag, ...]]:
+    """Text of UTF-16 or UTF-32, whatever is wrong with it."""
+    text = _strict(data, name)
+    return (text, _NO_FLAGS) if text is not None else (_tolerant(data, name), (Flag.CHARSET_BROKEN,))
 
 
 def _half_zeros(data: bytes) -> bool:
@@ -155,11 +231,12 @@ def _nearly(data: bytes, name: str) -> str | None:
 
 
 def _with_order(data: bytes, name: str) -> str:
-    """The byte order of UTF-16 or UTF-32 without a mark: where the zero bytes of the ASCII characters are."""
+    """The byte order of UTF-16 or UTF-32 without a mark: where the zero bytes of the ASCII characters are; big-endian
+    where there are none (RFC 2781, section 4.3)."""
     if not name.endswith(("16", "32")):
         return name
     sample, width = data[:4096], _WIDE[name]
-    little = sample[width - 1 :: width].count(0) >= sample[0::width].count(0)
+    little = sample[width - 1 :: width].count(0) > sample[0::width].count(0)
     return f"{name}-{'le' if little else 'be'}"
 
 

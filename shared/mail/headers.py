@@ -23,12 +23,21 @@ _ADDRESS_FIELDS = frozenset(
     (b"to", b"cc", b"bcc", b"from", b"reply-to", b"resent-to", b"resent-cc", b"delivered-to", b"x-original-to")
 )
 _FIELD = re.compile(rb"([\x21-\x39\x3b-\x7e]+)[ \t]*:((?:[^\n]*)(?:\n[ \t][^\n]*)*)(?:\n|\Z)")
+_KNOWN = re.compile(
+    rb"^(?:from|to|subject|date|message-id|received|return-path|mime-version|content-[a-z-]{4,30})[ \t]*:",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""Fields that no text begins its lines with by chance, two of them."""
 _OTHER_LINE = re.compile(rb"[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)")
 _BLANK_LINE = re.compile(rb"\n\r*(?:\n|\Z)")
-_BEFORE_HEADERS = (b"From ", b">From ", b" ", b"\t")
-"""Lines that may stand before the first field: an mbox separator, or a continuation of nothing."""
+_SEPARATORS = (b"From ", b">From ")
+"""What mboxes have before the first field."""
+_COLON = 0x3A
 _FOLD = re.compile(rb"\r*\n")
-_WORD = re.compile(r"=\?([^?\s]{1,100})\?([bBqQ])\?([^?]*)\?=(?:[ \t\r\n]+(?==\?[^?\s]{1,100}\?[bBqQ]\?))?")
+_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_NO_LETTER = re.compile(rb"[^A-Za-z0-9+/]")
+_WORD = re.compile(r"=\?([^?\s]{1,100})\?([bBqQ])\?([^?]*)(?:\?=|\??\Z)(?:[ \t\r\n]+(?==\?[^?\s]{1,100}\?[bBqQ]\?))?")
+"""Seen in practice: the last one cut off."""
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,996}>")
 _BROKEN_ID = re.compile(r"[^<>\s\"',;]{1,998}")
 
@@ -64,7 +73,10 @@ def read(raw: bytes, start: int = 0, end: int | None = None) -> Headers:
     fields: list[tuple[bytes, bytes]] = []
     for junk, name, value in _lines(raw, start, stop):
         if name is None:
-            if not fields and raw.startswith(_BEFORE_HEADERS, junk):
+            if not fields and raw.startswith(_SEPARATORS, junk):
+                continue
+            if not fields and _before_fields(raw, junk, stop):
+                flags.append(Flag.BROKEN_HEADERS)
                 continue
             flags.append(Flag.BROKEN_HEADERS if fields else Flag.NO_HEADERS)
             if not fields or body == end:
@@ -74,8 +86,18 @@ def read(raw: bytes, start: int = 0, end: int | None = None) -> Headers:
             flags.append(Flag.TOO_MANY_HEADERS)
             break
         else:
+            if raw[junk + len(name)] != _COLON:
+                flags.append(Flag.BROKEN_HEADERS)
             fields.append((name, _limited(name, value, flags)))
     return Headers(tuple(fields), body, tuple(dict.fromkeys(flags)))
+
+
+def _before_fields(raw: bytes, at: int, stop: int) -> bool:
+    """Whether a line that is no field stands before a header, not at the beginning of a text: it continues nothing, or
+    fields follow."""
+    if raw[at : at + 1] in (b" ", b"\t"):
+        return True
+    return len(_KNOWN.findall(raw, at, min(stop, at + MAX_FIELD))) >= 2
 
 
 def _extent(raw: bytes, start: int, end: int) -> tuple[int, int, list[Flag]]:
@@ -86,7 +108,9 @@ def _extent(raw: bytes, start: int, end: int) -> tuple[int, int, list[Flag]]:
     stop, body = (blank.start() + 1, blank.end()) if blank else (end, end)
     if stop - start <= MAX_BLOCK:
         return stop, body, []
-    return raw.rfind(b"\n", start, start + MAX_BLOCK) + 1 or start + MAX_BLOCK, body, [Flag.HEADERS_TOO_LARGE]
+    limit = start + MAX_BLOCK
+    line = raw.rfind(b"\n", start, limit) + 1
+    return line if limit - line <= MAX_FIELD else limit, body, [Flag.HEADERS_TOO_LARGE]
 
 
 def _lines(raw: bytes, start: int, stop: int) -> Iterator[tuple[int, bytes | None, bytes]]:
@@ -120,10 +144,16 @@ def decode_header(raw: bytes | str) -> str:
 
 def decode_limited(raw: bytes | str, limit: int) -> str:
     """As `decode_header`, with a limit in characters of one's own."""
+    return decode_flagged(raw, limit)[0]
+
+
+def decode_flagged(raw: bytes | str, limit: int) -> tuple[str, tuple[Flag, ...]]:
+    """As `decode_limited`, with what was odd about its charsets."""
     value = unicode(raw[:MAX_ADDRESS_FIELD])
+    flags: tuple[Flag, ...] = ()
     if "=?" in value:
-        value = _decode_words(value)
-    return text.line(value, limit)
+        value, flags = _decode_words(value)
+    return text.line(value, limit), flags
 
 
 def line(raw: bytes | None) -> str | None:
@@ -156,32 +186,66 @@ def _escaped(value: str) -> bool:
     return True
 
 
-def _decode_words(value: str) -> str:
+def _decode_words(value: str) -> tuple[str, tuple[Flag, ...]]:
     """The text with its encoded words decoded. Neighbours in one charset are joined before decoding: senders split
-    characters between words, against RFC 2047 section 5."""
+    characters, and the four letters of base64, between words, against RFC 2047 section 5."""
     out: list[str] = []
-    at, pending, pending_charset = 0, b"", ""
+    flags: list[Flag] = []
+    run = _Run()
+    at = 0
     for match in _WORD.finditer(value):
-        charset = match[1].partition("*")[0].lower()
-        if pending and (match.start() != at or charset != pending_charset):
-            out.append(charsets.decode(pending, pending_charset)[0])
-            pending = b""
+        charset, encoding = match[1].partition("*")[0].lower(), match[2].lower()
+        if match.start() != at or charset != run.charset:
+            out.append(run.close(flags))
+            run.charset = charset
         out.append(value[at : match.start()])
-        pending, pending_charset = pending + _word_bytes(match[2], match[3]), charset
+        run.add(encoding, match[3])
         at = match.end()
-    if pending:
-        out.append(charsets.decode(pending, pending_charset)[0])
-    out.append(value[at:])
-    return "".join(out)
+    out.extend((run.close(flags), value[at:]))
+    return "".join(out), tuple(dict.fromkeys(flags))
 
 
-def _word_bytes(encoding: str, payload: str) -> bytes:
-    data = payload.encode("utf-8", "replace")
-    if encoding in "qQ":
-        return binascii.a2b_qp(data.replace(b" ", b"_"), header=True)
-    data = re.sub(rb"[^A-Za-z0-9+/]", b"", data)
-    data = data[:-1] if len(data) % 4 == 1 else data
-    return binascii.a2b_base64(data + b"=" * (-len(data) % 4))
+def _ends_within(letters: bytes) -> bool:
+    """Whether base64 letters end within a group of four. Where only the padding is missing, the bits that it would
+    leave over are zero."""
+    over = {0: 0, 1: 63, 2: 15, 3: 3}[len(letters) % 4]
+    return len(letters) % 4 == 1 or bool(over and _LETTERS.find(letters[-1:]) & over)
+
+
+@dataclass(slots=True)
+class _Run:
+    """Neighbouring encoded words of one charset."""
+
+    charset: str = ""
+    data: list[bytes] = field(default_factory=list[bytes])
+    letters: bytes = b""
+
+    def add(self, encoding: str, payload: str) -> None:
+        """One more word. Base64 goes on in the next word where this one ends within a group of four."""
+        data = payload.encode("utf-8", "replace")
+        if encoding == "b":
+            self.letters += _NO_LETTER.sub(b"", data)
+            if data.endswith(b"=") or not _ends_within(self.letters):
+                self._flush()
+        else:
+            self._flush()
+            self.data.append(binascii.a2b_qp(data.replace(b" ", b"_"), header=True))
+
+    def close(self, flags: list[Flag]) -> str:
+        """Its text; what comes next is another run."""
+        self._flush()
+        if not self.data:
+            return ""
+        decoded, odd = charsets.decode(b"".join(self.data), self.charset)
+        flags.extend(odd)
+        self.data = []
+        return decoded
+
+    def _flush(self) -> None:
+        if self.letters:
+            letters = self.letters[:-1] if len(self.letters) % 4 == 1 else self.letters
+            self.data.append(binascii.a2b_base64(letters + b"=" * (-len(letters) % 4)))
+            self.letters = b""
 
 
 def message_ids(raw: bytes | str | None, limit: int = 100) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ The standard library takes a second for 5,000 continuations and quadratic time f
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from shared.mail import charsets, headers
@@ -21,16 +22,19 @@ _TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,100}/[a-z0-9!#$&^_.+-]{1,100}")
 
 @dataclass(frozen=True, slots=True)
 class Parameterised:
-    """A value with parameters. `value` is lower-case; parameter names too. `flags` say what was odd."""
+    """A value with parameters. `value` is lower-case; parameter names too. `flags` say what was odd. `boundaries` are
+    the different boundaries that it names, if it names several."""
 
     value: str
     parameters: dict[str, str]
     flags: tuple[Flag, ...] = ()
+    boundaries: tuple[str, ...] = ()
 
 
 NOTHING = Parameterised("", {})
 
 
+@lru_cache(maxsize=256)
 def parse(raw: bytes | None) -> Parameterised:
     """The value and parameters of a field. The first of two equal names wins; an extended one (`name*`) wins over a
     plain one; continuations beyond fifty are left out and flagged."""
@@ -44,11 +48,16 @@ def parse(raw: bytes | None) -> Parameterised:
     plain: dict[str, str] = {}
     for name, one in pairs:
         plain.setdefault(name, one)
-    twice = {one for name, one in pairs if name == "boundary"}
-    flags = [Flag.AMBIGUOUS] if len(twice) > 1 else []
+    named = [one for name, one in pairs if name == "boundary"]
+    flags: list[Flag] = []
     if "*" in text:
-        plain.update(_extended(pairs, flags))
-    return Parameterised(value, plain, tuple(flags))
+        extended = _extended(pairs, flags)
+        named += [extended["boundary"]] if "boundary" in extended else []
+        plain.update(extended)
+    several = tuple(dict.fromkeys(named))
+    if len(several) < 2:
+        return Parameterised(value, plain, tuple(flags))
+    return Parameterised(value, plain, (*flags, Flag.AMBIGUOUS), several)
 
 
 def media_type(value: str) -> str:

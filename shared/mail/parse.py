@@ -5,6 +5,7 @@ attachment, follow a link or take more than linear time.
 """
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -12,8 +13,10 @@ from shared.domain.email import Address, Attachment, Automatic, Email, SenderSta
 from shared.mail import addresses, attachments, authentication, automatic, bodies, headers, mime, reports, text
 from shared.mail.bodies import Body
 from shared.mail.flags import Flag
+from shared.mail.head_alone import head_of, of_head
 from shared.mail.headers import Headers
 from shared.mail.mime import Part
+from shared.mail.uuencoded import Inside
 
 MAX_SUBJECT = 1_000
 MAX_REPLY_TO = 10
@@ -43,8 +46,10 @@ def parse(raw: bytes) -> Email:
     """The normalised email of any bytes at all. Never raises."""
     try:
         return _parse(raw)
+    except MemoryError:
+        return _unreadable(raw, Flag.OUT_OF_MEMORY)
     except Exception:  # noqa: BLE001  # totality is the promise: a mail that breaks the parser is still a mail
-        return _unparsable(raw)
+        return _unreadable(raw, Flag.UNPARSABLE)
 
 
 def _parse(original: bytes) -> Email:
@@ -83,8 +88,21 @@ def _attachments(raw: bytes, root: Part, body: Body, flags: list[str]) -> tuple[
             one, odd = attachments.reference(raw, leaf)
             found.append(one)
             flags.extend(odd)
+            if attachments.is_tnef(one):
+                found.extend(_unpacked([(leaf, file) for file in attachments.inside(raw, leaf)]))
+    if body.files:
+        found.extend(_unpacked(body.files))
+        flags.append(Flag.FILES_IN_TEXT)
     flags.extend(_kinds(root))
     return tuple(found)
+
+
+def _unpacked(files: Iterable[tuple[Part, Inside]]) -> Iterator[Attachment]:
+    """The files inside leaves, numbered within each."""
+    counts: dict[str, int] = {}
+    for leaf, file in files:
+        counts[leaf.number] = counts.get(leaf.number, 0) + 1
+        yield attachments.unpacked(leaf, counts[leaf.number], file)
 
 
 def _is_nothing(leaf: Part) -> bool:
@@ -102,7 +120,8 @@ def _kinds(part: Part) -> list[Flag]:
 def _content(raw: bytes, root: Part, body: Body, attached: tuple[Attachment, ...]) -> str:
     """What mails of one content share: the hash of text and attachments; of the whole text where it was cut."""
     whole = hashlib.sha256(body.words.encode("utf-8", "replace"))
-    for one in attached:
+    numbers = {leaf.number for leaf in root.leaves()} if attached else ()
+    for one in (one for one in attached if one.part in numbers or body.files):
         whole.update(f"\x00{one.sha256}".encode())
     if Flag.TEXT_TRUNCATED in body.flags:
         for leaf in root.leaves():
@@ -167,10 +186,11 @@ def _message_id(value: bytes | None, flags: list[str]) -> str | None:
 
 def _subject(value: bytes | None, flags: list[str]) -> str:
     """The subject, decoded, on one line; empty if there is none (what people then see is the ticket's business)."""
-    decoded = headers.decode_header(value or b"")
+    decoded, odd = headers.decode_flagged(value or b"", headers.MAX_LINE)
+    flags.extend(odd)
     if len(decoded) > MAX_SUBJECT:
         flags.append(Flag.SUBJECT_CUT)
-    return decoded[:MAX_SUBJECT].rstrip()
+    return text.line(decoded, MAX_SUBJECT) if len(decoded) > MAX_SUBJECT else decoded
 
 
 def _date(value: bytes | None, flags: list[str]) -> datetime | None:
@@ -194,22 +214,18 @@ def _importance(first: dict[bytes, bytes]) -> str | None:
     return None
 
 
-def _unparsable(raw: bytes) -> Email:
-    """What can be said of a mail that broke the parser: its size and, if they can be read, subject and message id."""
-    subject, message_id = "", None
+def _unreadable(raw: bytes, why: Flag) -> Email:
+    """What can be said of a mail that broke the parser: its header alone; if that breaks it too, its size."""
     try:
-        head = headers.read(raw[: headers.MAX_BLOCK])
-        subject = headers.decode_header(head.get(b"subject") or b"")[:MAX_SUBJECT]
-        message_id = headers.message_id(head.get(b"message-id"))
-    except Exception:  # noqa: BLE001, S110  # best effort; the flag below tells
-        pass
-    return Email(
-        message_id=message_id,
-        sender=None,
-        sender_status=SenderStatus.AMBIGUOUS,
-        subject=text.line(subject, MAX_SUBJECT),
-        text="",
-        size=len(raw),
-        content_sha256=hashlib.sha256(raw).hexdigest(),
-        flags=(Flag.UNPARSABLE.value,),
-    )
+        return of_head(_parse(head_of(raw)), raw, why)
+    except Exception:  # noqa: BLE001  # best effort; the flag tells
+        return Email(
+            message_id=None,
+            sender=None,
+            sender_status=SenderStatus.AMBIGUOUS,
+            subject="",
+            text="",
+            size=len(raw),
+            content_sha256=hashlib.sha256(raw).hexdigest(),
+            flags=(why.value,),
+        )

@@ -14,7 +14,7 @@ from services.console.probe.steps import StepResult
 from services.console.timeline import Moment, summary
 from shared.domain.access import ApiToken, AuditRecord, Role, SecretFate
 from shared.domain.catalogue import Catalogue, Department, Process, Service
-from shared.domain.decision import Classification
+from shared.domain.decision import Classification, flags_of
 from shared.domain.ledger import LedgerEntry
 from shared.domain.mailbox import SECRET_FIELDS, Mailbox, MailboxSpec, split_secrets
 from shared.domain.mailbox_runtime import MailboxStatus
@@ -363,7 +363,7 @@ def ticket_fields(ticket: Ticket, appended: int) -> dict[str, Any]:
 
 
 class MailView(Document):
-    """A mail in the books: where it stands, in one sentence."""
+    """A mail in the books: where it stands, in one sentence; `flags` name what was odd about it."""
 
     mail_id: str
     mailbox: str
@@ -377,6 +377,7 @@ class MailView(Document):
     number: str | None
     summary: str
     stored_at: datetime
+    flags: tuple[str, ...] = ()
 
 
 class MailList(Document):
@@ -420,6 +421,7 @@ def mail_fields(entry: LedgerEntry) -> dict[str, Any]:
         "reason": decision.reason.value if decision else None,
         "number": decision.number if decision else None,
         "summary": summary(entry),
+        "flags": flags_of(entry.trace),
     }
 
 

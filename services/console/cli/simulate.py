@@ -6,14 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
+from services.console.cli import corpus
 from services.console.cli.configuration import load
 from services.console.cli.exits import Exit, NotFound
 from services.console.cli.mailbox import find
 from services.console.cli.output import Printer
-from services.console.cli.session import session_of
+from services.console.cli.session import Session, session_of
 from services.console.configuration.problems import suggest
+from services.console.corpus import Try
 from services.console.repeats import original_of
-from services.console.rules import saved, tried
+from services.console.rules import Rules, saved, tried
 from services.console.trial import Letter, Trial, attempt, read
 from shared.domain.catalogue import Catalogue, Department, Process, Service
 from shared.domain.errors import ConfigurationError
@@ -25,19 +27,35 @@ MAX_BYTES = 64 * 1024 * 1024
 
 def simulate(
     context: typer.Context,
-    mail: Annotated[str, typer.Argument(metavar="MAIL", help="A raw mail (.eml), or - for standard input.")],
-    mailbox: Annotated[str, typer.Option("--mailbox", "-m", metavar="NAME", help="As if delivered to this mailbox.")],
+    mail: Annotated[
+        str | None, typer.Argument(metavar="MAIL", help="A raw mail (.eml), or - for standard input.")
+    ] = None,
+    mailbox: Annotated[
+        str | None, typer.Option("--mailbox", "-m", metavar="NAME", help="As if delivered to this mailbox.")
+    ] = None,
+    folder: Annotated[
+        str | None,
+        typer.Option("--corpus", metavar="DIR", help="Instead of one mail: every file of a folder, mboxes too."),
+    ] = None,
     file: Annotated[
         list[str] | None,
         typer.Option("--file", "-f", metavar="PATH", help="Take mailboxes and catalogue from YAML; needs no store."),
     ] = None,
 ) -> int:
-    """Show what would become of a mail: every rule with its verdict, its place in the catalogue, its end."""
-    session, raw = session_of(context), read_raw(mail)
-    email = read(raw)
+    """Show what would become of a mail: every rule with its verdict, its place in the catalogue, its end.
+
+    With --corpus: of every mail of a folder, with its time and memory, the worst first; exit 0 only if each has an end.
+    """
+    session = session_of(context)
+    if folder is not None:
+        if mail is not None:
+            raise typer.BadParameter("give a mail or --corpus, not both")
+        return corpus.run(session.printer, folder, _trying(session, mailbox, file))
+    if mail is None or mailbox is None:
+        raise typer.BadParameter("give a mail and --mailbox, or --corpus")
+    email = read(read_raw(mail))
     if file:
-        boxes, catalogue = from_documents(file)
-        trial = attempt(Letter(email, _named(boxes, mailbox)), catalogue, _own(boxes))
+        trial = _by_documents(file, mailbox)(email)
     else:
 
         async def work(store: Store) -> Trial:
@@ -48,6 +66,26 @@ def simulate(
         trial = session.run(work)
     _print(session.printer, mailbox, trial, known_repeats=not file)
     return Exit.OK
+
+
+def _trying(session: Session, mailbox: str | None, file: list[str] | None) -> Try:
+    """How each mail of a corpus is tried: by documents, by what the store says, or with nothing that rejects it."""
+    if file:
+        return _by_documents(file, mailbox or "")
+    if mailbox is None:
+        return lambda email: attempt(Letter(email, corpus.TAKES_ALL), Catalogue(), frozenset())
+
+    async def look(store: Store) -> tuple[Mailbox, Rules]:
+        return await find(store, mailbox), await saved(store)
+
+    box, rules = session.run(look)
+    return lambda email: attempt(Letter(email, box), rules.catalogue, rules.own, rules.marks)
+
+
+def _by_documents(file: list[str], mailbox: str) -> Try:
+    boxes, catalogue = from_documents(file)
+    box, own = _named(boxes, mailbox), _own(boxes)
+    return lambda email: attempt(Letter(email, box), catalogue, own)
 
 
 def read_raw(mail: str) -> bytes:

@@ -13,6 +13,7 @@ from services.console.cli.session import session_of
 from services.console.history import history
 from services.console.meanings import meanings
 from services.console.timeline import Moment, summary
+from shared.domain.decision import flags_of
 from shared.domain.ledger import LedgerEntry
 from shared.store.client import Store
 from shared.store.mail_search import Wanted
@@ -82,6 +83,7 @@ def _for_people(printer: Printer, entry: LedgerEntry, moments: Sequence[Moment])
         "Message-ID": headline.message_id,
         "mailbox": entry.origin.mailbox,
         "state": entry.state.value,
+        "flags": ", ".join(flags_of(entry.trace)),
     }
     printer.pairs(f"Mail {entry.mail_id}", fields)
     rows = [(one.at, one.stage, one.step, one.verdict, one.sentence, _looked_at(one)) for one in moments]
@@ -98,6 +100,7 @@ def _record(entry: LedgerEntry, moments: Sequence[Moment]) -> dict[str, Any]:
         "sender": entry.headline.sender,
         "subject": entry.headline.subject,
         "state": entry.state.value,
+        "flags": list(flags_of(entry.trace)),
         "attempts": entry.attempts,
         "decision": entry.decision.model_dump(mode="json") if entry.decision else None,
         "summary": summary(entry),

@@ -22,7 +22,7 @@ from services.console.web.searching import Asked
 from services.console.web.visitor import Me
 from services.console.web.words import OUTCOMES, REASONS, VERDICTS, end, words
 from shared.domain.access import Role
-from shared.domain.decision import Step
+from shared.domain.decision import Step, flags_of
 from shared.domain.ledger import LedgerEntry
 from shared.store.ledger_documents import OUTCOMES as CODES
 from shared.store.mail_search import Found, Wanted
@@ -76,6 +76,7 @@ async def show(request: Request, here: Here, me: Me, mail_id: MailId) -> Respons
         decided=decided,
         about=ABOUT.get(decided.rule, "") if decided else "",
         setting=_setting(entry, decided) if decided else None,
+        flags=flags_of(entry.trace),
         moments=[(one, _behind(entry, one)) for one in await history(here.store, entry)],
         looks=VERDICTS,
         may=_may(entry, me.role),

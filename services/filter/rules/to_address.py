@@ -11,7 +11,7 @@ from shared.domain.email import Email, Source
 from shared.domain.mailbox import MailboxSpec
 
 NAME = Reason.NOT_IN_TO
-CUT = frozenset(("too_many_addresses", "header_too_long", "headers_too_large", "too_many_headers"))
+CUT = frozenset(("too_many_addresses", "header_too_long", "headers_too_large", "too_many_headers", "unparsable"))
 """Flags of a mail whose lists of recipients were not read to their end."""
 
 

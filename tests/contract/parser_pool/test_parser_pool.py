@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -74,13 +75,55 @@ async def test_every_worker_takes_a_share_of_a_batch(pool: ParserPool) -> None:
 
 async def test_the_mail_that_kills_its_worker_is_named_and_the_others_are_parsed(pool: ParserPool) -> None:
     results = await pool.parse([mail(subject="one"), mail(subject="two"), killer(), mail(subject="four")])
-    assert [one.subject for one in results if isinstance(one, Email)] == ["one", "two", "four"]
-    died = results[2]
-    assert isinstance(died, ParserDied)
-    assert (died.index, died.code) == (2, "parser_died")
-    assert "status 3" in died.why
+    assert [one.subject for one in results if isinstance(one, Email)] == ["one", "two", "", "four"]
+    headless = results[2]
+    assert isinstance(headless, Email)
+    assert (headless.flags[0], headless.size) == ("out_of_memory", len(killer()))
     assert pool.deaths == 2
     assert emails(await pool.parse([mail(subject="after")]))[0].subject == "after"
+
+
+async def test_of_a_mail_over_a_limit_the_header_is_read_and_a_flag_names_the_limit() -> None:
+    pool = ParserPool(1, seconds=1)
+    await pool.start()
+    long = mail(subject="long", sender="a@people.example") + b"x" * 400_000_000
+    try:
+        (found,) = emails(await pool.parse([long]))
+        assert (found.subject, found.sender and found.sender.address) == ("long", "a@people.example")
+        assert set(found.flags) & {"out_of_time", "out_of_memory"}
+        assert "empty" not in found.flags
+    finally:
+        await pool.close()
+
+
+async def test_the_kernels_signal_for_too_much_cpu_time_is_told_from_a_crash() -> None:
+    for sent, flag in ((signal.SIGXCPU, "out_of_cpu"), (signal.SIGSEGV, "parser_crashed")):
+        pool = ParserPool(1)
+        await pool.start()
+        parsing = asyncio.create_task(pool.parse([mail(subject="busy") + b"x" * 100_000_000]))
+        while pool.deaths < 2 and not parsing.done():
+            for pid in pool.pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, sent)
+            await asyncio.sleep(0.005)
+        try:
+            (found,) = emails(await parsing)
+            assert (found.subject, found.flags[0]) == ("busy", flag)
+        finally:
+            await pool.close()
+
+
+async def test_a_mail_whose_header_alone_kills_is_named_and_the_pool_goes_on() -> None:
+    pool = ParserPool(1, seconds=0.000_001)
+    await pool.start()
+    try:
+        (died,) = await pool.parse([mail(subject="one")])
+        assert isinstance(died, ParserDied)
+        assert (died.index, died.code) == (0, "parser_died")
+        assert "no answer within" in died.why
+        assert pool.deaths == 3
+    finally:
+        await pool.close()
 
 
 async def test_a_big_attachment_fits_into_the_memory_of_a_worker(pool: ParserPool) -> None:

@@ -7,11 +7,12 @@ import pytest
 import pytest_asyncio
 from httpx import Response
 
+from services.filter.decide import oddities
 from shared.domain.access import Role
 from shared.domain.decision import Reason
-from shared.domain.ledger import State
+from shared.domain.ledger import DecisionWrite, State
 from tests.support.books import BLOCKED, NUMBER, OPENED, REPEAT, SENDER, SENTENCE, STUCK, SUBJECTS, write_books
-from tests.support.builders import entry
+from tests.support.builders import decision, email, entry
 from tests.support.console import Console, name_of, there
 
 WHY = "The partner is welcome."
@@ -167,3 +168,18 @@ async def test_a_mail_in_quarantine_is_discarded_with_a_reason(books: Console) -
         assert (await operator.get(page)).status_code == 409
     kept = await books.store.ledger.get(STUCK)
     assert kept is not None and kept.decision is not None and kept.decision.reason is Reason.DISCARDED
+
+
+async def test_what_was_odd_about_a_mail_is_told_on_its_page_and_in_the_api(books: Console) -> None:
+    await books.store.ledger.insert_many([entry("odd", uid=99)])
+    steps = oddities(email(flags=("too_deep", "flag_of_a_newer_version")))
+    write = DecisionWrite(mail_id="odd", decision=decision(ticket_id="t9", number="INC-000099"), trace=steps)
+    await books.store.ledger.decide_many([write])
+    async with await books.signed_in(Role.VIEWER) as viewer:
+        page = (await viewer.get("/mails/odd")).text
+        told = (await viewer.get("/api/v1/mails/odd")).json()
+        plain = (await viewer.get(f"/api/v1/mails/{OPENED}")).json()
+    assert "<dt>Flags</dt><dd>Too deep, Flag of a newer version</dd>" in page
+    assert "It nests deeper than 20 levels; what lies deeper was not opened." in page
+    assert (told["flags"], plain["flags"]) == (["too_deep", "flag_of_a_newer_version"], [])
+    assert told["timeline"][2]["step"] == "oddities"

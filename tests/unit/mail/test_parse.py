@@ -355,6 +355,9 @@ def test_odd_kinds_of_mail_are_flagged_and_kept() -> None:
     assert "tnef" in tnef.flags
     partial = parse(b"Content-Type: message/partial; id=x\n\nx")
     assert "partial" in partial.flags
+    invitation = parse(b"Content-Type: text/calendar; method=REQUEST\n\nBEGIN:VCALENDAR\nEND:VCALENDAR\n")
+    assert "calendar" in invitation.flags
+    assert [one.filename for one in invitation.attachments] == ["attachment-1.ics"]
     assert "mailing_list" in parse(b"List-Unsubscribe: <x>\n\nx").flags
 
 
