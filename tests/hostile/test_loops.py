@@ -16,7 +16,7 @@ from services.notifier.compose import compose
 from services.notifier.conditions.condition import Reason
 from services.notifier.decide import Answer
 from shared.domain import identity
-from shared.domain.budgets import Budgets
+from shared.domain.budgets import Budgets, hour_of
 from shared.domain.catalogue import Catalogue
 from shared.domain.email import Address, Automatic
 from shared.domain.ticket import AcknowledgementState as State
@@ -124,12 +124,16 @@ async def test_row_61_the_budgets_hold_and_other_mailboxes_are_still_served(stor
         )
         flood = [notifying.ticket(n, sender=Address(address=f"v{n}@victim.example")) for n in range(12)]
         person = notifying.ticket(99, mailbox="requests")
+        began = hour_of(datetime.now(UTC))
         await desk.owe(*flood, person)
         await desk.look()
+        hours = hour_of(datetime.now(UTC)) - began + 1  # a new hour of the clock has a new budget
         assert (await desk.of(person)).state is State.SENT
         states = [(await desk.of(one)).state for one in flood]
-        assert (states.count(State.SENT), states.count(State.SUPPRESSED)) == (3, 9)
-        assert len(sink.taken) == 4
+        sent = states.count(State.SENT)
+        assert 3 <= sent <= 3 * hours
+        assert states.count(State.SUPPRESSED) == 12 - sent
+        assert len(sink.taken) == sent + 1
 
 
 async def test_row_62_a_mail_bomb_waits_on_the_server_and_is_drained_hour_by_hour(
