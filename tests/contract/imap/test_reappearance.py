@@ -76,7 +76,9 @@ async def test_2000_renumbered_mails_are_recognised_by_their_headers_and_new_mai
     assert [one.raw for one in second.messages] == [mail(9999)]
     assert bodies == 1
     assert len(await store.sightings.mail_ids(NAME)) == MANY + 1
-    assert folder.report._metrics.mailbox_reappeared.labels(NAME, "by_headers")._value.get() == MANY  # type: ignore[attr-defined]
+    registry = folder.report._metrics.registry  # type: ignore[attr-defined]
+    labels = {"mailbox": NAME, "how": "by_headers"}
+    assert registry.get_sample_value("mail_automator_mailbox_reappeared_total", labels) == MANY
     third, bodies, _ = await read(store, mailbox)
     assert (third.messages, bodies) == ([], 0)
 

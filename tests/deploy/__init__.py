@@ -1,1 +1,0 @@
-"""The deployment: what is in deploy/, checked without a cluster."""
