@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.console import latest_events
+from services.console import latest_events, mailbox_health
+from services.console.expiring import Ending, endings
+from services.console.mailbox_health import Health
 from shared.domain.ledger import LedgerEntry
 from shared.domain.statistics import Books, Hour
 from shared.store.client import Store
@@ -21,7 +23,17 @@ class Overview:
     queues: Mapping[str, int] | None
     oldest_in_flight: LedgerEntry | None
     events_owed: int
-    sign_ins_needed: tuple[str, ...]
+    boxes: tuple[Health, ...]
+
+    @property
+    def sign_ins_needed(self) -> tuple[str, ...]:
+        """Mailboxes that somebody must sign in for, by name."""
+        return tuple(one.mailbox.name for one in self.boxes if one.sign_in is not None and one.sign_in.needed)
+
+    @property
+    def endings(self) -> tuple[Ending, ...]:
+        """What of the mailboxes ends soon or has ended."""
+        return endings(self.boxes, self.at)
 
 
 async def read(store: Store, now: datetime, queues: Mapping[str, int] | None) -> Overview:
@@ -31,14 +43,14 @@ async def read(store: Store, now: datetime, queues: Mapping[str, int] | None) ->
     for one in hours:
         day = one.start.date().isoformat()
         days[day] = days.get(day, 0) + sum(one.outcomes.values())
-    sign_ins = await store.sign_ins.states(await store.mailboxes.known())
+    books = await store.statistics.books()
     return Overview(
         at=now,
-        books=await store.statistics.books(),
+        books=books,
         hours=tuple(one for one in hours if one.start > now - timedelta(hours=24)),
         days=days,
         queues=queues,
         oldest_in_flight=await store.ledger.oldest_in_flight(),
         events_owed=(await latest_events.owed(store, now)).events,
-        sign_ins_needed=tuple(sorted(name for name, one in sign_ins.items() if one.needed)),
+        boxes=await mailbox_health.read_beside(store, books, now),
     )

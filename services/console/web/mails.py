@@ -55,7 +55,7 @@ async def list_(request: Request, here: Here, cursor: paging.Cursor = None) -> R
         rows=[(one, end(one)) for one in found.entries],
         cursor=paging.write(*found.more) if found.more else None,
         explained=() if found.entries or found.more else await _explain(here, asked),
-        mailboxes=[one.name for one in await here.store.mailboxes.known()],
+        mailboxes=[(one.name, one.name) for one in await here.store.mailboxes.known()],
         outcomes=[(code, OUTCOMES[code][0]) for code in CODES],
         reasons=_reasons(asked["reason"]),
     )

@@ -8,9 +8,8 @@ from typing import Final
 from fastapi import Request
 from starlette.responses import Response
 
-from services.console import latest_events, mailbox_health, overview
+from services.console import latest_events, overview
 from services.console.api.surroundings import Here, Surroundings
-from services.console.expiring import endings
 from services.console.mailbox_health import Health, Pill
 from services.console.web import kit
 from services.console.web.charts import Column
@@ -62,7 +61,6 @@ async def show(request: Request, here: Here, me: Me) -> Response:
     """The whole of it; before the first mailbox, how to begin."""
     now = here.clock.now()
     found = await overview.read(here.store, now, await here.depths())
-    boxes = await mailbox_health.read(here.store, now)
     lines = _lines(found.books)
     return await kit.render(
         request,
@@ -70,7 +68,7 @@ async def show(request: Request, here: Here, me: Me) -> Response:
         title="Overview",
         crumbs=[("Overview", None)],
         found=found,
-        boxes=len(boxes),
+        boxes=len(found.boxes),
         terms=TERMS,
         parts=[words for words, _ in PARTS],
         heads=[(words, "number") for words in (*(words for _, words in TERMS), "unaccounted")],
@@ -81,11 +79,11 @@ async def show(request: Request, here: Here, me: Me) -> Response:
         speed=speed(found.hours),
         seconds=seconds,
         medians=[one.median_seconds or 0.0 for one in found.hours],
-        unwell=_unwell(boxes),
+        unwell=_unwell(found.boxes),
         shown=SHOWN,
         looks=UNWELL,
         expiring=await _expiring(here, me.role, now),
-        endings=endings(boxes, now),
+        endings=found.endings,
         owed_limit=latest_events.OWED_LIMIT,
         may_edit=me.role.covers(Role.EDITOR),
     )
