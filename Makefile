@@ -6,12 +6,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEBIAN := python3-venv rabbitmq-server dovecot-imapd
 DEBIAN_DEV := chromium faketime prometheus
+DEBIAN_IMAGE := podman buildah runc crun debootstrap
 DEV := $(VENV)/dev.stamp
 RUN := $(VENV)/run.stamp
 CHECKOV := $(VENV)/checkov.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check screenshots chaos chaos-long chaos-controls bench bench-console bench-hostile fuzz deploy-check lock clean
+.PHONY: help setup demo run test check alerts-check screenshots chaos chaos-long chaos-controls bench bench-latency bench-fair bench-idle bench-growth bench-leases bench-all bench-page bench-console bench-hostile fuzz deploy-check image image-check compose-secrets lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -25,14 +26,18 @@ demo: $(RUN) ## the whole pipeline on real mail: private mail server, about 40 m
 run: $(RUN) ## the same system without the demo mail server, for mailboxes of your own
 	$(BIN)/python -m services.all_in_one --data .data/run
 
-test: $(DEV) ## all tests, two at a time: unit, architecture, contract, end to end, against real servers
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+WORKERS ?= 2
+# Broker and store write every step through to the disk. In memory, where there is room for it, no test waits for that.
+SCRATCH = $(shell if [ -w /dev/shm ] && ! grep -q ' /dev/shm .*noexec' /proc/mounts && [ "$$(df --output=avail -k /dev/shm | tail -1)" -gt 4000000 ]; then echo /dev/shm; else echo /tmp; fi)
+test: $(DEV) $(CHECKOV) ## all tests, WORKERS at a time: unit, architecture, contract, deployment, end to end, against real servers
+	TMPDIR=$${TMPDIR:-$(SCRATCH)} $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=25 --durations-min=2 $(TESTS)
 
-check: $(DEV) ## what needs no servers: ruff, pyright strict, import contracts, unused dependencies
+check: $(DEV) $(CHECKOV) ## what needs no servers: lint, types, import contracts, dependencies; manifests and rules of deploy/
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
+	$(BIN)/python -m pytest -q -n 2 -m "not servers" tests/deploy
 
 screenshots: $(DEV) ## the README's pictures anew: a person's walk from the first start to the first ticket
 	MAIL_AUTOMATOR_TEST_SCREENSHOTS=docs/images $(BIN)/python -m pytest -q tests/browser/test_first_ticket.py
@@ -46,14 +51,57 @@ chaos-long: $(DEV) ## every scenario, every crash point at its first and third h
 chaos-controls: $(DEV) ## safeties switched off one by one in a copy: each time the chaos suite must turn red
 	$(BIN)/python -m tests.chaos.controls $(CHAOS)
 
-bench: $(DEV) ## mails per second end to end, CPU by process, the slowest stage
-	$(BIN)/python -m tests.bench.backlog
+bench: $(DEV) ## mails per second end to end, CPU by process, round trips to the store, the slowest stage
+	$(BIN)/python -m tests.bench.backlog $(BENCH)
+
+bench-latency: $(DEV) ## from the delivery of a mail to a subscriber's event, at 100 mails a second
+	$(BIN)/python -m tests.bench.latency $(BENCH)
+
+bench-fair: $(DEV) ## how much later a mailbox's mail is while another one has a backlog of 20,000
+	$(BIN)/python -m tests.bench.fair $(BENCH)
+
+bench-idle: $(DEV) ## one fetcher with 1,000 mailboxes at rest: memory, CPU, how soon it notices a mail
+	$(BIN)/python -m tests.bench.idle $(BENCH)
+
+bench-growth: $(DEV) ## what a mail costs with 1,000 and with 100,000 mails in the store
+	$(BIN)/python -m tests.bench.growth $(BENCH)
+
+bench-leases: $(DEV) ## 10,000 mailboxes shared by 50 fetchers in virtual time, through all kinds of churn (half an hour)
+	$(BIN)/python -m tests.bench.leases $(BENCH)
+
+bench-all: $(DEV) ## every bench of mail, kept in tests/bench/results, and docs/performance.md anew (some hours)
+	$(BIN)/python -m tests.bench.backlog --json
+	$(BIN)/python -m tests.bench.backlog --mailboxes 50 --json
+	$(BIN)/python -m tests.bench.backlog --mails 20000 --json
+	$(BIN)/python -m tests.bench.backlog --mails 20000 --mailboxes 50 --json
+	$(BIN)/python -m tests.bench.latency --json
+	$(BIN)/python -m tests.bench.fair --mails 2000 --json
+	$(BIN)/python -m tests.bench.fair --console --json
+	$(BIN)/python -m tests.bench.idle --json
+	$(BIN)/python -m tests.bench.growth --json
+	$(BIN)/python -m tests.bench.leases --json
+	$(BIN)/python -m tests.bench.page
+
+bench-page: $(DEV) ## the part of docs/performance.md about mails, from tests/bench/results
+	$(BIN)/python -m tests.bench.page
 
 bench-console: $(DEV) ## how long the console's questions take with 100,000 mails and 1,000 mailboxes
 	$(BIN)/python -m tests.bench.console_queries
 
 deploy-check: $(DEV) $(CHECKOV) ## deploy/: rendered, held against schemas and checkov, every service started as its manifest says
 	$(BIN)/python -m pytest tests/deploy
+
+alerts-check: $(DEV) ## each part of a running system stands still, then dies: exactly the alerts that the runbooks name fire
+	$(BIN)/python -m pytest -m "long or not long" tests/e2e/test_monitoring.py
+
+image: $(VENV)/debian-image.stamp ## as root: the image of every service (BASE=...: on that base; without: on one made of Debian's packages)
+	deploy/build-image
+
+image-check: $(DEV) $(VENV)/debian-image.stamp ## as root: the image built twice and compared; every service run in it, confined, from a mail to its ticket
+	MAIL_AUTOMATOR_TEST_IMAGES=$${MAIL_AUTOMATOR_TEST_IMAGES:-.data/images} $(BIN)/python -m pytest tests/image
+
+compose-secrets: ## what deploy/compose.yaml needs before its first start: passwords and keys, in deploy/secrets
+	deploy/compose/make-secrets
 
 bench-hostile: $(DEV) ## how much slower good mail gets where every second mail is hostile
 	$(BIN)/python -m tests.bench.hostile
@@ -67,6 +115,7 @@ fuzz: $(DEV) ## coverage-guided fuzzing of the parsers, TIME seconds for each of
 lock: $(DEV) ## resolve the dependencies of pyproject.toml anew
 	$(BIN)/python -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet uv
 	$(VENV)/lock/bin/uv pip compile -q --generate-hashes --no-header --python-version 3.11 --extra build pyproject.toml -o requirements.lock
+	$(VENV)/lock/bin/uv pip compile -q --generate-hashes --no-header --python-version 3.11 --extra tracing -c requirements.lock pyproject.toml -o requirements-tracing.lock
 	$(VENV)/lock/bin/uv pip compile -q --generate-hashes --no-header --python-version 3.11 --all-extras -c requirements.lock pyproject.toml -o requirements-dev.lock
 	$(VENV)/lock/bin/uv pip compile -q --generate-hashes --no-header --no-annotate --python-version 3.11 tests/deploy/checkov/requirements.in -o tests/deploy/checkov/requirements.lock
 	echo atheris | $(VENV)/lock/bin/uv pip compile -q --generate-hashes --no-header --python-version 3.11 - -o requirements-fuzz.lock
@@ -101,6 +150,9 @@ $(VENV)/debian.stamp: Makefile
 
 $(VENV)/debian-dev.stamp: Makefile
 	$(call install,$(DEBIAN_DEV))
+
+$(VENV)/debian-image.stamp: Makefile
+	$(call install,$(DEBIAN_IMAGE))
 
 $(VENV)/bin/python: $(VENV)/debian.stamp
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11" >&2; exit 1; }

@@ -1,4 +1,4 @@
-"""nx-27017 with one commit per command: the program that `embedded_store` runs.
+"""nx-27017 with one commit per command, and some shorter ways: the program that `embedded_store` runs.
 
 nx-27017 commits every document of a bulk by itself, and a journaled commit waits for the disk. MongoDB writes its
 journal once per command; so does this: an insert or update of many documents is one SQLite transaction, flushed to disk
@@ -12,6 +12,9 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol, cast
+
+from services.all_in_one import embedded_shortcuts
+from shared.runtime.garbage import collect_rarely
 
 GROUPED: Final = ("insert", "update")
 """Commands that write many documents. GridFS is left out: it has transactions of its own."""
@@ -75,8 +78,10 @@ def main() -> None:
     from nx_27017 import nx_27017 as server  # after its loggers are off
     from nx_27017.handler import NeoSQLiteHandler
 
+    embedded_shortcuts.take()
     for name in ("handle_insert", "handle_command"):
         setattr(NeoSQLiteHandler, name, grouped(getattr(NeoSQLiteHandler, name)))
+    collect_rarely()
     server.main()
 
 

@@ -33,7 +33,8 @@ BINARY: Final = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 EPMD: Final = Path("/usr/bin/epmd")
 PACKAGES: Final = ("rabbitmq-server",)
 USER: Final = "mail-automator"
-START_SECONDS: Final = 60.0
+START_SECONDS: Final = 180.0
+"""A node takes 7 s; on a machine that is busy with other work it has taken a minute. One that died is told at once."""
 STOP_SECONDS: Final = 15.0
 
 

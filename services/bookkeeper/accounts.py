@@ -1,8 +1,8 @@
 """Counts the mails that nobody can account for, page by page: each look checks a few, each round checks all.
 
-Two faults there are: a sighting whose mail is not in the ledger, and a mail that is done though its ticket does not
-exist or does not count it. What was found is looked at again each time, so that the count is 0 once it is mended;
-`mail-automator audit` names each one. Must never write.
+Three faults there are: a sighting whose mail is not in the ledger, a mail that is done though its ticket does not
+exist or does not count it, and an entry that somebody edited to what none can be. What was found is looked at again
+each time, so that the count is 0 once it is mended; `mail-automator audit` names each one. Must never write.
 """
 
 from collections import Counter
@@ -48,19 +48,19 @@ class Accounts:
 
     async def _look_at_mails(self) -> None:
         rows = await self.ledger.rows_after(self._mail, self.page)
-        self._mail = rows[-1][1].mail_id if len(rows) == self.page else ""
+        self._mail = rows[-1].mail_id if len(rows) == self.page else ""
         again = await self.ledger.rows_of(self._without_effect) if self._without_effect else ()
         self._without_effect = await self._missing((*again, *rows))
 
-    async def _missing(self, rows: Sequence[tuple[str, LedgerRow]]) -> dict[str, str]:
-        """Those whose effect should be there and is not."""
-        done = [(mailbox, row) for mailbox, row in rows if row.state is State.DONE and row.kind is not Kind.REJECTED]
-        tickets = await self.tickets.origins({row.ticket_id for _, row in done if row.ticket_id})
-        places = await self.articles.places([row.mail_id for _, row in done if row.kind is Kind.REPLY])
-        found: dict[str, str] = {}
-        for mailbox, row in done:
+    async def _missing(self, rows: Sequence[LedgerRow]) -> dict[str, str]:
+        """Those whose effect should be there and is not, and those that no entry can be."""
+        done = [row for row in rows if row.state is State.DONE and row.kind is not Kind.REJECTED]
+        tickets = await self.tickets.origins({row.ticket_id for row in done if row.ticket_id})
+        places = await self.articles.places([row.mail_id for row in done if row.kind is Kind.REPLY])
+        found = {row.mail_id: row.mailbox for row in rows if row.state is None}
+        for row in done:
             if not _effect_is_there(row, tickets.get(row.ticket_id or ""), places.get(row.mail_id)):
-                found[row.mail_id] = mailbox
+                found[row.mail_id] = row.mailbox
         return found
 
 

@@ -6,11 +6,15 @@ from datetime import timedelta
 
 import structlog
 
+from services.bookkeeper import schedule
 from services.bookkeeper.accounts import Accounts
 from services.bookkeeper.handler import Bookkeeper, Patience
+from services.bookkeeper.retention import Periods, Retention
 from services.bookkeeper.settings import BookkeeperSettings
 from services.bookkeeper.statistics import Counts
+from services.bookkeeper.totals import Totals
 from shared.broker import topology
+from shared.broker.delivery import Delivery
 from shared.domain.errors import BrokerUnavailable, StoreUnavailable, Transient
 from shared.observability.crash_points import crash_point
 from shared.runtime.process import Process
@@ -44,45 +48,61 @@ async def main(process: Process) -> None:
             patience,
             open_doors.event_source,
             Accounts(store.sightings, store.ledger, store.tickets, store.articles),
+            Totals(store.ledger, process.clock),
             counts,
+        )
+        retention = Retention(
+            store.fading, store.audit, process.clock, process.metrics, Periods.of(settings), settings.batch
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(_every(process, settings.look_seconds, books.republish))
             group.create_task(_every(process, settings.look_seconds, books.relay))
-            group.create_task(_every(process, settings.books_seconds, books.measure))
+            group.create_task(_every(process, settings.books_seconds, books.measure, schedule.COUNTING))
             group.create_task(_show(open_doors, settings.books_seconds, books))
-            group.create_task(_every(process, settings.statistics_seconds, counts.hours))
+            group.create_task(_every(process, settings.statistics_seconds, counts.hours, schedule.COUNTING))
+            group.create_task(_every(process, settings.retention_seconds, retention.expire))
             group.create_task(_upgrade(open_doors))
             group.create_task(_bury(open_doors, books))
 
 
-async def _every(process: Process, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-    while not process.draining.is_set():
-        if not await process.permitted():
-            continue
-        try:
-            await work()
-        except Transient as error:
-            if isinstance(error, StoreUnavailable):
-                process.ready("store", False)
-            log.warning("put_off", work=work.__name__, error=error.line())
-        else:
-            process.ready("store", True)
-        process.beat()
-        await process.pause(seconds)
+async def _every(process: Process, seconds: float, work: Callable[[], Awaitable[None]], share: float = 1) -> None:
+    """Do that work each so many seconds; more rarely, if it would take more than its `share` of the time."""
+    with process.pulse.loop(work.__name__):
+        while not process.draining.is_set():
+            if await process.permitted():
+                with process.pulse.at("at work"):
+                    took = await _once(process, work)
+                process.beat()
+                await process.pause(schedule.pause(seconds, took, share))
+
+
+async def _once(process: Process, work: Callable[[], Awaitable[None]]) -> float:
+    """How many seconds it took; 0 for what was put off."""
+    began = process.clock.monotonic()
+    try:
+        await work()
+    except Transient as error:
+        if isinstance(error, StoreUnavailable):
+            process.ready("store", False)
+        log.warning("put_off", work=work.__name__, error=error.line())
+        return 0.0
+    process.ready("store", True)
+    return process.clock.monotonic() - began
 
 
 async def _show(open_doors: Doors, seconds: float, books: Bookkeeper) -> None:
     """What needs no books to be shown: queues, and which mailboxes there are."""
     process = open_doors.process
-    while not process.draining.is_set():
-        process.ready("broker", open_doors.broker.connected)
-        books.mailboxes(open_doors.configuration.snapshot.mailboxes.values())
-        try:
-            await books.queues()
-        except BrokerUnavailable as error:
-            log.warning("put_off", work="queues", error=error.line())
-        await process.pause(seconds)
+    with process.pulse.loop("queues"):
+        while not process.draining.is_set():
+            process.ready("broker", open_doors.broker.connected)
+            books.mailboxes(open_doors.configuration.snapshot.mailboxes.values())
+            try:
+                with process.pulse.at("at work"):
+                    await books.queues()
+            except BrokerUnavailable as error:
+                log.warning("put_off", work="queues", error=error.line())
+            await process.pause(seconds)
 
 
 async def _upgrade(open_doors: Doors) -> None:
@@ -101,16 +121,24 @@ async def _upgrade(open_doors: Doors) -> None:
 async def _bury(open_doors: Doors, books: Bookkeeper) -> None:
     process = open_doors.process
     subscription = await open_doors.broker.subscribe(topology.DEAD_LETTERS.name, window=50)
-    while not process.draining.is_set():
-        for delivery in await subscription.batch(50, wait_seconds=1):
-            try:
-                await books.bury(delivery.envelope)
-            except Transient as error:
-                log.warning("put_off", work="bury", error=error.line())
-                await process.pause(2)
-                await delivery.give_back()
-                crash_point("bookkeeper.after_give_back")
-            else:
-                await delivery.ack()
-                crash_point("bookkeeper.after_ack")
+    with process.pulse.loop("dead letters"):
+        while not process.draining.is_set():
+            deliveries = await subscription.batch(50, wait_seconds=1)
+            with process.pulse.at("at work"):
+                for delivery in deliveries:
+                    await _bury_one(process, books, delivery)
     await subscription.stop()
+
+
+async def _bury_one(process: Process, books: Bookkeeper, delivery: Delivery) -> None:
+    process.beat()
+    try:
+        await books.bury(delivery.envelope)
+    except Transient as error:
+        log.warning("put_off", work="bury", error=error.line())
+        await process.pause(2)
+        await delivery.give_back()
+        crash_point("bookkeeper.after_give_back")
+    else:
+        await delivery.ack()
+        crash_point("bookkeeper.after_ack")

@@ -13,6 +13,7 @@ import structlog
 from services.bookkeeper.accounts import Accounts
 from services.bookkeeper.ports import Articles, Broker, Clock, DeadMessages, Ledger, Tickets
 from services.bookkeeper.statistics import Counts
+from services.bookkeeper.totals import Totals
 from shared.broker.messages import Outgoing, owed
 from shared.broker.topology import CLASSIFIER, FILTER, MAIL, QUEUES, TICKET_WRITER
 from shared.contracts.codec import Envelope, encode
@@ -59,8 +60,10 @@ class Bookkeeper:
         patience: Patience,
         event_source: str,
         accounts: Accounts,
+        totals: Totals,
         counts: Counts,
     ) -> None:
+        self._totals = totals
         self._counts = counts
         self._accounts = accounts
         self._ledger = ledger
@@ -130,8 +133,9 @@ class Bookkeeper:
     async def measure(self) -> None:
         """Keep the books, and show them as metrics: every outcome of every mailbox, 0 too, so that none goes stale."""
         unaccounted = await self._accounts.look()
-        counts = await self._ledger.count_by_outcome()
-        await self._counts.books(counts, unaccounted)
+        total = await self._totals.look()
+        await self._counts.books(total, unaccounted)
+        counts = total.ever
         self._metrics.books.show(
             {
                 (mailbox, outcome): count

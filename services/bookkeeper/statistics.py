@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from services.bookkeeper.ports import Clock, Ledger, Statistics
+from services.bookkeeper.totals import Total
 from shared.domain.statistics import Books, BooksRow, Hour, quantile
 from shared.observability.crash_points import crash_point
 from shared.store.seek import Span
@@ -31,20 +32,17 @@ class Counts:
     clock: Clock
     _round: list[datetime] = field(default_factory=list[datetime])
 
-    async def books(self, total: Mapping[str, Mapping[str, int]], unaccounted: Mapping[str, int]) -> None:
-        """Keep the books as they were just counted, with what arrived today."""
-        now = self.clock.now()
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        today = await self.ledger.count_by_outcome(Span(midnight))
+    async def books(self, total: Total, unaccounted: Mapping[str, int]) -> None:
+        """Keep the books as they were just counted."""
         rows = [
             BooksRow(
                 mailbox=name,
-                total={**total.get(name, {}), "unaccounted": unaccounted.get(name, 0)},
-                today=today.get(name, {}),
+                total={**total.ever.get(name, {}), "unaccounted": unaccounted.get(name, 0)},
+                today=total.today.get(name, {}),
             )
-            for name in sorted({*total, *unaccounted})
+            for name in sorted({*total.ever, *unaccounted})
         ]
-        await self.statistics.save_books(Books(at=now, rows=tuple(rows)))
+        await self.statistics.save_books(Books(at=self.clock.now(), rows=tuple(rows)))
         crash_point("bookkeeper.after_books")
 
     async def hours(self) -> None:

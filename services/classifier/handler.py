@@ -12,6 +12,9 @@ from shared.domain.decision import Classification, Step, Verdict
 from shared.domain.errors import AutomatorError
 from shared.runtime.consume import Outcome
 
+_CARRIED = tuple(name for name in EmailAccepted.model_fields if name != "trace")
+"""What a mail takes along as it is."""
+
 _MAILBOX_GONE = Step(
     stage="classifier",
     rule="mailbox_deleted",
@@ -41,7 +44,7 @@ class Classifier:
         else:
             classification, steps = decide(mail.email, mailbox, catalogue)
         successor = EmailClassified(
-            **{name: getattr(mail, name) for name in EmailAccepted.model_fields if name != "trace"},
+            **{name: getattr(mail, name) for name in _CARRIED},
             trace=(*mail.trace, *steps),
             catalogue_revision=catalogue.revision,
             classification=classification,

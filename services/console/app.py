@@ -59,7 +59,9 @@ async def main(process: Process) -> None:
     authorities, oidc = Authorities.of(oauth), read(OidcSettings, process.environ)
     provider = _provider(oidc)
     door = PersonSignIn(authorities, oauth.timeout_seconds)
-    store = await Store.open(read(StoreSettings, process.environ), clock=process.clock, environ=process.environ)
+    store = await Store.open(
+        read(StoreSettings, process.environ), clock=process.clock, environ=process.environ, metrics=process.metrics
+    )
     try:
         await ensure_indexes(store)
         await verify_indexes(store)

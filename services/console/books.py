@@ -29,11 +29,11 @@ class Column(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LedgerFact:
-    """What the ledger says of one mail. `ticket_id` is that of its decision."""
+    """What the ledger says of one mail. `ticket_id` is that of its decision; without a state it can be no entry."""
 
     mail_id: str
     mailbox: str
-    state: State
+    state: State | None
     kind: Kind | None = None
     ticket_id: str | None = None
 
@@ -122,7 +122,11 @@ def balance(facts: Facts) -> Balance:
     placed = {one.mail_id: (one, _column(one, effects)) for one in facts.ledger}
     findings = [
         *_never_booked(facts),
-        *(_missing_effect(one) for one, column in placed.values() if column is Column.UNACCOUNTED),
+        *(
+            _illegal(one) if one.state is None else _missing_effect(one)
+            for one, column in placed.values()
+            if column is Column.UNACCOUNTED
+        ),
         *_orphans(facts.tickets, ledger),
         *_strays(facts.articles, ledger, effects),
         *_doubled(facts.tickets),
@@ -144,6 +148,8 @@ _COLUMNS = {Kind.TICKET: Column.TICKETED, Kind.REPLY: Column.APPENDED, Kind.DUPL
 
 def _column(entry: LedgerFact, effects: _Effects) -> Column:
     match (entry.state, entry.kind):
+        case (None, _):
+            return Column.UNACCOUNTED
         case (State.QUARANTINED, _):
             return Column.QUARANTINED
         case (State.STORED, _) | (_, None):
@@ -172,6 +178,11 @@ def _never_booked(facts: Facts) -> Iterator[Finding]:
         for mail in sorted(sighted - known):
             sentence = f"mail {mail} was seen in the folder but the ledger has no entry for it"
             yield Finding("sighting_without_ledger", mailbox, mail, sentence)
+
+
+def _illegal(entry: LedgerFact) -> Finding:
+    sentence = f"mail {entry.mail_id} stands in the ledger as what no entry can be: somebody edited it"
+    return Finding("ledger_entry_unreadable", entry.mailbox, entry.mail_id, sentence)
 
 
 def _missing_effect(entry: LedgerFact) -> Finding:

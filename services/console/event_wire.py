@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, cast
 
 from shared.broker.client import Broker
-from shared.broker.messages import Delivery, Outgoing, again
+from shared.broker.delivery import Delivery
+from shared.broker.messages import Outgoing, again
 from shared.broker.settings import BrokerSettings
 from shared.broker.topology import TICKETS
 from shared.domain.ticket import OutboxEvent

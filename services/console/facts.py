@@ -4,7 +4,7 @@ The system may be working meanwhile, so the order matters: each thing is read be
 it (sightings, then ledger, then articles, then tickets), and what these then say of mails is read once more.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 
 from services.console.books import ArticleFact, Facts, LedgerFact, TicketFact
 from shared.domain.decision import Kind
@@ -20,7 +20,7 @@ async def read_facts(store: Store) -> Facts:
     """Everything that `books.balance` compares."""
     names = await _mailboxes(store)
     sighted = {name: await store.sightings.mail_ids(name) for name in names}
-    ledger = {one.mail_id: one for name in names for one in [fact async for fact in _ledger(store, name)]}
+    ledger = {one.mail_id: LedgerFact(*one) async for one in store.ledger.iter_all()}
     articles = tuple([ArticleFact(*one) async for one in store.articles.iter_places()])
     tickets = tuple([_ticket(one) async for one in store.tickets.iter_origins()])
     ledger |= await _again(store, ledger, tickets, articles)
@@ -39,11 +39,6 @@ async def _holes(store: Store, name: str) -> int:
     mailbox = await store.mailboxes.get(name)
     cursor = await store.runtime.cursor(name, mailbox.spec.imap.folder) if mailbox else None
     return len(await store.sightings.holes(name, cursor.folder, cursor.validity)) if cursor else 0
-
-
-async def _ledger(store: Store, mailbox: str) -> AsyncIterator[LedgerFact]:
-    async for row in store.ledger.iter_all(mailbox):
-        yield LedgerFact(row.mail_id, mailbox, row.state, row.kind, row.ticket_id)
 
 
 async def _again(

@@ -1,6 +1,7 @@
 """Reads what the timeline of a mail is told from. Decides nothing."""
 
-from services.console.timeline import Moment, timeline
+from services.console.moment import Moment
+from services.console.timeline import timeline
 from shared.domain.decision import Kind
 from shared.domain.ledger import LedgerEntry
 from shared.store.client import Store

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -20,7 +21,7 @@ class Passwords:
 
     def __init__(self) -> None:
         self._hasher = PasswordHasher()
-        self._nobody = self._hasher.hash(secrets.token_urlsafe(32))
+        self._nobody = _nobody()
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def hash(self, password: SecretStr) -> str:
@@ -39,6 +40,12 @@ class Passwords:
             return self._hasher.verify(hashed, password)
         except (VerificationError, InvalidHashError):
             return False
+
+
+@cache
+def _nobody() -> str:
+    """The hash that is checked where there is none: of a password that nobody knows, the process's own."""
+    return PasswordHasher().hash(secrets.token_urlsafe(32))
 
 
 def check(password: SecretStr, name: str) -> None:

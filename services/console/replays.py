@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.console import changes
+from services.console.gone import raw_gone
 from services.console.past import Past
 from services.console.repeats import original_of
 from services.console.rules import Rules, parsing, saved, tried
@@ -118,6 +119,8 @@ def check_replayable(entry: LedgerEntry) -> None:
             number = decision.number if decision else None
             what = f"it became a {decision.kind.value if decision else 'ticket'} ({number})"
             remedy = "only mails that were rejected or are in quarantine can be sent again"
+        case _ if entry.gone.raw is not None:
+            what, remedy = raw_gone(entry), "have it sent once more"
         case State.DECIDED:
             what, remedy = "its rejection is being told to others", "try again in a minute"
         case _:
@@ -169,7 +172,7 @@ async def _forecast(
     try:
         raw = await store.raw.get(entry.mail_id)
     except Permanent:
-        return Forecast(entry, IMPOSSIBLE, None, "Its raw mail is not there (any more).")
+        return Forecast(entry, IMPOSSIBLE, None, raw_gone(entry) or "Its raw mail is not there.")
     mailbox = rules.mailboxes.get(entry.origin.mailbox)
     if mailbox is None:
         sentence = f"It would be rejected: there is no mailbox {entry.origin.mailbox} any more."

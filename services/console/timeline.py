@@ -1,25 +1,21 @@
 """What happened to one mail, in order: from its delivery to the event about it. Pure: what was read comes in."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 
+from services.console import gone
+from services.console.moment import Moment
 from shared.domain.decision import Decision, Kind, Reason, Revisions, Step
 from shared.domain.ledger import LedgerEntry, Replaced, Replay, State
 from shared.domain.ticket import Appended, Ticket
 
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """One line of the timeline. `at` is None where only the order is known."""
-
-    stage: str
-    step: str
-    verdict: str
-    sentence: str
-    at: datetime | None = None
-    looked_at: dict[str, str] = field(default_factory=dict[str, str])
-
+_BARE = {
+    Kind.TICKET: "It opened a ticket.",
+    Kind.REPLY: "It was appended to a ticket.",
+    Kind.DUPLICATE: "It was a repeat, and counted on a ticket.",
+    Kind.REJECTED: "It was rejected.",
+}
+"""What is still known of a mail whose decision says no more."""
 
 _PUBLISHED = "The event {} was published on the exchange tickets."
 
@@ -36,6 +32,7 @@ def timeline(
         *map(_step, entry.trace),
         *_trouble(entry),
         *_end(entry, ticket, article, event_owed),
+        *gone.moments(entry),
     )
 
 
@@ -50,7 +47,7 @@ def summary(entry: LedgerEntry) -> str:
             reason = entry.failure.what if entry.failure else "no reason kept"
             return f"In quarantine after {entry.attempts} attempt(s): {reason}."
         case _ if entry.decision is not None:
-            return entry.decision.sentence
+            return entry.decision.sentence or f"{_BARE[entry.decision.kind]} {gone.row_gone(entry)}".strip()
         case _:
             return "The ledger holds no decision."
 

@@ -7,11 +7,14 @@ from datetime import timedelta
 import structlog
 
 from services.fetcher.access import Access
+from services.fetcher.belt import TimedBelt
 from services.fetcher.follower import Follower
+from services.fetcher.free import Free
 from services.fetcher.handler import Limits
 from services.fetcher.imap.session import Opener, Patience
 from services.fetcher.intake import Intake
 from services.fetcher.publisher import MailPublisher
+from services.fetcher.renewals import Renewals
 from services.fetcher.settings import FetcherSettings
 from services.fetcher.watch import Tools, Watch
 from shared.domain.errors import Transient
@@ -40,7 +43,8 @@ async def main(process: Process) -> None:
         follower = compose(open_doors, settings, tokens, people)
         try:
             while not process.draining.is_set():
-                await (_look(open_doors, follower) if process.allowed.is_set() else follower.stop())
+                with process.pulse.at("its mailboxes"):
+                    await (_look(open_doors, follower) if process.allowed.is_set() else follower.stop())
                 process.beat()
                 await process.pause(settings.follow_seconds)
         finally:
@@ -54,21 +58,24 @@ def compose(open_doors: Doors, settings: FetcherSettings, tokens: MicrosoftToken
     process, store = open_doors.process, open_doors.store
     tools = _tools(open_doors, settings, tokens, people)
 
-    def start(mailbox: Mailbox, lease: Lease) -> Watch:
-        return Watch(tools, mailbox, lease)
+    def start(mailbox: Mailbox, lease: Lease, asked_at: float) -> Watch:
+        return Watch(tools, mailbox, lease, asked_at)
 
     name = settings.id or f"{socket.gethostname()}-{secrets.token_hex(4)}"
-    return Follower(name, store.runtime, store.wishes, process.clock, tools.ttl, start)
+    free = Free(name, store.runtime, process.clock, tools.ttl)
+    return Follower(name, store.runtime, store.wishes, process.clock, tools.ttl, free, settings.take_max, start)
 
 
 def _tools(open_doors: Doors, settings: FetcherSettings, tokens: MicrosoftTokens, people: DelegatedTokens) -> Tools:
     process, store = open_doors.process, open_doors.store
     largest = settings.mail_bytes_max + settings.batch_bytes
+    ttl = timedelta(seconds=settings.lease_seconds)
     patience = Patience(connect=settings.connect_seconds, command=settings.command_seconds, max_literal=largest)
     return Tools(
         books=store,
         access=Access(Opener(patience), store.secrets, tokens, people, process.metrics),
-        intake=Intake(store, MailPublisher(open_doors.broker), process.clock, open_doors.event_source),
+        intake=Intake(store, MailPublisher(open_doors.broker), process.clock, open_doors.event_source, process.tracing),
+        belt=TimedBelt(store.ledger, process.clock.monotonic, settings.backlog_seconds, settings.on_the_way_max),
         clock=process.clock,
         metrics=process.metrics,
         limits=Limits(
@@ -78,7 +85,8 @@ def _tools(open_doors: Doors, settings: FetcherSettings, tokens: MicrosoftTokens
             reappeared=settings.reappeared_max,
             bytes_per_hour=settings.mailbox_bytes_per_hour,
         ),
-        ttl=timedelta(seconds=settings.lease_seconds),
+        ttl=ttl,
+        renewals=Renewals(store.runtime, ttl),
         after_rejection=settings.rejected_seconds,
         reconcile_seconds=settings.reconcile_seconds,
     )

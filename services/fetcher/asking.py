@@ -69,12 +69,16 @@ async def previews(session: ImapSession, uids: Sequence[int], troubles: Troubles
         raise
 
 
-async def fetch(session: ImapSession, batch: Batch, troubles: Troubles) -> tuple[list[FetchedMail], Batch]:
-    """The batch; mails that the server cannot give are counted in `troubles` and are missing from it."""
+async def fetch(session: ImapSession, batch: Batch, troubles: Troubles) -> tuple[list[FetchedMail], frozenset[int]]:
+    """The mails of a batch, and the UIDs of which the server said that all is well and gave nothing.
+
+    Those that it refuses are counted in `troubles`, and are in neither.
+    """
     try:
         mails = await _at_once(session, batch)
+        silent = frozenset(batch.uids) - {one.uid for one in mails}
     except MessageTrouble as error:
-        mails = await _singly(session, batch, troubles, error)
+        mails, silent = await _singly(session, batch, troubles, error)
     except (NetworkTrouble, ServerTrouble):
         # One of these may have broken the connection. Next time each goes alone, and last.
         for uid in batch.uids:
@@ -82,7 +86,7 @@ async def fetch(session: ImapSession, batch: Batch, troubles: Troubles) -> tuple
         raise
     for one in mails:
         troubles.tries.pop(one.uid, None)
-    return mails, batch
+    return mails, silent
 
 
 async def _at_once(session: ImapSession, batch: Batch) -> list[FetchedMail]:
@@ -92,11 +96,13 @@ async def _at_once(session: ImapSession, batch: Batch) -> list[FetchedMail]:
     return [start] if start is not None else []
 
 
-async def _singly(session: ImapSession, batch: Batch, troubles: Troubles, error: MessageTrouble) -> list[FetchedMail]:
+async def _singly(
+    session: ImapSession, batch: Batch, troubles: Troubles, error: MessageTrouble
+) -> tuple[list[FetchedMail], frozenset[int]]:
     if len(batch.uids) == 1:
         uid = batch.uids[0]
         troubles.failed(uid, alone=True)
         log.warning("mail_not_fetched", mailbox=troubles.mailbox, uid=uid, error=error.line())
-        return []
-    alone = [Batch((uid,), batch.size) for uid in batch.uids]
-    return [mail for one in alone for mail in (await fetch(session, one, troubles))[0]]
+        return [], frozenset()
+    found = [await fetch(session, Batch((uid,), batch.size), troubles) for uid in batch.uids]
+    return [mail for mails, _ in found for mail in mails], frozenset(uid for _, silent in found for uid in silent)

@@ -1,8 +1,7 @@
 """What the fetcher decides: where to begin, in which batches, which copy is which, how long to wait. Pure."""
 
 import hashlib
-import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -11,6 +10,7 @@ from services.fetcher.errors import (
     CertificateRejected,
     EncryptionMissing,
     FolderMissing,
+    ServerBroken,
     SignInNeeded,
     Throttled,
 )
@@ -26,12 +26,20 @@ LONGEST_THROTTLE = 3600.0
 SIGN_IN_SECONDS = 3600.0
 """How often a mailbox that waits for a person's sign-in says so again. Nobody is asked for a token meanwhile."""
 PERSON_SECONDS = 60.0
+ASIDE_SECONDS = 3600.0
+"""How long a server is left alone that breaks the protocol again and again."""
+BREAKS = 5
+"""Connections in a row that a server may end so without giving anything."""
 OURS_SECONDS = 10.0
 """The longest wait for our own store or broker: the mail server is not to blame and need not be spared."""
 MARGIN = timedelta(minutes=15)
 """How far the mail server's clock may be behind ours before an ordinary new mail looks like one that has come back."""
 FRESHNESS = timedelta(minutes=10)
 """How old a cursor's `passed_at` may get before it is written anew."""
+FEW = 10
+"""As many mails in one look are new mail; more are a backlog."""
+LEAST = 30
+"""Mails of backlogs that may be on the way however slow the stages are: fewer would keep them idle."""
 MASS, MASS_SHARE = 50, 5
 """As many mails, and one in so many of the folder: more than both together are a mass."""
 
@@ -53,6 +61,8 @@ def pause(error: Exception, attempt: int, chance: float, after_rejection: float)
     match error:
         case SignInNeeded():
             return SIGN_IN_SECONDS
+        case ServerBroken():
+            return ASIDE_SECONDS
         case AuthenticationRejected():
             return after_rejection
         case Throttled(seconds=seconds):
@@ -86,7 +96,8 @@ def first_cursor(
     """Where a folder begins when it is opened for the first time.
 
     `listed` are all its UIDs, `matching` those since the date that `start` may be. Mails up to the baseline are left.
-    UIDs need not be in the order of dates (a migrated folder), so after a date the first pass looks at each mail's own.
+    UIDs need not be in the order of dates (a migrated folder), so after a date the first pass looks at each mail's own;
+    so it does where UIDNEXT is not above all that is listed: what is above it came meanwhile, or UIDNEXT is not true.
     INTERNALDATE has whole seconds: a mail of the second in which we begin counts as one from then on.
     """
     if start is StartFrom.ALL:
@@ -96,19 +107,22 @@ def first_cursor(
         since = datetime.combine(start, time.min, UTC) - timedelta(days=1)
     else:
         baseline, since = _newest(selected, listed), now.replace(microsecond=0)
+    by_date = isinstance(start, date) or (start is StartFrom.NOW and baseline < max(listed, default=0))
     return Cursor(
         folder=folder,
         uid_validity=selected.uid_validity,
         low_water=baseline,
         baseline_uid=baseline,
         baseline_at=since,
-        epoch=int(not isinstance(start, StartFrom)),
+        epoch=int(by_date),
     )
 
 
 def _newest(selected: Selected, listed: Sequence[int]) -> int:
-    """UIDNEXT - 1, or the highest UID where the server does not tell UIDNEXT."""
-    return selected.uid_next - 1 if selected.uid_next else max(listed, default=0)
+    """The highest UID that was there when the folder was opened. UIDNEXT only says which ones came since: where it is
+    too high, all later mail would count as old."""
+    newest = max(listed, default=0)
+    return min(selected.uid_next - 1, newest) if selected.uid_next else newest
 
 
 def next_epoch(cursor: Cursor, uid_validity: int) -> Cursor:
@@ -202,9 +216,9 @@ class Batch:
 
 
 def plan(
-    outlines: Iterable[Outline], alone: Collection[int], *, most: int, most_bytes: int, cap: int
+    outlines: Iterable[Outline], alone: Collection[int], *, most: Callable[[], int], most_bytes: int, cap: int
 ) -> Iterator[Batch]:
-    """Batches of at most `most` mails and `most_bytes` (one mail may be more), in UID order.
+    """Batches of at most `most` mails (asked for each) and `most_bytes` (one mail may be more), in UID order.
 
     Mails in `alone` come last, one by one: they failed before. A mail over `cap` bytes is fetched by its start.
     """
@@ -214,7 +228,7 @@ def plan(
         if one.uid in alone or one.size > cap:
             last.append(Batch((one.uid,), min(one.size, cap), one.size > cap))
             continue
-        if waiting and (len(waiting) == most or sum(other.size for other in waiting) + one.size > most_bytes):
+        if waiting and (len(waiting) >= most() or sum(other.size for other in waiting) + one.size > most_bytes):
             yield _batch(waiting)
             waiting = []
         waiting.append(one)
@@ -225,6 +239,22 @@ def plan(
 
 def _batch(outlines: Sequence[Outline]) -> Batch:
     return Batch(tuple(one.uid for one in outlines), sum(one.size for one in outlines))
+
+
+def room(now: float, among: int, shortest: float, longest: float, wanted: float, most: int) -> float:
+    """How many mails of backlogs may be on the way, when it was `now`, and a batch that was published as the last of
+    `among` took between `shortest` and `longest` seconds where `wanted` are.
+
+    First in, first out: the stages got through `among` mails in that time. If it was too long, that is all they can;
+    if it was not, they may have been idle, and can do more.
+    """
+    if shortest > wanted:
+        aim = among * wanted / shortest
+    elif longest < wanted:
+        aim = max(now, among * wanted / max(longest, 0.01))
+    else:
+        return now
+    return min(max((now + aim) / 2, LEAST), most)
 
 
 def copy_numbers(contents: Mapping[int, str], taken: Collection[str]) -> dict[int, int]:
@@ -277,6 +307,9 @@ class Progress:
         self._settled.update(uids)
 
 
-def fair_share(mailboxes: int, fetchers: int) -> int:
-    """How many mailboxes one of so many live fetchers should hold."""
-    return math.ceil(mailboxes / max(1, fetchers))
+def fair_share(mailboxes: int, live: Collection[str], fetcher: str) -> int:
+    """How many mailboxes this one of the live fetchers should hold. All shares together are the mailboxes: nobody
+    looks for one more where there is none. Those whose names come first have the odd ones."""
+    names = sorted({*live, fetcher})
+    each, odd = divmod(mailboxes, len(names))
+    return each + (names.index(fetcher) < odd)

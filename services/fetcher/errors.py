@@ -3,7 +3,8 @@
     Transient
     ├── NetworkTrouble       no answer, connection lost, a deadline passed
     ├── ServerTrouble        the server answered, and could not
-    │   └── MessageTrouble   the server cannot give these mails; the connection is fine
+    │   ├── MessageTrouble   the server cannot give these mails; the connection is fine
+    │   └── ProtocolBroken   what the server sends is no IMAP, or more than it may be
     ├── Throttled            the server asks us to wait
     └── LeaseLost            another fetcher has the mailbox now
     Permanent
@@ -11,7 +12,8 @@
     │   └── SignInNeeded         only a person who signs in (again) can mend it
     ├── CertificateRejected      the server's certificate does not verify
     ├── EncryptionMissing        the server offers no TLS where TLS was asked for
-    └── FolderMissing            the folder does not exist
+    ├── FolderMissing            the folder does not exist
+    └── ServerBroken             the server breaks the protocol again and again: it is set aside
 
 No message holds a secret. A server's own words are shown shortened and printable.
 """
@@ -37,6 +39,12 @@ class MessageTrouble(ServerTrouble):
     """The server answered NO or BAD to a FETCH; other mails may be fine."""
 
     code = "message_trouble"
+
+
+class ProtocolBroken(ServerTrouble):
+    """What the server sends makes no sense, or is more than an answer may be: the connection is of no use."""
+
+    code = "protocol_error"
 
 
 class Throttled(Transient):
@@ -77,6 +85,12 @@ class EncryptionMissing(Permanent):
     """STARTTLS is not offered, or there is clear text before it. We never go on without TLS."""
 
     code = "encryption_missing"
+
+
+class ServerBroken(Permanent):
+    """So many connections in a row ended with ProtocolBroken that the mailbox is set aside for a while."""
+
+    code = "server_broken"
 
 
 class FolderMissing(Permanent):

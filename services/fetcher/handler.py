@@ -17,9 +17,9 @@ from services.fetcher import asking, decide
 from services.fetcher.cursor import save_cursor
 from services.fetcher.decide import Batch, Progress
 from services.fetcher.intake import Intake
-from services.fetcher.pace import Pace, Paced
+from services.fetcher.pace import Pace, Paced, awake
 from services.fetcher.place import Place
-from services.fetcher.ports import Books, FetchedMail, ImapSession, Outline
+from services.fetcher.ports import Belt, Books, FetchedMail, ImapSession, Outline
 from services.fetcher.reappearance import BY_IDENTITY, UNKNOWN, Reappearance
 from services.fetcher.troubles import MAX_TRIES, Troubles
 from services.fetcher.unfetchable import Unfetchable
@@ -79,6 +79,7 @@ class Folder:
     report: Listener
     back: Reappearance
     pace: Pace
+    belt: Belt
     revision: int = 0
 
     @property
@@ -206,18 +207,29 @@ class Folder:
         back: bool = False,
         imported: bool = False,
     ) -> int:
-        """Fetch the next batch while the last one is stored: mail server and store work side by side."""
+        """Fetch the next batch while the last one is stored: mail server and store work side by side.
+
+        Not beside a mail larger than a batch: two of those would be in memory at once, in several copies each.
+        """
         limits = self.limits
         batches = decide.plan(
-            outlines, self.troubles.tries, most=limits.batch, most_bytes=limits.batch_bytes, cap=limits.mail_bytes
+            outlines,
+            self.troubles.tries,
+            most=lambda: min(limits.batch, self.belt.batch),
+            most_bytes=limits.batch_bytes,
+            cap=limits.mail_bytes,
         )
         count = 0
-        ahead = _start(self._fetch(session, batch) for batch in islice(batches, 1))
+        coming = (self._fetch(session, batch, few=progress.left <= decide.FEW) for batch in batches)
+        ahead = _start(islice(coming, 1))
         try:
             while ahead is not None:
-                mails, batch = await ahead
-                ahead = _start(self._fetch(session, batch) for batch in islice(batches, 1))
-                count += await _finish(self._keep(session, batch, mails, progress, back, imported))
+                mails, silent = await ahead
+                large = sum(len(one.raw) for one in mails) > limits.batch_bytes
+                ahead = None if large else _start(islice(coming, 1))
+                count += await _finish(self._keep(session, silent, mails, progress, back, imported))
+                del mails
+                ahead = ahead or _start(islice(coming, 1))
         finally:
             if ahead is not None:
                 await _drop(ahead)
@@ -226,20 +238,21 @@ class Folder:
     async def _keep(
         self,
         session: ImapSession,
-        batch: Batch,
+        silent: frozenset[int],
         mails: Sequence[FetchedMail],
         progress: Progress,
         back: bool,
         imported: bool,
     ) -> int:
         doubtful = back or decide.is_doubtful(self.cursor)
+        few = progress.left <= decide.FEW
         new: list[EmailFetched] = []
         if mails:
             perhaps_known = doubtful or imported
             new = await self.intake.take(session, self.place, mails, doubtful=perhaps_known, imported=imported)
+        self.belt.carries([one.mail_id for one in new], len(mails) + len(silent), few=few)
         progress.settle([one.uid for one in mails])
-        failed = {uid for uid in batch.uids if uid in self.troubles.tries}
-        await self._missing(session, set(batch.uids) - {one.uid for one in mails} - failed, progress)
+        await self._missing(session, silent, progress)
         await self._advance(progress, {})
         self.report.lag(progress.left)
         self.report.taken(new)
@@ -247,10 +260,13 @@ class Folder:
         self.back.count(UNKNOWN, len(new) if back else 0)
         return len(new)
 
-    async def _fetch(self, session: ImapSession, batch: Batch) -> tuple[list[FetchedMail], Batch]:
-        """See `asking.fetch`; within the mailbox's bytes of the hour."""
+    async def _fetch(
+        self, session: ImapSession, batch: Batch, *, few: bool
+    ) -> tuple[list[FetchedMail], frozenset[int]]:
+        """See `asking.fetch`; within the mailbox's bytes of the hour, and once there is room on the belt."""
         size = asking.START_BYTES if batch.start_only else batch.size
         await self.pace.keep(session, size, self.monotonic, self.report)
+        await awake(session, self.belt.enter(len(batch.uids), few=few))
         return await asking.fetch(session, batch, self.troubles)
 
     async def _retry_holes(self, session: ImapSession, listed: set[int]) -> int:
@@ -269,9 +285,10 @@ class Folder:
         cap, count = self.limits.mail_bytes, 0
         for outline in outlines:
             batch = Batch((uid,), min(outline.size, cap), outline.size > cap)
-            mails, _ = await self._fetch(session, batch)
+            mails, _ = await self._fetch(session, batch, few=True)
             old = uid <= self.cursor.baseline_uid
             new = await self.intake.take(session, self.place, mails, imported=old, holes=holes) if mails else []
+            self.belt.carries([one.mail_id for one in new], 1, few=True)
             self.report.taken(new)
             count += len(new)
         return count

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.fetcher import decide
+from services.fetcher.beginnings import fetched
 from services.fetcher.place import Place
 from services.fetcher.ports import Books, Clock, FetchedMail, ImapSession, Preview, Publisher
 from services.fetcher.unfetchable import Unfetchable, booking, given_later
@@ -19,6 +20,7 @@ from shared.domain.ledger import LedgerEntry, MailOrigin, State
 from shared.domain.sighting import Sight, Sighting
 from shared.mail.headline import headline
 from shared.observability.crash_points import crash_point
+from shared.observability.tracing import Tracing
 
 BY_VALUE_MAX = 256 * 1024
 """Bytes up to which a raw mail travels in the message itself."""
@@ -42,6 +44,7 @@ class Intake:
     publisher: Publisher
     clock: Clock
     event_source: str = DEFAULT_SOURCE
+    tracing: Tracing | None = None
 
     async def take(
         self,
@@ -68,12 +71,21 @@ class Intake:
         crash_point("fetcher.after_raw")
         new = await self.books.ledger.insert_many([one for one in entries if one.mail_id not in there])
         crash_point("fetcher.after_ledger")
+        await self._keep_away([one for one in entries if one.mail_id not in new and one.mail_id not in there])
         await self._sight(place, found, now, imported, holes)
         crash_point("fetcher.after_sightings")
         messages = [_message(place, one, now, imported) for one in found if one.mail_id in new]
-        await self.publisher.publish_fetched(messages)
+        with fetched(self.tracing, messages):
+            await self.publisher.publish_fetched(messages)
         crash_point("fetcher.after_publish")
         return messages
+
+    async def _keep_away(self, known: Sequence[LedgerEntry]) -> None:
+        """Mails that were in the books all along: what was deleted of them at the end of its retention, or because a
+        person asked for it, was written again just now, and goes again."""
+        if known:
+            await self.books.fading.keep_away(known)
+            crash_point("fetcher.after_kept_away")
 
     async def recognise(self, session: ImapSession, place: Place, previews: Sequence[Preview]) -> frozenset[int]:
         """Sight those that the ledger knows by their headers, date and size; returns their UIDs. Nothing is downloaded.

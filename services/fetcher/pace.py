@@ -6,7 +6,7 @@ Remembered from connection to connection, in this process only.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -23,6 +23,18 @@ class Paced(Protocol):
     async def paced(self, seconds: float) -> None:
         """The mailbox has had its bytes of the hour; more is fetched in so many seconds, or (0) now."""
         ...
+
+
+async def awake(session: ImapSession, waiting: Coroutine[object, object, None]) -> None:
+    """Wait for that, and say something to the server now and then. Raises what it raises, and the session's errors."""
+    task = asyncio.ensure_future(waiting)
+    try:
+        while not (await asyncio.wait({task}, timeout=NOOP_SECONDS))[0]:
+            await session.noop()
+        task.result()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 @dataclass(slots=True)

@@ -19,6 +19,8 @@ log = structlog.get_logger(__name__)
 
 BYTES_OF_THE_HOUR = "bytes_of_the_hour"
 """The code of a status whose mailbox is fetched more slowly than it fills."""
+IMPOSSIBLE_UIDS = "impossible_uids"
+"""The code of a status whose server names mails by numbers that are no UIDs."""
 REFRESH_SECONDS = 15.0
 """How old a status in the store may be whose only news is another successful pass."""
 
@@ -33,6 +35,12 @@ class Report:
         self._metrics = metrics
         self._status = MailboxStatus(state=Phase.CONNECTING, since=clock.now())
         self._written_at = float("-inf")
+        self._heard = False
+
+    def heard(self) -> bool:
+        """Whether the server has given anything, or let a pass come to its end, since this was asked last."""
+        heard, self._heard = self._heard, False
+        return heard
 
     async def connecting(self) -> None:
         """A connection is being made; what was wrong before is shown until it stands."""
@@ -52,6 +60,7 @@ class Report:
 
     async def passed(self, phase: Phase, seconds: float) -> None:
         """A pass is complete; `phase` says how the next mail is waited for."""
+        self._heard = True
         now = self._clock.now()
         self._metrics.mailbox_last_success.labels(self._mailbox).set(now.timestamp())
         self._metrics.mailbox_pass_duration.observe(seconds)
@@ -61,12 +70,23 @@ class Report:
 
     async def waits_for_person(self, mails: int, limit: int) -> None:
         """New mail is taken, but so many mails have come back that a person must say whether they are wanted."""
+        self._heard = True
         await self._now(
             Phase.NEEDS_ATTENTION,
             MASS_REAPPEARANCE,
             f"{mails} mails have come back that had arrived before and that we do not know (more than {limit}). New "
             f"mail is taken. -> take them with `mail-automator mailbox accept-reappearance {self._mailbox}`, or move "
             "them to another folder",
+        )
+
+    async def names_impossible_uids(self, uids: int) -> None:
+        """Other mail is taken, but so many mails are listed under numbers that no mail can be fetched by."""
+        self._heard = True
+        await self._now(
+            Phase.NEEDS_ATTENTION,
+            IMPOSSIBLE_UIDS,
+            f"The server lists {uids} mails under numbers that cannot be UIDs (0, or more than 32 bits): they cannot "
+            "be fetched. Other mail is taken. -> have the server's index of this folder rebuilt",
         )
 
     async def paced(self, seconds: float) -> None:
@@ -133,6 +153,7 @@ class Report:
 
     def sighted(self, state: Sight, mails: int) -> None:
         """So many UIDs are no mail of ours: a hole, gone before it was fetched, or older than the mailbox."""
+        self._heard = True
         self._metrics.mailbox_untaken.labels(self._mailbox, state.value).inc(mails)
         if state is Sight.HOLE:
             self._metrics.messages.labels("fetcher", "rejected", "unfetchable").inc(mails)
@@ -147,6 +168,7 @@ class Report:
 
     def taken(self, messages: Sequence[EmailFetched]) -> None:
         """These are ours now."""
+        self._heard = self._heard or bool(messages)
         now = self._clock.now()
         self._metrics.mails_fetched.labels(self._mailbox).inc(len(messages))
         self._metrics.messages.labels("fetcher", "fetched", "").inc(len(messages))

@@ -13,6 +13,12 @@ class FetcherSettings(BaseSettings):
     id: str = Field(default="", max_length=100)
     lease_seconds: float = Field(default=30, ge=3, le=600)
     follow_seconds: float = Field(default=1, gt=0, le=60)
+    take_max: int = Field(
+        default=50,
+        ge=1,
+        description="Mailboxes taken (and signed in to) at one look at most: a flood of sign-ins is what mail servers "
+        "refuse.",
+    )
     batch: int = Field(default=100, ge=1, le=200)
     batch_bytes: int = Field(default=4 * 1024 * 1024, ge=64 * 1024)
     mail_bytes_max: int = Field(
@@ -22,6 +28,16 @@ class FetcherSettings(BaseSettings):
         default=1024 * 1024 * 1024,
         ge=64 * 1024,
         description="Of one mailbox. What is over waits on the server and is fetched as the hour passes.",
+    )
+    backlog_seconds: float = Field(
+        default=1,
+        ge=0.1,
+        le=60,
+        description="So long at most a backlog delays another mailbox's mail. More where the stages take longer even "
+        "for a single mail: they would be idle.",
+    )
+    on_the_way_max: int = Field(
+        default=2000, ge=100, description="Mails of one fetcher that are not done yet; more wait on the mail server."
     )
     connect_seconds: float = Field(default=30, gt=0)
     command_seconds: float = Field(default=60, gt=0)

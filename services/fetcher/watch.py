@@ -15,14 +15,15 @@ from services.fetcher import decide
 from services.fetcher.access import Access
 from services.fetcher.aftermath import Aftermath
 from services.fetcher.cursor import open_cursor
-from services.fetcher.errors import LeaseLost
+from services.fetcher.errors import LeaseLost, ProtocolBroken, ServerBroken
 from services.fetcher.handler import Folder, Limits
 from services.fetcher.intake import Intake
 from services.fetcher.leases import LeaseKeeper
 from services.fetcher.old_mail import OldMails
 from services.fetcher.pace import Pace
-from services.fetcher.ports import Books, Clock, ImapSession, Selected
+from services.fetcher.ports import Belt, Books, Clock, ImapSession, Selected
 from services.fetcher.reappearance import Reappearance
+from services.fetcher.renewals import Renewals
 from services.fetcher.report import Report
 from services.fetcher.troubles import Troubles
 from services.fetcher.wished import Wished
@@ -54,29 +55,34 @@ class Tools:
     books: Books
     access: Access
     intake: Intake
+    belt: Belt
     clock: Clock
     metrics: Metrics
     limits: Limits
     ttl: timedelta
+    renewals: Renewals
     after_rejection: float
     reconcile_seconds: float
 
 
 class Watch:
-    """One mailbox at one revision, under a lease."""
+    """One mailbox at one revision, under a lease that was asked for at `asked_at` (monotonic)."""
 
-    def __init__(self, tools: Tools, mailbox: Mailbox, lease: Lease) -> None:
+    def __init__(self, tools: Tools, mailbox: Mailbox, lease: Lease, asked_at: float) -> None:
         self.mailbox = mailbox
         self.report = Report(mailbox.name, tools.books.runtime, tools.clock, tools.metrics)
         self.report.expires("client_secret", mailbox.spec.client_secret_until)
         self._tools = tools
-        self._keeper = LeaseKeeper(tools.books.runtime, tools.clock, mailbox.name, lease, tools.ttl)
+        self._keeper = LeaseKeeper(
+            tools.books.runtime, tools.renewals, tools.clock, mailbox.name, lease, tools.ttl, asked_at
+        )
         self.wished = Wished(tools.books.wishes, mailbox.name, lambda: self._keeper.lease, tools.clock)
         self._troubles = Troubles(mailbox.name)
         self._pace = Pace(tools.limits.bytes_per_hour)
         self._aftermath = Aftermath(mailbox.spec.imap.after_fetch, tools.books, tools.limits.mail_bytes, tools.clock)
         self._reconciled_at = float("-inf")
         self._good_at = float("inf")
+        self._breaks = 0
 
     async def run(self) -> None:
         """Until cancelled or until the lease is lost; the lease is given back at the end."""
@@ -100,7 +106,7 @@ class Watch:
         while True:
             self._good_at = float("inf")
             signed_in, wish = await self._signed_in(), self.wished.reading
-            error = await self._connection()
+            error = self._judged(await self._connection())
             attempt = 0 if clock.monotonic() - self._good_at > GOOD_SECONDS else attempt
             chance = random.random()  # noqa: S311 - jitter
             seconds = decide.pause(error, attempt, chance, self._tools.after_rejection)
@@ -108,6 +114,22 @@ class Watch:
             await self._not_read(wish, error)
             await self._rest(error, signed_in, seconds, wish)
             attempt += 1
+
+    def _judged(self, error: AutomatorError) -> AutomatorError:
+        """A server that breaks the protocol, gives nothing, and does so again and again is set aside."""
+        if self.report.heard():
+            self._breaks = 0
+        if not isinstance(error, ProtocolBroken):
+            return error
+        self._breaks += 1
+        if self._breaks < decide.BREAKS:
+            return error
+        return ServerBroken(
+            f"{self._breaks} connections in a row ended so: {error.what}",
+            where=error.where,
+            remedy="see what answers there; the mailbox is tried again once an hour, when it is changed, and when "
+            "somebody asks for it to be read",
+        )
 
     async def _not_read(self, wish: Reading | None, error: AutomatorError) -> None:
         """Whoever had asked before this try hears that it failed; one who asked during it gets another try."""
@@ -196,6 +218,7 @@ class Watch:
             troubles=self._troubles.under(cursor.validity),
             report=self.report,
             pace=self._pace,
+            belt=tools.belt,
             back=Reappearance(name, tools.intake, tools.books.runtime, self.report, tools.limits.reappeared),
             revision=self.mailbox.revision,
         )
@@ -214,6 +237,9 @@ class Watch:
         if folder.back.held:
             await self.report.waits_for_person(len(folder.back.held), folder.back.limit)
             return True
+        if session.impossible:
+            await self.report.names_impossible_uids(session.impossible)
+            return pending
         phase = Phase.IDLE if "IDLE" in session.capabilities else Phase.POLLING
         await self.report.passed(phase, clock.monotonic() - started)
         return pending

@@ -17,8 +17,8 @@ from shared.contracts.events import mail_rejected
 from shared.contracts.messages import EmailAccepted, EmailFetched
 from shared.domain.decision import Decision, Kind, Reason, Revisions, Step, Verdict, by_version
 from shared.domain.email import Email
-from shared.domain.errors import AutomatorError, Permanent
-from shared.domain.ledger import DecisionWrite
+from shared.domain.errors import AutomatorError, OtherMailbox, Permanent
+from shared.domain.ledger import DecisionWrite, LedgerEntry
 from shared.domain.mailbox import Mailbox, Module
 from shared.domain.marks import Marks
 from shared.domain.ticket import OutboxEvent
@@ -155,7 +155,12 @@ class Filter:
         if writes:
             crash_point("filter.after_decisions")
         known = await self._ledger.get_many(writes.keys() - standing.keys()) if len(standing) < len(writes) else {}
-        return dict.fromkeys(known, _SUPERSEDED) | {
+        undecided = {
+            one.message.mail_id: _undecided(one, known[one.message.mail_id])
+            for one in judged
+            if one.message.mail_id in known
+        }
+        return undecided | {
             one.message.mail_id: self._result(one, one.message.mail_id in writes, standing.get(one.message.mail_id))
             for one in judged
             if one.message.mail_id not in known
@@ -172,7 +177,13 @@ class Filter:
             decided_at=self._clock.now(),
         )
         event = self._event(one, decision)
-        return DecisionWrite(mail_id=message.mail_id, decision=decision, trace=judgement.trace, outbox=(event,))
+        return DecisionWrite(
+            mail_id=message.mail_id,
+            decision=decision,
+            trace=judgement.trace,
+            outbox=(event,),
+            mailbox=message.mailbox,
+        )
 
     def _event(self, one: Judged, decision: Decision) -> OutboxEvent:
         message = one.message
@@ -188,6 +199,11 @@ class Filter:
         if standing is not None and standing.kind is Kind.REJECTED:
             return Outcome(Kind.REJECTED.value, standing.reason.value, (owed(self._event(one, standing)),))
         return Outcome("accepted", "", (Outgoing(MAIL, EmailAccepted.TYPE, encode(_accepted(one))),))
+
+
+def _undecided(one: Judged, entry: LedgerEntry) -> Result:
+    """What becomes of a mail that is in the books and did not take its rejection."""
+    return _SUPERSEDED if entry.origin.mailbox == one.message.mailbox else OtherMailbox("filter")
 
 
 def _marked(email: Email | AutomatorError, message: EmailFetched, raw: bytes) -> Email | AutomatorError:

@@ -3,7 +3,10 @@
 One hostile mail costs one worker, never this process: a worker that dies, hangs or eats memory is a result. The mail
 it was at is tried once more alone on a fresh worker, because the death may not have been its fault. After a second
 death only its header is read, and a flag names the limit; if even that kills, it is a ParserDied. Must never parse in
-its own process.
+in its own process.
+
+Large mails have processes of their own, of low priority: they take what CPU time the others leave, and no small mail
+waits for them.
 """
 
 import asyncio
@@ -36,6 +39,10 @@ class Death:
 
 START_SECONDS = 30.0
 CHUNKS_PER_WORKER = 2
+LARGE = 256 * 1024
+"""Bytes above which a mail is large."""
+LOW_PRIORITY = 10
+"""Niceness of the processes for large mails: about a tenth of the CPU time where others want it too."""
 ENDED = Death(Flag.PARSER_CRASHED, "the process ended")
 _LIMITS = {OUT_OF_MEMORY: Flag.OUT_OF_MEMORY, -signal.SIGXCPU: Flag.OUT_OF_CPU}
 
@@ -62,27 +69,38 @@ ParseFailure = ParserDied | ParserUnavailable
 
 
 def _unheard() -> None:
-    """A death that nobody counts."""
+    """Nobody counts deaths, or asks whether a batch gets on."""
 
 
 class ParserPool:
     """Worker processes that parse. `size` of 0 means one per core; `seconds` is the wall-clock limit per mail. `died`
-    is called for each worker that dies, or is killed, for a mail."""
+    is called for each worker that dies, or is killed, for a mail; `ticked`, in the context of a batch, whenever that
+    gets on, or waits while others do. `large` more processes take the large mails; without any, these are like the
+    others."""
 
-    def __init__(self, size: int = 0, *, seconds: float = 30.0, died: Callable[[], None] = _unheard) -> None:
-        self._slots = [_Slot(seconds, died) for _ in range(size or len(os.sched_getaffinity(0)))]
-        self._idle: asyncio.Queue[_Slot] = asyncio.Queue()
-        for slot in self._slots:
-            self._idle.put_nowait(slot)
+    def __init__(
+        self,
+        size: int = 0,
+        *,
+        seconds: float = 30.0,
+        died: Callable[[], None] = _unheard,
+        ticked: Callable[[], None] = _unheard,
+        large: int = 0,
+    ) -> None:
+        self._ticked = ticked
+        self._slots = [_Slot(seconds, died, ticked) for _ in range(size or len(os.sched_getaffinity(0)))]
+        self._large_slots = [_Slot(seconds, died, ticked, LOW_PRIORITY) for _ in range(large)]
+        self._idle = _queue(self._slots)
+        self._idle_for_large = _queue(self._large_slots)
 
     @property
     def deaths(self) -> int:
         """How many workers have died or been killed for a mail since the start."""
-        return sum(slot.deaths for slot in self._slots)
+        return sum(slot.deaths for slot in self._every)
 
     @property
     def size(self) -> int:
-        """How many workers there may be."""
+        """How many workers there may be, besides those for large mails."""
         return len(self._slots)
 
     @property
@@ -93,11 +111,15 @@ class ParserPool:
     @property
     def pids(self) -> tuple[int, ...]:
         """The process ids of the running workers."""
-        return tuple(slot.pid for slot in self._slots if slot.pid is not None)
+        return tuple(slot.pid for slot in self._every if slot.pid is not None)
+
+    @property
+    def _every(self) -> "list[_Slot]":
+        return [*self._slots, *self._large_slots]
 
     async def start(self) -> None:
         """Start every worker. Raises ParserUnavailable if one does not come up."""
-        await asyncio.gather(*(slot.worker() for slot in self._slots))
+        await asyncio.gather(*(slot.worker() for slot in self._every))
 
     async def parse(self, raws: Sequence[bytes]) -> list[Email | ParseFailure]:
         """One result per mail, in order. Never raises for what a mail does; may be called concurrently.
@@ -105,31 +127,50 @@ class ParserPool:
         Cancelling it is safe: workers in the middle of a mail are replaced.
         """
         results: dict[int, Email | ParseFailure] = {}
-        step = max(1, math.ceil(len(raws) / (len(self._slots) * CHUNKS_PER_WORKER)))
-        chunks = [range(at, min(at + step, len(raws))) for at in range(0, len(raws), step)]
+        large = [index for index, raw in enumerate(raws) if self._large_slots and len(raw) > LARGE]
+        others = sorted(set(range(len(raws))) - set(large))
+        step = max(1, math.ceil(len(others) / (len(self._slots) * CHUNKS_PER_WORKER)))
         async with asyncio.TaskGroup() as group:
-            for chunk in chunks:
-                group.create_task(self._chunk(raws, chunk, results))
+            for at in range(0, len(others), step):
+                group.create_task(self._chunk(self._idle, raws, others[at : at + step], results))
+            for index in large:
+                group.create_task(self._chunk(self._idle_for_large, raws, [index], results))
         return [results[index] for index in range(len(raws))]
 
     async def close(self) -> None:
         """End every worker; those that do not end by themselves within three seconds are killed."""
-        await asyncio.gather(*(slot.close() for slot in self._slots))
+        await asyncio.gather(*(slot.close() for slot in self._every))
 
-    async def _chunk(self, raws: Sequence[bytes], chunk: range, results: dict[int, Email | ParseFailure]) -> None:
-        slot = await self._idle.get()
+    async def _chunk(
+        self,
+        idle: "asyncio.Queue[_Slot]",
+        raws: Sequence[bytes],
+        chunk: list[int],
+        results: dict[int, Email | ParseFailure],
+    ) -> None:
+        slot = await self._free(idle)
         try:
-            await slot.run(raws, list(chunk), results)
+            await slot.run(raws, chunk, results)
         finally:
-            self._idle.put_nowait(slot)
+            idle.put_nowait(slot)
+
+    async def _free(self, idle: "asyncio.Queue[_Slot]") -> "_Slot":
+        """A place that is idle. Those that are not have deadlines, so the wait for one is no hanging."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(START_SECONDS):
+                    return await idle.get()
+            self._ticked()
 
 
 class _Slot:
     """The place of one worker, which is replaced when it dies."""
 
-    def __init__(self, seconds: float, died: Callable[[], None]) -> None:
+    def __init__(self, seconds: float, died: Callable[[], None], ticked: Callable[[], None], niceness: int = 0) -> None:
         self._seconds = seconds
+        self._niceness = niceness
         self._died = died
+        self._ticked = ticked
         self._worker: _Worker | None = None
         self.deaths = 0
 
@@ -140,7 +181,7 @@ class _Slot:
     async def worker(self) -> "_Worker":
         """The worker of this place, started if there is none."""
         if self._worker is None or self._worker.ended:
-            self._worker = await _Worker.start(self._seconds)
+            self._worker = await _Worker.start(self._seconds, self._niceness)
         return self._worker
 
     async def run(self, raws: Sequence[bytes], pending: list[int], results: dict[int, Email | ParseFailure]) -> None:
@@ -175,7 +216,7 @@ class _Slot:
         worker = await self.worker()
         clean = False
         try:
-            emails, death = await worker.exchange(raws)
+            emails, death = await worker.exchange(raws, self._ticked)
             clean = death is None
         finally:
             if not clean:
@@ -193,6 +234,13 @@ class _Slot:
             self._worker = None
 
 
+def _queue(slots: Sequence[_Slot]) -> asyncio.Queue[_Slot]:
+    queue: asyncio.Queue[_Slot] = asyncio.Queue()
+    for slot in slots:
+        queue.put_nowait(slot)
+    return queue
+
+
 class _Worker:
     """One running process."""
 
@@ -205,13 +253,13 @@ class _Worker:
         self._seconds = seconds
 
     @classmethod
-    async def start(cls, seconds: float) -> "_Worker":
+    async def start(cls, seconds: float, niceness: int) -> "_Worker":
         """A process that has said it is ready; it inherits no environment, where secrets are. Raises ParserUnavailable
         if it does not."""
         root = Path(services.__file__).parent.parent
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-B", "-m", "services.filter.parser_worker"),
+            *("-B", "-m", "services.filter.parser_worker", str(niceness)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             cwd=root,
@@ -240,12 +288,13 @@ class _Worker:
     def ended(self) -> bool:
         return self._process.returncode is not None
 
-    async def exchange(self, raws: Sequence[bytes]) -> tuple[list[Email], Death | None]:
+    async def exchange(self, raws: Sequence[bytes], ticked: Callable[[], None]) -> tuple[list[Email], Death | None]:
         """The mails that were parsed, in order, and what went wrong with the next one (None if nothing did)."""
         emails: list[Email] = []
         writing = asyncio.create_task(self._send(raws))
         try:
             for _ in raws:
+                ticked()
                 async with asyncio.timeout(self._seconds):
                     emails.append(Email.model_validate_json(await self._read()))
         except TimeoutError:

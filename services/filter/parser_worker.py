@@ -3,31 +3,35 @@
 Frames: four bytes of length, big-endian, then the payload; a raw mail in, the JSON of its Email out (empty if it could
 not be written). The first frame out is `ready`. One mail at a time, each with its own CPU limit; a mail that breaks
 the limits kills this process, and the pool sees it. Ends when its parent does (end of input).
-Must never open a connection, write a file or log mail text.
+Must never open a connection, write a file or log mail text. The kernel refuses both.
 """
 
-import gc
+import os
 import resource
 import signal
 import struct
 import sys
 from typing import BinaryIO
 
+from services.filter.no_sockets import forbid_sockets
 from shared.mail.parse import parse
+from shared.runtime.garbage import collect_rarely
 
 LENGTH = struct.Struct(">I")
 READY = b"ready"
 MAX_MEMORY = 512 * 1024 * 1024
 MAX_CPU_SECONDS = 20
+MAX_FILES = 32
+"""Open files, the pipes and modules that are imported late among them."""
 OUT_OF_MEMORY = 3
 """Exit status when even the outermost frame has no memory left."""
 
 
-def main() -> None:
-    """Serve until the input ends."""
+def main(niceness: int) -> None:
+    """Serve until the input ends, at this much lower a priority."""
+    os.nice(niceness)
     _confine()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
+    collect_rarely()
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     _write(sink, READY)
     while (raw := _read(source)) is not None:
@@ -42,6 +46,8 @@ def _confine() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_FILES, MAX_FILES))
+    forbid_sockets()
 
 
 def _limit_cpu() -> None:
@@ -77,7 +83,7 @@ def _write(sink: BinaryIO, payload: bytes) -> None:
 
 if __name__ == "__main__":
     try:
-        main()
+        main(int(sys.argv[1]))
     except BrokenPipeError:
         sys.exit(0)
     except MemoryError:

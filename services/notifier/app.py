@@ -17,9 +17,10 @@ from services.notifier.lanes import Lanes
 from services.notifier.ports import Identity
 from services.notifier.settings import NotifierSettings
 from services.notifier.smtp.session import Session, open_session
+from services.notifier.spans import taking
 from services.notifier.tools import Tools
 from shared.broker import topology
-from shared.broker.messages import Delivery
+from shared.broker.delivery import Delivery, acknowledge
 from shared.contracts.events import TicketCreatedV1
 from shared.domain.errors import MalformedMessage, StoreUnavailable, Transient
 from shared.domain.mailbox import Smtp
@@ -29,6 +30,7 @@ from shared.oauth.settings import OAuthSettings
 from shared.oauth.tokens import MicrosoftTokens
 from shared.observability.crash_points import crash_point
 from shared.runtime.process import Process
+from shared.runtime.pulse import WAITING_SECONDS
 from shared.runtime.settings import read
 from shared.runtime.stage import Doors, doors
 
@@ -52,11 +54,11 @@ async def main(process: Process) -> None:
         tools = await compose(open_doors, settings, tokens, people)
         lanes = Lanes(tools, settings.burst, process.draining)
         keeper = Keeper(tools, lanes)
-        notifier = _notifier(open_doors, tools, timedelta(seconds=settings.forgotten_seconds))
+        notifier = _notifier(open_doors, tools, timedelta(seconds=settings.forgotten_seconds), lanes.wake.set)
         renewing = asyncio.create_task(_renew(keeper, settings.claim_seconds / 3))
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(_take(open_doors, settings, notifier, lanes))
+                group.create_task(_take(open_doors, settings, notifier))
                 group.create_task(_look(process, lanes, settings.look_seconds))
                 group.create_task(_every(process, settings.look_seconds, keeper.recover, keeper.show))
                 group.create_task(_every(process, settings.forgotten_seconds / 4, notifier.find_forgotten))
@@ -91,10 +93,11 @@ async def compose(
         ttl=timedelta(seconds=settings.claim_seconds),
         clock=process.clock,
         metrics=process.metrics,
+        tracing=process.tracing,
     )
 
 
-def _notifier(open_doors: Doors, tools: Tools, forgotten: timedelta) -> Notifier:
+def _notifier(open_doors: Doors, tools: Tools, forgotten: timedelta, wake: Callable[[], None]) -> Notifier:
     return Notifier(
         tools.tickets,
         tools.outbound,
@@ -103,24 +106,28 @@ def _notifier(open_doors: Doors, tools: Tools, forgotten: timedelta) -> Notifier
         tools.clock,
         tools.metrics,
         forgotten,
+        wake,
+        tools.tracing,
     )
 
 
-async def _take(open_doors: Doors, settings: NotifierSettings, notifier: Notifier, lanes: Lanes) -> None:
+async def _take(open_doors: Doors, settings: NotifierSettings, notifier: Notifier) -> None:
     process = open_doors.process
     subscription = await open_doors.broker.subscribe(topology.NOTIFIER.name, settings.window)
     process.ready("broker", True)
     try:
-        while not process.draining.is_set():
-            if not await process.permitted():
-                continue
-            deliveries = await subscription.batch(settings.batch, wait_seconds=1)
-            process.beat()
-            process.ready("broker", open_doors.broker.connected)
-            received = [one for delivery in deliveries if (one := await _read(process, delivery))]
-            if received:
-                await _taken(process, notifier, received)
-                lanes.wake.set()
+        with process.pulse.loop("news of tickets"):
+            while not process.draining.is_set():
+                if not await process.permitted():
+                    continue
+                deliveries = await subscription.batch(settings.batch, wait_seconds=1)
+                process.beat()
+                process.ready("broker", open_doors.broker.connected)
+                received = [one for delivery in deliveries if (one := await _read(process, delivery))]
+                if received:
+                    work = f"a batch of {len(received)}"
+                    with process.pulse.at(work), taking(process.tracing, open_doors.broker, received) as unknown:
+                        unknown.update(await _taken(process, notifier, received))
     finally:
         await subscription.stop()
 
@@ -136,21 +143,21 @@ async def _read(process: Process, delivery: Delivery) -> Received | None:
         return None
 
 
-async def _taken(process: Process, notifier: Notifier, received: Sequence[Received]) -> None:
-    """Acknowledged when it is written down, and not before. A store that is away is waited for."""
+async def _taken(process: Process, notifier: Notifier, received: Sequence[Received]) -> frozenset[str]:
+    """Acknowledged when it is written down, and not before. A store that is away is waited for. Returns the tickets
+    that are not there: their news is refused."""
     for pause in (*_UNKNOWN_TICKET_PAUSES, None):
         unknown = await _patiently(process, notifier, {event.ticket_id for _, event in received})
         if unknown is None:
             for delivery, _ in received:
                 await delivery.give_back()
             crash_point("notifier.after_give_back")
-            return
-        for delivery, _ in (one for one in received if one[1].ticket_id not in unknown):
-            await delivery.ack()
+            return frozenset()
+        await acknowledge(delivery for delivery, event in received if event.ticket_id not in unknown)
         crash_point("notifier.after_ack")
         received = [one for one in received if one[1].ticket_id in unknown]
         if not received:
-            return
+            return frozenset()
         if pause is not None:
             await process.pause(pause)
     for delivery, event in received:
@@ -158,6 +165,7 @@ async def _taken(process: Process, notifier: Notifier, received: Sequence[Receiv
         log.error("unknown_ticket", stage="notifier", ticket_id=event.ticket_id[:60])
         await delivery.reject()
         crash_point("notifier.after_unknown_ticket")
+    return frozenset(event.ticket_id for _, event in received)
 
 
 async def _patiently(process: Process, notifier: Notifier, tickets: Set[str]) -> frozenset[str] | None:
@@ -181,32 +189,44 @@ async def _patiently(process: Process, notifier: Notifier, tickets: Set[str]) ->
 
 async def _look(process: Process, lanes: Lanes, seconds: float) -> None:
     """Look for what is due every few seconds, and at once when there is reason to."""
-    while not process.draining.is_set():
-        if not await process.permitted():
-            continue
-        try:
+    with process.pulse.loop("lanes"):
+        while not process.draining.is_set():
+            if await process.permitted():
+                await _look_once(process, lanes, seconds)
+                await _until_woken(process, lanes, seconds)
+
+
+async def _look_once(process: Process, lanes: Lanes, seconds: float) -> None:
+    try:
+        with process.pulse.at("what is due"):
             await lanes.look()
-        except Transient as error:
-            log.warning("put_off", work="look", error=error.line())
-            await process.pause(seconds)
-        process.beat()
-        waits = [asyncio.create_task(one.wait()) for one in (lanes.wake, process.draining)]
+    except Transient as error:
+        log.warning("put_off", work="look", error=error.line())
+        await process.pause(seconds)
+
+
+async def _until_woken(process: Process, lanes: Lanes, seconds: float) -> None:
+    process.beat()
+    waits = [asyncio.create_task(one.wait()) for one in (lanes.wake, process.draining)]
+    with process.pulse.at("a pause", within=seconds + WAITING_SECONDS):
         await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        for task in waits:
-            task.cancel()
-        lanes.wake.clear()
+    for task in waits:
+        task.cancel()
+    lanes.wake.clear()
 
 
 async def _every(process: Process, seconds: float, *works: Callable[[], Awaitable[None]]) -> None:
-    while not process.draining.is_set():
-        if not await process.permitted():
-            continue
-        for work in works:
-            try:
-                await work()
-            except Transient as error:
-                log.warning("put_off", work=work.__name__, error=error.line())
-        await process.pause(seconds)
+    with process.pulse.loop(", ".join(work.__name__ for work in works)):
+        while not process.draining.is_set():
+            if not await process.permitted():
+                continue
+            for work in works:
+                try:
+                    with process.pulse.at(work.__name__):
+                        await work()
+                except Transient as error:
+                    log.warning("put_off", work=work.__name__, error=error.line())
+            await process.pause(seconds)
 
 
 async def _renew(keeper: Keeper, seconds: float) -> None:

@@ -73,6 +73,7 @@ def outbound(ticket: Ticket, decided: Answer | Suppressed, now: datetime, taken_
         status=status,
         since=now,
         taken_at=taken_at,
+        mail_id=ticket.origin_mail_id,
     )
 
 

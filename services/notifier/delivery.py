@@ -18,6 +18,7 @@ from services.notifier.hold import ClaimLost, Hold
 from services.notifier.line import Line
 from services.notifier.ports import Session
 from services.notifier.recipient import organisation
+from services.notifier.spans import acknowledging
 from services.notifier.tools import ServerClock, Tools
 from shared.domain.budgets import Scope
 from shared.domain.errors import AutomatorError, StoreUnavailable
@@ -58,10 +59,14 @@ class Delivery:
         if held is None:
             return True
         hold = self.hold = Hold(held, tools.outbound, tools.tickets, tools.metrics)
+        with acknowledging(tools.tracing, tools.configuration.snapshot.mailboxes.get(self._mailbox), hold):
+            return await self._brought_to_an_end(hold)
+
+    async def _brought_to_an_end(self, hold: Hold) -> bool:
         try:
             return await self._ended(hold)
         except ClaimLost:
-            log.warning("acknowledgement_claim_lost", ticket_id=mail.ticket_id)
+            log.warning("acknowledgement_claim_lost", ticket_id=hold.mail.ticket_id)
         except asyncio.CancelledError:
             await self._interrupted(hold, "stopped", "This service was stopped")
             raise
@@ -69,7 +74,7 @@ class Delivery:
             await self._interrupted(hold, "store_unavailable", "The store was away")
             raise
         except Exception:
-            log.exception("unexpected", stage="notifier", ticket_id=mail.ticket_id)
+            log.exception("unexpected", stage="notifier", ticket_id=hold.mail.ticket_id)
             await self._interrupted(hold, "unexpected", "Something unforeseen happened", again=1)
         finally:
             self.hold = None

@@ -20,7 +20,7 @@ class _CloudEvent(BaseModel):
 def created(envelope: Envelope) -> TicketCreatedV1:
     """The data of the event. Raises MalformedMessage."""
     try:
-        event = _CloudEvent.model_validate(orjson.loads(envelope.body))
+        event = _CloudEvent.model_validate(orjson.loads(envelope.body), extra="ignore")
     except (ValidationError, ValueError) as error:
         raise MalformedMessage(f"an event is not of its contract: {type(error).__name__}") from None
     if event.type != TICKET_CREATED:

@@ -4,7 +4,7 @@ queue never waits for a mail server.
 Gather, decide, apply; every write is idempotent, under the ticket's id.
 """
 
-from collections.abc import Set
+from collections.abc import Callable, Set
 from datetime import datetime, timedelta
 
 import structlog
@@ -16,6 +16,7 @@ from shared.domain.outbound import Outbound
 from shared.domain.ticket import AcknowledgementState, Ticket
 from shared.observability.crash_points import crash_point
 from shared.observability.metrics import Metrics
+from shared.observability.tracing import Tracing
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +24,8 @@ _BATCH = 200
 
 
 class Notifier:
-    """The handler of ticket.created. `forgotten` is how old a ticket must be that nobody told of, to be found."""
+    """The handler of ticket.created. `forgotten` is how old a ticket must be that nobody told of, to be found; `wake`
+    is called when there is something to send."""
 
     def __init__(
         self,
@@ -34,6 +36,8 @@ class Notifier:
         clock: Clock,
         metrics: Metrics,
         forgotten: timedelta,
+        wake: Callable[[], None],
+        tracing: Tracing | None = None,
     ) -> None:
         self._tickets = tickets
         self._outbound = outbound
@@ -42,6 +46,8 @@ class Notifier:
         self._clock = clock
         self._metrics = metrics
         self._forgotten = forgotten
+        self._wake = wake
+        self._tracing = tracing
 
     async def take(self, wanted: Set[str]) -> frozenset[str]:
         """Decide on each ticket's acknowledgement, by ticket_id, and write it down; returns those that are not there.
@@ -56,6 +62,8 @@ class Notifier:
         await show(written, self._outbound, self._tickets)
         for one in written:
             self._say(one)
+        if any(one.state is AcknowledgementState.PENDING for one in written):
+            self._wake()
         return frozenset(wanted - tickets.keys())
 
     async def find_forgotten(self) -> None:
@@ -72,11 +80,14 @@ class Notifier:
         mailbox = await self._configuration.mailbox(ticket.mailbox)
         now = self._clock.now()
         facts = decide.Facts(self._configuration.snapshot.own_addresses, now)
-        return decide.outbound(ticket, decide.decide(ticket, mailbox, facts), since, now)
+        owed = decide.outbound(ticket, decide.decide(ticket, mailbox, facts), since, now)
+        if self._tracing is None:
+            return owed
+        return owed.model_copy(update={"traceparent": self._tracing.here(ticket.origin_mail_id).traceparent})
 
     def _say(self, mail: Outbound) -> None:
         state, code = mail.state, mail.status.code
         self._metrics.acknowledgements.labels(state.value, code).inc()
         suppressed = state is AcknowledgementState.SUPPRESSED
         label = "acknowledgement_suppressed" if suppressed else "acknowledgement_pending"
-        log.info(label, ticket_id=mail.ticket_id, mailbox=mail.mailbox, reason=code)
+        log.info(label, ticket_id=mail.ticket_id, mail_id=mail.mail_id, mailbox=mail.mailbox, reason=code)

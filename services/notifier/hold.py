@@ -70,7 +70,13 @@ class Hold:
             return
         self.mail = moved
         self._metrics.acknowledgements.labels(state.value, code).inc()
-        log.info(f"acknowledgement_{state.value}", ticket_id=moved.ticket_id, mailbox=moved.mailbox, reason=code)
+        log.info(
+            f"acknowledgement_{state.value}",
+            ticket_id=moved.ticket_id,
+            mail_id=moved.mail_id,
+            mailbox=moved.mailbox,
+            reason=code,
+        )
         await self._show()
 
     async def suppress(self, verdict: Suppressed, at: datetime) -> None:

@@ -35,9 +35,8 @@ class Keeper:
 
     async def recover(self) -> None:
         """What a killed process had not begun to send waits again; what it may have sent is unknown."""
-        now = await self._tools.sending.now()
         for mail in await self._tools.outbound.expired(_BATCH):
-            status = _end(mail, now)
+            status = _end(mail, await self._tools.sending.now())
             taken_back = await self._tools.outbound.take_back(mail, status)
             crash_point("notifier.after_recovery")
             if taken_back:

@@ -8,6 +8,7 @@ from services.notifier.ports import Access, BudgetCounts, Clock, Configuration, 
 from shared.domain.budgets import Budgets
 from shared.domain.marks import Marks
 from shared.observability.metrics import Metrics
+from shared.observability.tracing import Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Tools:
     ttl: timedelta
     clock: Clock
     metrics: Metrics
+    tracing: Tracing | None = None
 
 
 class ServerClock:

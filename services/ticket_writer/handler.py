@@ -20,7 +20,7 @@ from shared.contracts.events import ticket_duplicate_counted
 from shared.contracts.messages import EmailClassified
 from shared.domain import identity
 from shared.domain.decision import Decision, Kind, Step
-from shared.domain.errors import Permanent, Transient
+from shared.domain.errors import OtherMailbox, Permanent, Transient
 from shared.domain.ledger import DecisionWrite, LedgerEntry, State
 from shared.domain.mailbox import Module, Replies
 from shared.domain.marks import Marks
@@ -128,6 +128,8 @@ class TicketWriter:
         entry = found.known.entries.get(mail.mail_id)
         if entry is None:
             found.results[mail.mail_id] = Permanent("the ledger does not know this mail", code="unknown_mail")
+        elif entry.origin.mailbox != mail.mailbox:
+            found.results[mail.mail_id] = OtherMailbox("ticket-writer")
         elif entry.state is State.QUARANTINED:
             found.results[mail.mail_id] = IN_QUARANTINE
         elif entry.decision is not None and entry.state is State.STORED:

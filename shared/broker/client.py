@@ -6,27 +6,31 @@ Two connections: a publisher that the broker blocks must not hold up acknowledge
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from typing import NamedTuple, Self
+from functools import cached_property, partial
+from typing import NamedTuple, Self, cast
 
 import aio_pika
+import aiormq
 import structlog
 from aio_pika.abc import (
     AbstractChannel,
-    AbstractExchange,
     AbstractIncomingMessage,
     AbstractQueue,
     AbstractRobustConnection,
 )
-from aio_pika.exceptions import ChannelNotFoundEntity, DeliveryError, PublishError
+from aio_pika.exceptions import ChannelInvalidStateError, ChannelNotFoundEntity, DeliveryError, PublishError
 
 from shared.broker import topology
 from shared.broker.declaring import declare, verify
-from shared.broker.dialling import TROUBLE, dial, place
-from shared.broker.messages import AmqpDelivery, Delivery, Outgoing
+from shared.broker.delivery import Delivery, Tags
+from shared.broker.dialling import TROUBLE, Server, dial, place, server
+from shared.broker.messages import Outgoing
 from shared.broker.settings import BrokerSettings
+from shared.broker.spans import sent
 from shared.contracts.codec import Envelope
 from shared.domain.errors import BrokerUnavailable
 from shared.observability.metrics import Metrics
+from shared.observability.tracing import Tracing
 
 log = structlog.get_logger(__name__)
 
@@ -48,13 +52,17 @@ class Subscription:
         self._queue = queue
         self._waiting: asyncio.Queue[Delivery] = asyncio.Queue(maxsize=window * 2)
         self._tag = ""
+        self._channel: object = None
+        self._tags = Tags()
 
     async def start(self) -> None:
         """Begin to receive."""
         self._tag = await self._queue.consume(self._take)
 
     async def _take(self, message: AbstractIncomingMessage) -> None:
-        await self._waiting.put(AmqpDelivery(message))
+        if message.channel is not self._channel:  # the first, and after each reconnection, when tags begin anew
+            self._channel, self._tags = message.channel, Tags()
+        await self._waiting.put(Delivery(message, self._tags))
 
     async def batch(self, most: int, wait_seconds: float) -> list[Delivery]:
         """Up to `most` deliveries, empty after `wait_seconds`.
@@ -85,29 +93,34 @@ class Subscription:
 class Broker:
     """An open door to RabbitMQ. Use `Broker.connect`."""
 
-    def __init__(self, settings: BrokerSettings, metrics: Metrics) -> None:
+    def __init__(self, settings: BrokerSettings, metrics: Metrics, tracing: Tracing | None = None) -> None:
         self._settings = settings
         self._metrics = metrics
+        self._tracing = tracing
         self._connections: list[AbstractRobustConnection] = []
-        self._exchanges: dict[str, AbstractExchange] = {}
-        self._channels: dict[str, AbstractChannel] = {}
+        self._publishing: AbstractChannel | None = None
         for exchange in topology.EXCHANGES:
             for result in ("confirmed", "failed"):
                 metrics.publishes.labels(exchange.name, result)  # shown as 0, so that the first one is an increase
 
     @classmethod
-    async def connect(cls, settings: BrokerSettings, metrics: Metrics) -> Self:
+    async def connect(cls, settings: BrokerSettings, metrics: Metrics, tracing: Tracing | None = None) -> Self:
         """Connect, trying again until the deadline of the settings; then declare or verify the topology.
 
         Raises BrokerUnavailable (host and port, never credentials) or ConfigurationError.
         """
-        broker = cls(settings, metrics)
+        broker = cls(settings, metrics, tracing)
         try:
             await broker._open()
         except BaseException:
             await broker.close()
             raise
         return broker
+
+    @cached_property
+    def server(self) -> Server:
+        """Host and port, for spans."""
+        return server(self._settings)
 
     @property
     def where(self) -> str:
@@ -122,11 +135,8 @@ class Broker:
     async def _open(self) -> None:
         self._connections = [await dial(self._settings, "publish")]
         self._connections.append(await dial(self._settings, "consume"))
-        publishing = await self._connections[0].channel(publisher_confirms=True, on_return_raises=True)
-        self._channels = {"publish": publishing}
+        self._publishing = await self._connections[0].channel(publisher_confirms=True, on_return_raises=True)
         await self._topology()
-        for exchange in topology.EXCHANGES:
-            self._exchanges[exchange.name] = await publishing.get_exchange(exchange.name, ensure=False)
 
     async def _topology(self) -> None:
         put_or_look = declare if self._settings.topology == "declare" else verify
@@ -145,7 +155,10 @@ class Broker:
         if not burst:
             return
         started = asyncio.get_running_loop().time()
-        results = await asyncio.gather(*(self._send(one) for one in burst), return_exceptions=True)
+        send = self._send if self._tracing is None else self._send_traced
+        results = await asyncio.gather(
+            send(burst[0], drained=True), *(send(one) for one in burst[1:]), return_exceptions=True
+        )
         self._metrics.publish_duration.observe(asyncio.get_running_loop().time() - started)
         trouble: BaseException | None = None
         for one, result in zip(burst, results, strict=True):
@@ -165,19 +178,34 @@ class Broker:
             with contextlib.suppress(*TROUBLE):
                 await self._topology()
 
-    async def _send(self, one: Outgoing) -> None:
+    async def _send_traced(self, one: Outgoing, *, drained: bool = False) -> None:
+        if self._tracing is not None:
+            await sent(self._tracing, self.server, one, partial(self._send, drained=drained))
+
+    async def _send(self, one: Outgoing, *, drained: bool = False) -> None:
+        """Send one, and wait for its confirmation.
+
+        With `drained`, what comes after it on the channel waits until the socket has taken it. Once for a burst: its
+        other messages go out in one write, and no more than a burst lies in memory when the broker reads nothing.
+        """
+        if self._publishing is None or self._publishing.is_closed:
+            raise ChannelInvalidStateError("the channel is closed")
+        channel = cast(aiormq.Channel, await self._publishing.get_underlay_channel())
         envelope = one.envelope
-        message = aio_pika.Message(
+        await channel.basic_publish(
             envelope.body,
-            headers=dict(envelope.headers),
-            content_type=envelope.content_type,
-            type=envelope.type,
-            message_id=envelope.message_id,
-            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-        )
-        exchange = self._exchanges[one.exchange]
-        await exchange.publish(
-            message, one.key, mandatory=one.mandatory, timeout=self._settings.publish_timeout_seconds
+            exchange=one.exchange,
+            routing_key=one.key,
+            properties=aiormq.spec.Basic.Properties(
+                content_type=envelope.content_type,
+                headers=dict(envelope.headers),
+                delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+                message_id=envelope.message_id,
+                message_type=envelope.type,
+            ),
+            mandatory=one.mandatory,
+            timeout=self._settings.publish_timeout_seconds,
+            wait=drained,
         )
 
     def _raise(self, trouble: BaseException) -> None:

@@ -1,6 +1,7 @@
 """A connection to RabbitMQ, tried again until its deadline; what cannot be reached is one clear line."""
 
 import asyncio
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import aio_pika
@@ -17,10 +18,23 @@ TROUBLE = (AMQPError, ConnectionError, OSError, TimeoutError, RuntimeError)
 """Every way in which the driver says that the broker did not do what was asked."""
 
 
+class Server(NamedTuple):
+    """Where the broker is; nothing of the credentials."""
+
+    host: str
+    port: int
+
+
+def server(settings: BrokerSettings) -> Server:
+    """Where the settings say that it is."""
+    parts = urlsplit(settings.url.get_secret_value())
+    return Server(str(parts.hostname), parts.port or 5672)
+
+
 def place(settings: BrokerSettings) -> str:
     """Host and port, for messages to people; never the credentials."""
-    parts = urlsplit(settings.url.get_secret_value())
-    return f"{parts.hostname}:{parts.port or 5672}"
+    found = server(settings)
+    return f"{found.host}:{found.port}"
 
 
 async def dial(settings: BrokerSettings, name: str) -> AbstractRobustConnection:

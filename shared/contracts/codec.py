@@ -81,7 +81,7 @@ def decode(envelope: Envelope) -> Message:
     try:
         if model is EmailFetched:
             return _fetched(envelope)
-        return model.model_validate_json(envelope.body)
+        return model.model_validate_json(envelope.body, extra="ignore")
     except (ValidationError, ValueError, KeyError) as error:
         raise MalformedMessage(f"{envelope.type} is not of its contract: {type(error).__name__}") from None
 

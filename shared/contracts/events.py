@@ -6,11 +6,12 @@ other than an optional field at the end is a new version of the event, beside th
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
-from typing import Final, Generic, Literal, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 import orjson
-from pydantic import BaseModel, ConfigDict, SerializeAsAny
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, WithJsonSchema
 
 from shared.contracts.codec import Envelope
 from shared.domain.decision import Classification, Decision
@@ -19,6 +20,7 @@ from shared.domain.identity import event_id
 from shared.domain.ledger import Failure, LedgerEntry
 from shared.domain.mailbox import Module
 from shared.domain.ticket import Article, ArticleKind, OutboxEvent, Ticket
+from shared.domain.trace_context import TRACEPARENT
 
 TICKET_CREATED = "io.mail-automator.ticket.created.v1"
 TICKET_REPLIED = "io.mail-automator.ticket.replied.v1"
@@ -120,12 +122,28 @@ class MailQuarantinedV1(EventData):
 
 D = TypeVar("D", bound=EventData)
 
+_FORM: Final = "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
+_TRACEPARENT: Final = {"type": "string", "title": "Traceparent", "pattern": _FORM}
+
+
+def _absent(value: object) -> bool:
+    return value is None
+
+
+def _no_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
+_OPTIONAL: Final[Any] = Field(exclude_if=_absent, json_schema_extra=_no_default)
+"""An attribute that is there or is not: CloudEvents knows no null."""
+
 
 class CloudEvent(BaseModel, Generic[D]):
     """An event as it travels (CloudEvents 1.0, JSON format). `time` is when it happened, not when it was sent.
 
     `correlationid` is the mail that caused it, the same in our logs and traces. `dataschema` names the JSON Schema of
-    `data`: a name, not an address.
+    `data`: a name, not an address. `traceparent` (W3C Trace Context) is the trace of that mail, where tracing is on; it
+    is added when the event is sent.
     """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True, json_schema_serialization_defaults_required=True)
@@ -140,6 +158,7 @@ class CloudEvent(BaseModel, Generic[D]):
     dataschema: str
     correlationid: str
     data: SerializeAsAny[D]
+    traceparent: Annotated[str | None, _OPTIONAL, WithJsonSchema(_TRACEPARENT)] = None
 
 
 EVENTS: Mapping[str, type[EventData]] = {
@@ -280,6 +299,12 @@ def _outbox(kind: str, ident: str, source: str, subject: str, at: datetime, key:
         data=data,
     )
     return OutboxEvent(event_id=ident, type=kind, routing_key=key, event=event.model_dump(mode="json"))
+
+
+def traced(whole: Envelope, traceparent: str) -> Envelope:
+    """An event that names the trace of its mail (CloudEvents' extension for distributed tracing)."""
+    content = orjson.loads(whole.body)
+    return replace(whole, body=orjson.dumps({**content, TRACEPARENT: traceparent}))
 
 
 def envelope(event: OutboxEvent) -> Envelope:

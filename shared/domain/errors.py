@@ -5,7 +5,8 @@
     │   ├── StoreUnavailable
     │   └── BrokerUnavailable
     ├── Permanent            another try ends the same: this mail goes to quarantine
-    │   └── MalformedMessage
+    │   ├── MalformedMessage
+    │   └── OtherMailbox
     └── Fatal                this process cannot work: stop, and say what to do
         └── ConfigurationError
 
@@ -65,6 +66,16 @@ class MalformedMessage(Permanent):
     """A message on a queue that is not of the contract."""
 
     code = "malformed_message"
+
+
+class OtherMailbox(Permanent):
+    """A message names another mailbox than the books do for its mail."""
+
+    code = "other_mailbox"
+
+    def __init__(self, where: str) -> None:
+        remedy = "find out who writes on the broker; a replay takes the mailbox from the books"
+        super().__init__("a message says that this mail is of another mailbox", where=where, remedy=remedy)
 
 
 class Fatal(AutomatorError):

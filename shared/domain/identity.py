@@ -50,3 +50,13 @@ def event_id(mail: str, event_type: str, version: int = 1) -> str:
 def number(prefix: str, count: int) -> str:
     """A number for people: `INC-000042`. It grows beyond six digits when it must."""
     return f"{prefix}-{count:06d}"
+
+
+def trace_id(mail: str) -> str:
+    """The id of the one trace of a mail, 32 hexadecimal digits: whoever meets the mail knows it, however it came."""
+    return hashlib.sha256(f"trace\x00{mail}".encode()).hexdigest()[:32]
+
+
+def first_span_id(mail: str) -> str:
+    """The id of the span in which a mail was fetched, 16 hexadecimal digits: the root of its trace."""
+    return hashlib.sha256(f"span\x00{mail}".encode()).hexdigest()[:16]

@@ -90,6 +90,16 @@ class Alone(Value):
     times: int
 
 
+class Gone(Value):
+    """What was deleted of a mail that has come to its end, and when; None: it is there. `raw`: its bytes; `trace`: what
+    each stage said; `row`: who sent it, and what it was about. `erased`: all of it, because a person asked for that."""
+
+    raw: datetime | None = None
+    trace: datetime | None = None
+    row: datetime | None = None
+    erased: datetime | None = None
+
+
 class LedgerEntry(Value):
     """What the books say about one mail. `mail_id` is its key everywhere.
 
@@ -113,6 +123,7 @@ class LedgerEntry(Value):
     history: tuple[Replaced, ...] = ()
     replay: Replay | None = None
     alone: Alone | None = None
+    gone: Gone = Gone()
 
 
 class KnownMail(Value):
@@ -127,9 +138,13 @@ class KnownMail(Value):
 
 
 class DecisionWrite(Value):
-    """A decision that wants to become the one of its mail, with the whole trace and the events it owes."""
+    """A decision that wants to become the one of its mail, with the whole trace and the events it owes.
+
+    With a `mailbox`, only if the mail is of that one.
+    """
 
     mail_id: str
     decision: Decision
     trace: tuple[Step, ...]
     outbox: tuple[OutboxEvent, ...] = ()
+    mailbox: str | None = None

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from shared.domain.value import Value
 
@@ -41,12 +42,23 @@ class Cursor(Value):
         return self.uid_validity + (self.rollbacks << 32) if self.uid_validity > 0 else self.uid_validity
 
 
+NOBODY = ""
+"""The holder of a lease that was given back, or never granted."""
+
+
 class Lease(Value):
     """Who may fetch a mailbox, until when (server time). `token` grows with every new holder: the fence."""
 
     holder: str
     token: int
     expires_at: datetime
+
+
+class Asked(NamedTuple):
+    """What became of a question for leases, by mailbox: those that were granted, and the others as they are written."""
+
+    granted: dict[str, Lease]
+    others: dict[str, Lease]
 
 
 class Phase(StrEnum):
@@ -76,3 +88,11 @@ class MailboxStatus(Value):
     connected_at: datetime | None = None
     server_messages: int | None = None
     certificate_until: datetime | None = None
+
+
+class Standing(Value):
+    """How a mailbox is, and whether somebody reads it at this moment: whether its lease is in force."""
+
+    lease: Lease
+    read: bool
+    status: MailboxStatus | None = None

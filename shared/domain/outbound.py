@@ -28,6 +28,7 @@ class Outbound(Value):
     `status` is what the ticket shows. `moves` counts its states, so that none shows over a later one; `turn` counts
     claims: only who holds the last one may move it on. `attempts` counts tries that the server put off; `counted`: the
     budgets have been asked. It is tried until a day after `since`; `taken_at` is when the ticket's event was taken.
+    `mail_id` is the mail that opened the ticket; older ones do not say. `traceparent`: in which span that was taken.
     """
 
     ticket_id: str
@@ -41,6 +42,8 @@ class Outbound(Value):
     claim: Claim | None = None
     since: datetime
     taken_at: datetime
+    mail_id: str | None = None
+    traceparent: str | None = None
 
     @property
     def state(self) -> AcknowledgementState:

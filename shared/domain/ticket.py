@@ -114,7 +114,8 @@ class Ticket(Value):
 
     `articles` holds its first mail; the others are documents of their own. `participants` are the addresses that take
     part: only their answers are appended (nobody joins by being in Cc). `closings` counts how often it was closed,
-    `reopened_by` names the mails that opened it again.
+    `reopened_by` names the mails that opened it again. `erased_at`: since then it is a shell without anybody's words,
+    because its requester's personal data was erased.
     """
 
     ticket_id: str
@@ -138,4 +139,5 @@ class Ticket(Value):
     closings: int = 0
     reopened_by: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    erased_at: datetime | None = None
     outbox: tuple[OutboxEvent, ...] = ()

@@ -58,6 +58,7 @@ class Metrics:
         self._process(version)
         self._stages()
         self._broker()
+        self._store()
         self._mailboxes()
         self._books()
         self._acknowledgements()
@@ -74,7 +75,11 @@ class Metrics:
         self.declared.append(Declared(f"{name}_info", "gauge", ("service", "version"), text, SERVICES))
         self.heartbeat = self._gauge(
             "mail_automator_heartbeat_timestamp_seconds",
-            "Unix time at which the work loop last ticked; /livez fails a minute later.",
+            "Unix time at which a work loop last ticked.",
+        )
+        self.work_loops_hung = self._gauge(
+            "mail_automator_work_loops_hung",
+            "Work loops that do not get on; /livez fails while there is one, and names it.",
         )
         self.part_ready = self._gauge(
             "mail_automator_ready",
@@ -229,6 +234,20 @@ class Metrics:
             of=(BOOKKEEPER,),
         )
 
+    def _store(self) -> None:
+        self.store_commands = self._counter(
+            "mail_automator_store_commands_total",
+            "Commands sent to the store, each one round trip, by collection (empty: none) and command.",
+            "collection",
+            "command",
+        )
+        self.store_seconds = self._counter(
+            "mail_automator_store_command_seconds_total",
+            "Seconds in which the store's answers were waited for, by collection and command.",
+            "collection",
+            "command",
+        )
+
     def _mailboxes(self) -> None:
         self.mailbox_active = self._mailbox_gauge(
             "mail_automator_mailbox_active",
@@ -335,6 +354,12 @@ class Metrics:
             "mail_automator_republished_total",
             "Unfinished mails put back at the start of the belt.",
             "reason",
+            of=(BOOKKEEPER,),
+        )
+        self.expired = self._counter(
+            "mail_automator_expired_total",
+            "What was deleted at the end of its retention: raw mails, traces, what ledger rows tell, audit records.",
+            "part",
             of=(BOOKKEEPER,),
         )
 

@@ -23,8 +23,8 @@ class Health(Protocol):
     def version(self) -> str: ...
     @property
     def metrics(self) -> Metrics: ...
-    def alive(self) -> bool:
-        """Whether the work loop has ticked lately. Never asks broker, store or mail server."""
+    def hung(self) -> tuple[str, ...]:
+        """A sentence for each work loop that does not get on. Never asks broker, store or mail server."""
         ...
 
     def started(self) -> bool:
@@ -61,9 +61,8 @@ def server(health: Health) -> uvicorn.Server:
 
 def _app(health: Health) -> Starlette:
     async def livez(_: Request) -> Response:
-        return PlainTextResponse(
-            "ok" if health.alive() else "the work loop does not tick", 200 if health.alive() else 503
-        )
+        hung = health.hung()
+        return PlainTextResponse("\n".join(hung) or "ok", 503 if hung else 200)
 
     async def readyz(request: Request) -> Response:
         parts = health.readiness()

@@ -12,10 +12,14 @@ A mail that ends the process itself raises no error: the broker delivers it agai
 was delivered, the smaller the group in which it is handled; in the end it is tried alone, and how often is noted in the
 ledger before: a mail that ended the process so a few times is quarantined untouched. Its neighbours are handled before
 it, and none of this counts as an attempt of theirs.
+
+What a lane calls slow goes on beside the rest, so that no other mail waits for it.
 """
 
 import asyncio
+import math
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,7 +28,9 @@ from typing import Generic, Protocol, TypeVar
 import structlog
 
 from shared.broker.client import Broker, Subscription
-from shared.broker.messages import Delivery, Outgoing
+from shared.broker.delivery import Delivery, acknowledge
+from shared.broker.messages import Outgoing
+from shared.broker.spans import received
 from shared.broker.topology import Queue
 from shared.contracts.codec import decode
 from shared.contracts.events import mail_quarantined
@@ -34,6 +40,7 @@ from shared.domain.errors import AutomatorError, BrokerUnavailable, MalformedMes
 from shared.domain.ledger import Alone, Failure, LedgerEntry, State
 from shared.domain.ticket import OutboxEvent
 from shared.observability.crash_points import crash_point
+from shared.observability.tracing import Span, Tracing
 from shared.runtime.outbox import Debts, send_owed
 from shared.runtime.process import Process
 
@@ -51,6 +58,8 @@ OLD = timedelta(days=1)
 SUSPECT_GROUPS: Mapping[int, int] = {3: 16, 4: 4}
 """Mails per group by deliveries: a message delivered this often may be killing its worker. Most are innocents that a
 killed process held, and go through in groups; one that was delivered more often yet is handled alone."""
+SLOW_GROUP = 10
+"""Slow mails that are handled at a time."""
 MAX_ALONE = 3
 """As often a mail may end the process while it is handled alone; then it is quarantined."""
 
@@ -72,6 +81,9 @@ class KillsWorker(Permanent):
 
 IN_QUARANTINE = Outcome("quarantined", "in_quarantine")
 """A message of a mail that is in quarantine: nothing is done until somebody replays it."""
+
+
+_GIVEN_BACK = Outcome("given_back", "draining")
 
 
 class Handler(Protocol[M_contra]):
@@ -96,15 +108,21 @@ class Retries(Debts, Protocol):
     async def quarantine(self, mail_id: str, failure: Failure, event: OutboxEvent) -> bool: ...
 
 
+def _nothing_is_slow(_: Message) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """How a stage consumes: its queue, messages held at a time, mails per batch, batches at a time."""
+    """How a stage consumes: its queue, messages held at a time, mails per batch, batches at a time; and which messages
+    are slow: they are handled beside the others, some at a time."""
 
     stage: str
     queue: Queue
     window: int = 300
     batch: int = 100
     workers: int = 2
+    slow: Callable[[Message], bool] = _nothing_is_slow
 
 
 def backoff(attempts: int, chance: float) -> timedelta:
@@ -137,6 +155,7 @@ class Consumer(Generic[M]):
         self._source = event_source
         self._held = process.metrics.in_flight.labels(lane.stage)
         self._alone = asyncio.Lock()
+        self._slow: asyncio.Queue[tuple[M, Delivery]] = asyncio.Queue()
         for reason in (MalformedMessage.code, UNKNOWN_MAIL):
             process.metrics.dead_letters.labels(lane.stage, reason)  # shown as 0, so that the first one is an increase
         for outcome in (*OUTCOMES, "quarantined"):
@@ -148,26 +167,32 @@ class Consumer(Generic[M]):
         self._process.ready("broker", True)
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(self._lane.workers):
-                    group.create_task(self._work(subscription))
+                for number in range(1, self._lane.workers + 1):
+                    group.create_task(self._work(subscription, f"{self._lane.stage} {number}"))
+                group.create_task(self._work_slowly(f"{self._lane.stage} slow"))
         finally:
             await subscription.stop()
 
-    async def _work(self, subscription: Subscription) -> None:
-        while not self._process.draining.is_set():
-            if not await self._process.permitted():
-                continue
-            deliveries = await subscription.batch(self._lane.batch, wait_seconds=1)
-            self._process.beat()
-            self._process.ready("broker", self._broker.connected)
-            if deliveries:
-                self._process.metrics.received.labels(self._lane.stage).inc(len(deliveries))
-                self._held.inc(len(deliveries))
-                try:
-                    if await self._may_take(deliveries):
-                        await self._take(deliveries)
-                finally:
-                    self._held.dec(len(deliveries))
+    async def _work(self, subscription: Subscription, name: str) -> None:
+        with self._process.pulse.loop(name):
+            while not self._process.draining.is_set():
+                if not await self._process.permitted():
+                    continue
+                deliveries = await subscription.batch(self._lane.batch, wait_seconds=1)
+                self._process.beat()
+                self._process.ready("broker", self._broker.connected)
+                if deliveries:
+                    with self._process.pulse.at(f"a batch of {len(deliveries)}"):
+                        await self._hold(deliveries)
+
+    async def _hold(self, deliveries: Sequence[Delivery]) -> None:
+        self._process.metrics.received.labels(self._lane.stage).inc(len(deliveries))
+        self._held.inc(len(deliveries))
+        try:
+            if await self._may_take(deliveries):
+                await self._take(deliveries)
+        finally:
+            self._held.dec(len(deliveries))
 
     async def _may_take(self, deliveries: Sequence[Delivery]) -> bool:
         """Waits while work is held; False if the process drains before, with the messages given back."""
@@ -184,11 +209,55 @@ class Consumer(Generic[M]):
             return
         suspects = [pair for pair in pairs if _suspect(pair[1], known.get(pair[0].mail_id))]
         rest = [pair for pair in pairs if not _suspect(pair[1], known.get(pair[0].mail_id))]
-        if rest:
-            await self._process_group(rest)
+        quick = [pair for pair in rest if not self._put_aside(pair)]
+        if quick:
+            await self._process_group(quick)
         if suspects:
-            async with self._alone:
-                await self._in_small_groups(suspects, known)
+            # Its turn may come late: whether it comes at all, the pulse of the neighbour says.
+            with self._process.pulse.at("waiting for the suspects of a neighbour", within=math.inf):
+                async with self._alone:
+                    with self._process.pulse.at(f"{len(suspects)} suspects"):
+                        await self._in_small_groups(suspects, known)
+
+    def _put_aside(self, pair: tuple[M, Delivery]) -> bool:
+        """Whether it is slow, and will be handled beside the others. While we drain nobody would."""
+        if self._process.draining.is_set() or not self._lane.slow(pair[0]):
+            return False
+        self._held.inc()
+        self._slow.put_nowait(pair)
+        return True
+
+    async def _work_slowly(self, name: str) -> None:
+        """Handle what was put aside, until the process drains; what is left then is given back."""
+        with self._process.pulse.loop(name):
+            while not self._process.draining.is_set():
+                pairs = await self._slow_ones()
+                self._process.beat()
+                if pairs:
+                    with self._process.pulse.at(f"{len(pairs)} slow mails"):
+                        await self._while_held(pairs)
+        left = self._left()
+        self._held.dec(len(left))
+        await _give_back([delivery for _, delivery in left])
+
+    async def _while_held(self, pairs: Sequence[tuple[M, Delivery]]) -> None:
+        try:
+            if await self._may_take([delivery for _, delivery in pairs]):
+                await self._process_group(pairs)
+        finally:
+            self._held.dec(len(pairs))
+
+    async def _slow_ones(self) -> list[tuple[M, Delivery]]:
+        """Some that were put aside; none if there are none for a second."""
+        try:
+            async with asyncio.timeout(1):
+                first = await self._slow.get()
+        except TimeoutError:
+            return []
+        return [first, *self._left(SLOW_GROUP - 1)]
+
+    def _left(self, most: int | None = None) -> list[tuple[M, Delivery]]:
+        return [self._slow.get_nowait() for _ in range(min(self._slow.qsize(), most or self._slow.qsize()))]
 
     async def _look_up(self, pairs: Sequence[tuple[M, Delivery]]) -> Mapping[str, LedgerEntry]:
         return await self._retries.get_many([message.mail_id for message, _ in pairs]) if pairs else {}
@@ -236,15 +305,37 @@ class Consumer(Generic[M]):
         return message, delivery
 
     async def _process_group(self, pairs: Sequence[tuple[M, Delivery]], tried_alone: int | None = None) -> None:
+        if self._process.tracing is None:
+            await self._finish_group(pairs, tried_alone)
+            return
+        spans = [self._span(self._process.tracing, *pair) for pair in pairs]
+        ends: Sequence[Outcome | AutomatorError] | None = None
+        try:
+            ends = await self._finish_group(pairs, tried_alone)
+        finally:
+            for span, outcome in zip(spans, ends or [_GIVEN_BACK] * len(spans), strict=True):
+                _end(span, outcome)
+
+    def _span(self, tracing: Tracing, message: M, delivery: Delivery) -> Span:
+        return received(
+            tracing, self._broker.server, self._lane.queue, delivery, message.mail_id, message.mailbox, self._lane.stage
+        )
+
+    async def _finish_group(
+        self, pairs: Sequence[tuple[M, Delivery]], tried_alone: int | None
+    ) -> Sequence[Outcome | AutomatorError] | None:
+        """What became of these; None if they were given back."""
         clock = self._process.clock
         started = clock.monotonic()
         messages = [message for message, _ in pairs]
         outcomes = await self._patiently(pairs, lambda: self._once(messages, tried_alone))
+        self._process.beat()
         if outcomes is None:
-            return
+            return None
         self._process.ready("store", True)
         await _acknowledge([delivery for _, delivery in pairs])
         self._count(messages, outcomes, clock.monotonic() - started)
+        return outcomes
 
     async def _patiently(self, pairs: Sequence[tuple[M, Delivery]], work: Callable[[], Awaitable[T]]) -> T | None:
         """The result of the work, once store and broker are there; None if the process drains before, with the
@@ -287,6 +378,7 @@ class Consumer(Generic[M]):
         return None
 
     async def _handled(self, messages: Sequence[M]) -> list[Outcome | AutomatorError]:
+        self._process.beat()
         try:
             return list(await self._handler.handle(messages))
         except (StoreUnavailable, BrokerUnavailable):
@@ -336,21 +428,30 @@ class Consumer(Generic[M]):
         metrics.batch_size.labels(stage).observe(len(messages))
         now = self._process.clock.now()
         metrics.last_finished.labels(stage).set(now.timestamp())
+        ages, ends = metrics.message_age.labels(stage), Counter[tuple[str, str]]()
         for message, outcome in zip(messages, outcomes, strict=True):
             failed = isinstance(outcome, AutomatorError)
             label, reason = ("failed", outcome.code) if failed else (outcome.label, outcome.reason)
-            metrics.messages.labels(stage, label, reason).inc()
+            ends[label, reason] += 1
             if not message.imported:
                 age = max(0.0, (now - message.received_at).total_seconds())
-                metrics.message_age.labels(stage).observe(age)
+                ages.observe(age)
                 if label in OUTCOMES and _first(message):
                     metrics.outcome_age.labels(label).observe(age)
             log.info(label, stage=stage, mail_id=message.mail_id, mailbox=message.mailbox, reason=reason)
+        for (label, reason), count in ends.items():
+            metrics.messages.labels(stage, label, reason).inc(count)
+
+
+def _end(span: Span, outcome: Outcome | AutomatorError) -> None:
+    if isinstance(outcome, AutomatorError):
+        span.end({"mail_automator.outcome": "failed"}, error=outcome.code)
+    else:
+        span.end({"mail_automator.outcome": outcome.label, "mail_automator.reason": outcome.reason})
 
 
 async def _acknowledge(deliveries: Iterable[Delivery]) -> None:
-    for delivery in deliveries:
-        await delivery.ack()
+    await acknowledge(deliveries)
     crash_point("stage.after_ack")
 
 

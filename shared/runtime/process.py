@@ -22,14 +22,19 @@ from shared.domain.errors import AutomatorError, Transient
 from shared.observability import logs
 from shared.observability.crash_points import arm_by
 from shared.observability.metrics import Metrics
+from shared.observability.tracing import Tracing
 from shared.runtime import admin
 from shared.runtime.clock import Clock
 from shared.runtime.deadline import finish, gone_by
-from shared.runtime.settings import AdminSettings, LogSettings, MetricsSettings, StopSettings, read
+from shared.runtime.garbage import collect_rarely
+from shared.runtime.pulse import WAITING_SECONDS, Pulse
+from shared.runtime.settings import AdminSettings, LogSettings, MetricsSettings, StopSettings, TracingSettings, read
+from shared.runtime.tracing import start
 
 EXIT_UNAVAILABLE = 69
 EXIT_CONFIGURATION = 78
-BEAT_LIMIT_SECONDS = 60.0
+HAND_OVER_SECONDS = 1.5
+"""How long the end may wait for a collector of traces: less than DROP_SECONDS."""
 
 log = structlog.get_logger(__name__)
 
@@ -37,11 +42,20 @@ log = structlog.get_logger(__name__)
 class Process:
     """What a running service is given."""
 
-    def __init__(self, service: str, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        service: str,
+        environ: Mapping[str, str],
+        clock: Clock | None = None,
+        tracing: Tracing | None = None,
+    ) -> None:
         self.service = service
-        self.version = importlib.metadata.version("mail-automator")
+        self.version = version()
+        self.tracing = tracing
+        """None: it is off."""
         self.environ = environ
-        self.clock = Clock()
+        self.clock = clock or Clock()
+        self.pulse = Pulse(self.clock.monotonic)
         self.metrics = Metrics(service, self.version, read(MetricsSettings, environ).mailboxes)
         self.draining = asyncio.Event()
         self.allowed = asyncio.Event()
@@ -49,6 +63,7 @@ class Process:
         self.allowed.set()
         self._parts: dict[str, bool] = {}
         self._started = False
+        self.metrics.work_loops_hung.set_function(lambda: len(self.hung()))
         self.beat()
 
     def ready(self, part: str, ok: bool) -> None:
@@ -81,13 +96,13 @@ class Process:
         return True
 
     def beat(self) -> None:
-        """Say that the work loop is alive; /livez fails after a minute of silence."""
-        self._beaten = self.clock.monotonic()
+        """Say that the work loop which calls this gets on; /livez fails when one is silent for too long."""
+        self.pulse.tick()
         self.metrics.heartbeat.set(self.clock.now().timestamp())
 
-    def alive(self) -> bool:
-        """Whether the work loop has ticked within the last minute."""
-        return self.clock.monotonic() - self._beaten < BEAT_LIMIT_SECONDS
+    def hung(self) -> tuple[str, ...]:
+        """A sentence for each work loop that does not get on."""
+        return self.pulse.hung()
 
     def started(self) -> bool:
         """Whether everything it needs has been there at least once."""
@@ -99,12 +114,15 @@ class Process:
 
     async def pause(self, seconds: float) -> bool:
         """Wait, but no longer than until the drain begins. Returns whether it began."""
-        try:
+        with self.pulse.at("a pause", within=seconds + WAITING_SECONDS), suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.draining.wait()
-        except TimeoutError:
-            return False
-        return True
+        return self.draining.is_set()
+
+
+def version() -> str:
+    """The version of what runs."""
+    return importlib.metadata.version("mail-automator")
 
 
 Main = Callable[[Process], Coroutine[object, object, None]]
@@ -115,9 +133,11 @@ def run_service(service: str, main: Main) -> None:
     environ = dict(os.environ)  # noqa: TID251 - the one place
     try:
         settings = read(LogSettings, environ)
-        logs.configure(service, settings.format, settings.level)
+        tracing = start(service, version(), read(TracingSettings, environ))
+        logs.configure(service, settings.format, settings.level, [tracing.mark] if tracing else [])
         arm_by(Path(environ.get("MAIL_AUTOMATOR_CRASH_PLAN", "")))
-        code = uvloop.run(_life(service, main, environ))
+        collect_rarely()
+        code = uvloop.run(_life(service, main, environ, tracing))
     except (AutomatorError, ExceptionGroup) as raised:
         error = _only_ours(raised)
         sys.stderr.write(f"error: {service}: {error.line()}\n")
@@ -136,8 +156,8 @@ def _only_ours(raised: Exception) -> AutomatorError:
     raise raised
 
 
-async def _life(service: str, main: Main, environ: Mapping[str, str]) -> int:
-    process = Process(service, environ)
+async def _life(service: str, main: Main, environ: Mapping[str, str], tracing: Tracing | None) -> int:
+    process = Process(service, environ, tracing=tracing)
     loop = asyncio.get_running_loop()
     seconds = read(StopSettings, environ).seconds
 
@@ -156,6 +176,7 @@ async def _life(service: str, main: Main, environ: Mapping[str, str]) -> int:
         await finish(main(process), process.draining, service, seconds)
     finally:
         server.should_exit = True
-        await asyncio.wait([serving], timeout=3)
+        closing = [asyncio.create_task(asyncio.to_thread(tracing.close, HAND_OVER_SECONDS))] if tracing else []
+        await asyncio.wait([serving, *closing], timeout=3)
     log.info("stopped")
     return 0

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SecretsSettingsSource, SettingsConfigDict, SettingsError
 
 from shared.contracts.events import DEFAULT_SOURCE
@@ -25,6 +25,7 @@ PARTS = (
     "STOP_",
     "METRICS_",
     "EVENT_",
+    "TRACING_",
     "OAUTH_",
     "FETCHER_",
     "FILTER_",
@@ -91,6 +92,19 @@ class EventSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}EVENT_", frozen=True, hide_input_in_errors=True)
 
     source: str = Field(default=DEFAULT_SOURCE, pattern=r"^\S+$", max_length=200)
+
+
+class TracingSettings(BaseSettings):
+    """Traces by OpenTelemetry (docs/tracing.md): off without an `endpoint`, the address of a collector that takes OTLP
+    over HTTP, such as http://collector:4318. `ratio` of all mails are traced; `headers` go with each request, as
+    `name=value,name=value`; `deployment` is the name of the environment. The same values for every service."""
+
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}TRACING_", frozen=True, hide_input_in_errors=True)
+
+    endpoint: str = Field(default="", pattern=r"^(https?://[^\s?#]+)?$", max_length=500)
+    ratio: float = Field(default=1.0, ge=0, le=1)
+    headers: SecretStr | None = None
+    deployment: str = Field(default="", max_length=100)
 
 
 def read(settings: type[S], environ: Mapping[str, str]) -> S:

@@ -38,12 +38,12 @@ async def doors(process: Process) -> AsyncGenerator[Doors, None]:
     process.ready("broker", False)
     source = read(EventSettings, process.environ).source
     settings = read(StoreSettings, process.environ)
-    store = await Store.open(settings, clock=process.clock, environ=process.environ)
+    store = await Store.open(settings, clock=process.clock, environ=process.environ, metrics=process.metrics)
     try:
         await ensure_indexes(store)
         await verify_indexes(store)
         process.ready("store", True)
-        broker = await Broker.connect(read(BrokerSettings, process.environ), process.metrics)
+        broker = await Broker.connect(read(BrokerSettings, process.environ), process.metrics, process.tracing)
         try:
             process.ready("broker", True)
             configuration = Configuration(store, process.metrics)

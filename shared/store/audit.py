@@ -1,4 +1,5 @@
-"""The audit log (collection `audit`): who changed what, when. Append-only: nothing here updates or deletes.
+"""The audit log (collection `audit`): who changed what, when. Append-only: nothing here updates, and only what is
+older than its retention is deleted.
 
 `old` and `new` are kept as JSON text: their keys are people's, and a store may refuse dots or dollars in keys.
 """
@@ -6,6 +7,7 @@
 import itertools
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -60,6 +62,12 @@ class Audit:
         wanted: dict[str, Any] = {"kind": kind, "name": name, "_id": {"$lt": before} if before else None}
         query = {key: value for key, value in wanted.items() if value is not None}
         return tuple(map(_record, await self._collection.find(query, sort=(("_id", -1),), limit=limit)))
+
+    async def expire(self, before: datetime, limit: int) -> int:
+        """Delete up to `limit` records that were written before an instant; how many."""
+        query = {"_id": {"$lt": f"{milliseconds(before):014d}"}}
+        found = await self._collection.find(query, only=("at",), limit=limit)
+        return await self._collection.delete({"_id": {"$in": [one["_id"] for one in found]}}) if found else 0
 
 
 def _document(record: AuditRecord) -> Document:

@@ -55,6 +55,10 @@ class BudgetCounts:
         """Drop counters that decide nothing any more."""
         await self._collection.delete({"hour": {"$lt": hour_of(now) - KEPT_HOURS}})
 
+    async def forget_address(self, address: str) -> None:
+        """Drop the counter of an address: its budget is whole again."""
+        await self._collection.delete({"_id": f"{Scope.ADDRESS.value}:{_hashed(budget_address(address))}"})
+
     async def _of_address(self, budgets: Budgets, ticket_id: str, address: str, now: datetime) -> bool:
         key = f"{Scope.ADDRESS.value}:{_hashed(address)}"
         while True:

@@ -11,6 +11,7 @@ from pymongo.errors import ConfigurationError as DriverConfigurationError
 from pymongo.errors import InvalidName
 
 from shared.domain.errors import ConfigurationError, StoreUnavailable
+from shared.observability.metrics import Metrics
 from shared.store.api_tokens import ApiTokens
 from shared.store.articles import Articles
 from shared.store.audit import Audit
@@ -19,9 +20,12 @@ from shared.store.catalogue import CatalogueStore
 from shared.store.collection import Client, Collection
 from shared.store.config import Config
 from shared.store.counters import Counters
+from shared.store.counting import CountedCommands
 from shared.store.dead_messages import DeadMessages
 from shared.store.drafts import Drafts
 from shared.store.encryption import Vault
+from shared.store.erasing import Erasing
+from shared.store.fading import Fading
 from shared.store.failures import speaking
 from shared.store.fingerprints import Fingerprints
 from shared.store.idempotency import IdempotencyKeys
@@ -75,6 +79,8 @@ class Store:
         self.ledger = Ledger(self._database, clock)
         self.mail_search = MailSearch(self._database)
         self.raw = RawMails(self._database, clock, settings.raw_inline_max)
+        self.fading = Fading(self._database, self.raw)
+        self.erasing = Erasing(self._database)
         self.sightings = Sightings(self._database)
         self.fingerprints = Fingerprints(self._database)
         self.tickets = Tickets(self._database)
@@ -100,12 +106,19 @@ class Store:
         self.rates = Rates(self._database, clock)
 
     @classmethod
-    async def open(cls, settings: StoreSettings, *, clock: Clock, environ: Mapping[str, str] = _NO_ENVIRONMENT) -> Self:
-        """Connect. `environ` is where secrets of the source `env` are looked up.
+    async def open(
+        cls,
+        settings: StoreSettings,
+        *,
+        clock: Clock,
+        environ: Mapping[str, str] = _NO_ENVIRONMENT,
+        metrics: Metrics | None = None,
+    ) -> Self:
+        """Connect. `environ` is where secrets of the source `env` are looked up; `metrics` count the commands.
 
         Raises StoreUnavailable if nothing answers in time, ConfigurationError for a URL that is none.
         """
-        store = cls(_client(settings), settings, clock, environ)
+        store = cls(_client(settings, metrics), settings, clock, environ)
         try:
             await store.ping()
         except StoreUnavailable as error:
@@ -134,7 +147,7 @@ class Store:
         return Collection(self._database, name)
 
 
-def _client(settings: StoreSettings) -> Client:
+def _client(settings: StoreSettings, metrics: Metrics | None) -> Client:
     milliseconds = int(settings.timeout_seconds * 1000)
     url = settings.url.get_secret_value()
     try:
@@ -148,6 +161,7 @@ def _client(settings: StoreSettings) -> Client:
             tzinfo=UTC,
             retryWrites=False,
             appname="mail-automator",
+            event_listeners=[CountedCommands(metrics)] if metrics is not None else [],
             serverSelectionTimeoutMS=milliseconds,
             connectTimeoutMS=milliseconds,
             socketTimeoutMS=max(milliseconds, 30_000),

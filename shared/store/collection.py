@@ -12,6 +12,7 @@ with text or whole numbers (see shared/store/seek.py).
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import accumulate, chain, pairwise
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar, cast
 
@@ -22,6 +23,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from pymongo.results import BulkWriteResult
 
 from shared.store.failures import speaking
+from shared.store.together import Together
 
 Document = dict[str, Any]
 Filter = Mapping[str, Any]
@@ -33,6 +35,8 @@ Database = AsyncIOMotorDatabase[Document]
 M = TypeVar("M", bound=BaseModel)
 
 _DUPLICATE = 11000
+UNTOLD = "?"
+"""What stands for a name that a document should tell and does not."""
 AHEAD = timedelta(days=2)
 """Nothing is put off for so long. What says so was written by a clock that was ahead."""
 
@@ -69,6 +73,7 @@ class Collection:
         self.name = name
         self._driver: AsyncIOMotorCollection[Document] = database[name]
         self._bulk_write = cast(BulkWrite, self._driver.bulk_write)  # pyright: ignore[reportUnknownMemberType]  # stub gap
+        self._insert = Together(self._insert_all)
 
     async def get(self, key: str) -> Document | None:
         """The document of that `_id`."""
@@ -123,15 +128,21 @@ class Collection:
         return True
 
     async def insert_many(self, documents: Sequence[Document]) -> frozenset[int]:
-        """Insert what is not there yet; returns the positions of those refused by a unique key."""
-        if not documents:
-            return frozenset()
+        """Insert what is not there yet; returns the positions of those refused by a unique key.
+
+        Calls that come while one is under way share a round trip.
+        """
+        return await self._insert(documents) if documents else frozenset()
+
+    async def _insert_all(self, calls: Sequence[Sequence[Document]]) -> Sequence[frozenset[int]]:
+        refused = frozenset[int]()
         with speaking(self.name):
             try:
-                await self._driver.insert_many(documents, ordered=False)
+                await self._driver.insert_many([*chain.from_iterable(calls)], ordered=False)
             except BulkWriteError as error:
-                return _refused(error)
-        return frozenset()
+                refused = _refused(error)
+        ends = [*accumulate(map(len, calls), initial=0)]
+        return [frozenset(at - begin for at in range(begin, end) if at in refused) for begin, end in pairwise(ends)]
 
     async def update(self, query: Filter, update: Change) -> bool:
         """Update the one that matches; False if none does."""
@@ -167,7 +178,7 @@ class Collection:
         with speaking(self.name):
             matching: list[Document] = [{"$match": query}] if query else []
             found = await self._driver.aggregate([*matching, {"$group": {"_id": f"${by}", **totals}}]).to_list(None)
-        return {str(one["_id"]): {name: int(one[name] or 0) for name in fields} for one in found}
+        return {str(one["_id"] or UNTOLD): {name: int(one[name] or 0) for name in fields} for one in found}
 
     async def size(self) -> int:
         """About how many documents there are."""

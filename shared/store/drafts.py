@@ -1,12 +1,14 @@
 """Mailboxes that people are still writing (collection `drafts`): one per user and mailbox, sealed as a whole.
 
-A draft holds the secrets that were typed for it, so nothing of it is kept in the clear. It ends after a day.
+A draft holds the secrets that were typed for it, so nothing of it is kept in the clear. It ends after a day. Its
+`mark` is another one each time it is kept: a rotation of the key changes only what it has read.
 """
 
 import json
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 from pydantic import SecretStr
 
@@ -44,7 +46,7 @@ class Drafts:
         key, now = _key(user, mailbox), self._clock.now()
         await self._collection.delete({"until_ms": {"$lt": milliseconds(now)}})
         sealed = self._vault.seal(SecretStr(json.dumps(content)), _binding(key))
-        fields = {"sealed": sealed, "until_ms": milliseconds(now + VALID)}
+        fields = {"sealed": sealed, "until_ms": milliseconds(now + VALID), "mark": uuid4().hex}
         while not await self._collection.update({"_id": key}, changed(fields)):
             if await self._collection.insert({"_id": key, **fields}):
                 break

@@ -68,6 +68,8 @@ INDEXES = (
     Index("sightings", ("content_id",)),
     Index("sightings", ("state",)),
     Index("raw_large.chunks", ("files_id",), verified=False),
+    Index("mailbox_runtime", ("reading_open",)),
+    Index("mailbox_runtime", ("old_mail_open",)),
     Index("mailbox_versions", ("name",)),
     Index("audit", ("name",)),
     Index("statistics", ("hour_number",)),

@@ -6,13 +6,13 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from shared.domain.decision import Decision, Kind, Step
 from shared.domain.ledger import Alone, DecisionWrite, Failure, LedgerEntry, Replaced, Replay, State
 from shared.domain.ticket import OutboxEvent
 from shared.observability.crash_points import crash_point
-from shared.store.collection import Change, Collection, Database, Document, changed, milliseconds
+from shared.store.collection import UNTOLD, Change, Collection, Database, Document, changed, milliseconds
 from shared.store.ledger_documents import (
     IN_FLIGHT,
     QUARANTINED,
@@ -24,22 +24,25 @@ from shared.store.ledger_documents import (
     resting,
     to_millisecond,
 )
-from shared.store.ledger_queries import LedgerQueries
+from shared.store.ledger_queries import LedgerQueries, bare
+from shared.store.legible import legible
 from shared.store.ports import Clock
 from shared.store.words import MailWords
 
 _NOTHING_OWED: dict[str, Any] = {"outbox": [], "owed_ms": None}
-_OF_ROW = ("origin", "state", "decision")
+_STANDING = ("origin", "state", "decision", "owed_ms")
+_BESIDE_ROW = ("outbox", "trace", "history")
 _IN_FLIGHT = {"$in": [State.STORED.value, State.DECIDED.value]}
 
 
 class LedgerRow(NamedTuple):
-    """What the audit needs to know of a mail."""
+    """What the audit needs to know of a mail. Without a state it is none: somebody edited it to what none can be."""
 
     mail_id: str
-    state: State
-    kind: Kind | None
-    ticket_id: str | None
+    mailbox: str
+    state: State | None = None
+    kind: Kind | None = None
+    ticket_id: str | None = None
 
 
 class Ledger(LedgerQueries):
@@ -82,14 +85,14 @@ class Ledger(LedgerQueries):
         """Write decisions, each only if there is none yet; returns the decision that stands, by mail_id.
 
         That is another one than asked for if somebody was faster: execute that one. A mail that is unknown, in
-        quarantine, or waits for a later version of its decision, has none and is not in the result.
+        quarantine, of another mailbox, or waits for a later version of its decision, has none and is not in the result.
         """
         now = self._clock.now()
         matched = await self._mails.update_each((_undecided(one), _decided(one, now)) for one in writes)
         if matched == len(writes):
             return {one.mail_id: to_millisecond(one.decision) for one in writes}
         crash_point("store.after_decisions")
-        return await self._standing([one.mail_id for one in writes])
+        return await self._standing({one.mail_id: one.mailbox for one in writes})
 
     async def mark_done(self, mail_ids: Iterable[str], version: int | None = None) -> None:
         """Say that the effects of decided mails exist, and that the events of all these mails are published.
@@ -136,7 +139,8 @@ class Ledger(LedgerQueries):
 
     async def reopen(self, entry: LedgerEntry, order: Replay) -> bool:
         """Put a rejected mail back in flight for the next version of its decision, due at once; the one it had goes
-        into its history. False if it is not (any more) finally rejected at the version of `entry`."""
+        into its history. False if it is not (any more) finally rejected at the version of `entry`, or its raw mail is
+        gone."""
         decision = entry.decision
         if entry.state is not State.DONE or decision is None or decision.kind is not Kind.REJECTED:
             return False
@@ -148,7 +152,7 @@ class Ledger(LedgerQueries):
             "version": entry.version + 1,
             "history": [one.model_dump() for one in history],
         }
-        query = {"_id": entry.mail_id, "state": State.DONE.value, "version": _version(entry.version)}
+        query = {"_id": entry.mail_id, "state": State.DONE.value, "version": _version(entry.version), "gone.raw": None}
         return await self._mails.update(query, changed(fields))
 
     def _again(self, mail_id: str, order: Replay | None) -> dict[str, Any]:
@@ -187,28 +191,34 @@ class Ledger(LedgerQueries):
     async def iter_all(self, mailbox: str | None = None) -> AsyncIterator[LedgerRow]:
         """Every mail, in no order, as far as the audit needs it."""
         query = {"origin.mailbox": mailbox} if mailbox else {}
-        async for one in self._mails.stream(query, only=("state", "decision")):
+        async for one in self._mails.stream(query, without=_BESIDE_ROW):
             yield _row(one)
 
-    async def rows_after(self, mail_id: str, limit: int) -> tuple[tuple[str, LedgerRow], ...]:
-        """Up to `limit` mails with their mailbox, in the order of their ids, behind that one; from the start: empty."""
+    async def rows_after(self, mail_id: str, limit: int) -> tuple[LedgerRow, ...]:
+        """Up to `limit` mails, in the order of their ids, behind that one; from the start: empty."""
         query = {"_id": {"$gt": mail_id}}
-        found = await self._mails.find(query, only=_OF_ROW, sort=(("_id", 1),), limit=limit)
-        return tuple((one["origin"]["mailbox"], _row(one)) for one in found)
+        found = await self._mails.find(query, without=_BESIDE_ROW, sort=(("_id", 1),), limit=limit)
+        return tuple(map(_row, found))
 
-    async def rows_of(self, mail_ids: Iterable[str]) -> tuple[tuple[str, LedgerRow], ...]:
-        """These mails with their mailbox."""
-        found = await self._mails.find({"_id": {"$in": list(mail_ids)}}, only=_OF_ROW)
-        return tuple((one["origin"]["mailbox"], _row(one)) for one in found)
+    async def rows_of(self, mail_ids: Iterable[str]) -> tuple[LedgerRow, ...]:
+        """These mails."""
+        found = await self._mails.find({"_id": {"$in": list(mail_ids)}}, without=_BESIDE_ROW)
+        return tuple(map(_row, found))
 
     async def existing(self, mail_ids: Iterable[str]) -> frozenset[str]:
         """Those of the mails that are in the books."""
         found = await self._mails.find({"_id": {"$in": list(mail_ids)}}, only=("state",))
         return frozenset(one["_id"] for one in found)
 
-    async def _standing(self, mail_ids: Sequence[str]) -> dict[str, Decision]:
-        found = await self._mails.find({"_id": {"$in": list(mail_ids)}}, only=("decision", "state", "owed_ms"))
-        decided = [one for one in found if one["decision"] and one["state"] != State.QUARANTINED]
+    async def on_the_way(self, mail_ids: Iterable[str]) -> frozenset[str]:
+        """Those of the mails that lie in a queue or with a stage: neither done, nor in quarantine, nor put off."""
+        query = {"_id": {"$in": list(mail_ids)}, "state": _IN_FLIGHT, "retry_ms": None}
+        return frozenset(one["_id"] for one in await self._mails.find(query, only=("state",)))
+
+    async def _standing(self, mailboxes: Mapping[str, str | None]) -> dict[str, Decision]:
+        found = await self._mails.find({"_id": {"$in": list(mailboxes)}}, only=_STANDING)
+        ours = [one for one in found if mailboxes[one["_id"]] in (None, one["origin"]["mailbox"])]
+        decided = [one for one in ours if one["decision"] and one["state"] != State.QUARANTINED]
         await self._redecide([one for one in decided if one["state"] == State.STORED])
         return {one["_id"]: decision_of(one["decision"]) for one in decided}
 
@@ -230,9 +240,18 @@ class Ledger(LedgerQueries):
 
 
 def _row(document: Document) -> LedgerRow:
-    decision: Mapping[str, Any] = document["decision"] or {}
-    kind = Kind(decision["kind"]) if decision else None
-    return LedgerRow(document["_id"], State(document["state"]), kind, decision.get("ticket_id"))
+    """All of it is read: an entry is illegal by any of its fields."""
+    for one in legible([document], bare):
+        kind, ticket_id = (one.decision.kind, one.decision.ticket_id) if one.decision else (None, None)
+        return LedgerRow(one.mail_id, one.origin.mailbox, one.state, kind, ticket_id)
+    return LedgerRow(str(document["_id"]), _mailbox_told(document))
+
+
+def _mailbox_told(document: Document) -> str:
+    """The mailbox that an illegal entry names, if it does."""
+    origin: object = document.get("origin")
+    told = cast("dict[str, object]", origin).get("mailbox") if isinstance(origin, dict) else None
+    return told if isinstance(told, str) else UNTOLD
 
 
 def _state_again(document: Document) -> State:
@@ -242,7 +261,8 @@ def _state_again(document: Document) -> State:
 
 def _undecided(write: DecisionWrite) -> Document:
     version = _version(write.decision.version)
-    return {"_id": write.mail_id, "state": State.STORED.value, "decision": None, "version": version}
+    query = {"_id": write.mail_id, "state": State.STORED.value, "decision": None, "version": version}
+    return query if write.mailbox is None else query | {"origin.mailbox": write.mailbox}
 
 
 def _version(version: int) -> int | Document:

@@ -1,11 +1,11 @@
 """Ledger entries as documents, and back. Pure."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from shared.domain.decision import Decision, Kind
-from shared.domain.ledger import KnownMail, LedgerEntry, State
+from shared.domain.ledger import Gone, KnownMail, LedgerEntry, State
 from shared.domain.patterns import domain_of
 from shared.domain.ticket import OutboxEvent
 from shared.store import seek
@@ -34,7 +34,13 @@ def document_of(entry: LedgerEntry) -> Document:
 def entry_of(document: Document) -> LedgerEntry:
     """The entry in a document."""
     fields = {key: document[key] for key in _PLAIN} | {key: document[key] for key in _LATER if key in document}
-    return read(LedgerEntry, {"mail_id": document["_id"], **fields, **document["clock"]})
+    return read(LedgerEntry, {"mail_id": document["_id"], **fields, **document["clock"], "gone": gone_of(document)})
+
+
+def gone_of(document: Document) -> Gone:
+    """What was deleted of a mail. Kept in milliseconds, each mark for itself: a date is no leaf."""
+    marks: dict[str, int] = document.get("gone") or {}
+    return Gone(**{name: datetime.fromtimestamp(at / 1000, UTC) for name, at in marks.items()})
 
 
 def known_of(document: Document) -> KnownMail:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any, NamedTuple
 
 from shared.domain.decision import Kind
@@ -10,7 +11,9 @@ from shared.domain.ticket import OutboxEvent
 from shared.store import seek
 from shared.store.collection import Collection, Document, among, read
 from shared.store.ledger_documents import IN_FLIGHT, OUTCOMES, QUARANTINED, entry_of, known_of
+from shared.store.legible import enough, legible
 from shared.store.seek import Span
+from shared.store.together import Together
 
 _NEWEST_FIRST = (("stored_at", -1), ("_id", -1))
 _REFERABLE = ("headline", "origin", "state", "decision", "stored_at")
@@ -69,16 +72,22 @@ class LedgerQueries:
 
     def __init__(self, mails: Collection) -> None:
         self._mails = mails
+        self._several = Together(self._get_all)
 
     async def get(self, mail_id: str) -> LedgerEntry | None:
         """The entry of a mail."""
         document = await self._mails.get(mail_id)
-        return entry_of(document) if document else None
+        return next(legible([document], entry_of), None) if document else None
 
     async def get_many(self, mail_ids: Iterable[str]) -> dict[str, LedgerEntry]:
         """Those of the mails that are in the books."""
-        found = await self._mails.find({"_id": {"$in": list(mail_ids)}}, without=("outbox",))
-        return {document["_id"]: entry_of(document) for document in found}
+        return await self._several(tuple(mail_ids))
+
+    async def _get_all(self, calls: Sequence[Sequence[str]]) -> Sequence[dict[str, LedgerEntry]]:
+        keys = [*dict.fromkeys(chain.from_iterable(calls))]
+        found = await self._mails.find({"_id": {"$in": keys}}, without=("outbox",))
+        entries = {one.mail_id: one for one in legible(found, entry_of)}
+        return [{key: entries[key] for key in one if key in entries} for one in calls]
 
     async def contents_of(self, outline_ids: Sequence[str]) -> dict[str, str]:
         """The content of the mails that look like this without their body, by outline_id.
@@ -103,38 +112,40 @@ class LedgerQueries:
         limit, sort = (_FEW, _NEWEST_FIRST) if single else (_MANY, ())
         found = await self._mails.find(query, only=_REFERABLE, sort=sort, limit=limit)
         if single or len(found) < _MANY:
-            return tuple(sorted(map(known_of, found), key=lambda one: (one.stored_at, one.mail_id), reverse=True))
+            return tuple(sorted(legible(found, known_of), key=lambda one: (one.stored_at, one.mail_id), reverse=True))
         half = len(message_ids) // 2
         return await self.of_message_ids(message_ids[:half]) + await self.of_message_ids(message_ids[half:])
 
     async def due(self, now: datetime, stalled_before: datetime, limit: int) -> tuple[LedgerEntry, ...]:
         """Up to `limit` mails in flight whose next attempt has come, or, with none set, that made no progress since."""
-        found = await self._mails.due("retry_ms", now, limit)
-        if len(found) < limit:
-            found += await self._mails.due("stall_ms", stalled_before, limit - len(found))
-        return tuple(map(entry_of, found))
+        found = await enough(limit, lambda most: self._mails.due("retry_ms", now, most), entry_of)
+        if room := limit - len(found):
+            found += await enough(room, lambda most: self._mails.due("stall_ms", stalled_before, most), entry_of)
+        return found
 
     async def pending_outbox(self, before: datetime, limit: int) -> tuple[tuple[str, OutboxEvent], ...]:
         """The events, with their mail_id, still owed by up to `limit` mails since an instant or longer."""
-        found = await self._mails.due("owed_ms", before, limit)
-        return tuple((one["_id"], read(OutboxEvent, event)) for one in found for event in one["outbox"])
+        found = await enough(limit, lambda most: self._mails.due("owed_ms", before, most), _owed)
+        return tuple(chain.from_iterable(found))
 
     async def owed_by(self, mail_ids: Iterable[str]) -> tuple[tuple[str, OutboxEvent], ...]:
         """The events, with their mail_id, that these mails still owe."""
         found = await self._mails.find({"_id": {"$in": list(mail_ids)}}, only=("outbox",))
-        return tuple((one["_id"], read(OutboxEvent, event)) for one in found for event in one["outbox"])
+        return tuple(chain.from_iterable(legible(found, _owed)))
 
     async def decided_since(self, kind: Kind, instant: datetime) -> AsyncIterator[LedgerEntry]:
         """Every mail whose decision is of that kind and was taken at or after an instant, in no order."""
         query = {"decision.kind": kind.value, "decision.decided_at": {"$gte": instant}}
         async for one in self._mails.stream(query, without=("outbox", "trace")):
-            yield entry_of(one | {"trace": []})
+            for entry in legible([one], bare):
+                yield entry
 
     async def quarantined_since(self, instant: datetime) -> AsyncIterator[LedgerEntry]:
         """Every mail that is in quarantine, since an instant or later, in no order."""
         query = {"state": State.QUARANTINED.value, "failure.at": {"$gte": instant}}
         async for one in self._mails.stream(query, without=("outbox", "trace")):
-            yield entry_of(one | {"trace": []})
+            for entry in legible([one], bare):
+                yield entry
 
     async def recent(self, mailbox: str | None, limit: int) -> tuple[LedgerEntry, ...]:
         """The newest mails, of one mailbox or of all."""
@@ -147,26 +158,25 @@ class LedgerQueries:
         """The newest mails of these mailboxes (None: of all), entered at or after an instant; the newest first."""
         query = _of(mailboxes) | ({} if since is None else {"stored_at": {"$gte": since}})
         found = await self._mails.find(query, only=_ARRIVED, sort=_NEWEST_FIRST, limit=limit)
-        return tuple(map(_arrived, found))
+        return tuple(legible(found, _arrived))
 
     async def subjects(self, mailboxes: Sequence[str] | None, limit: int) -> tuple[Subject, ...]:
         """The subjects of the newest mails of these mailboxes (None: of all), the newest first."""
         found = await self._mails.find(_of(mailboxes), only=("origin", "headline"), sort=_NEWEST_FIRST, limit=limit)
-        return tuple(
-            Subject(one["_id"], one["origin"]["mailbox"], one["headline"]["sender"], one["headline"]["subject"])
-            for one in found
-        )
+        return tuple(legible(found, _subject))
 
     async def ended(self, wanted: Ended, limit: int) -> tuple[LedgerEntry, ...]:
         """Up to `limit` of these mails, in the order in which they were entered."""
         found = await self._mails.find(_ended(wanted), sort=_OLDEST_FIRST, limit=limit, without=("outbox",))
-        return tuple(map(entry_of, found))
+        return tuple(legible(found, entry_of))
 
     async def oldest_in_flight(self) -> LedgerEntry | None:
         """The mail that has been in flight for longest."""
         query, order = {"seek.outcome": seek.within(IN_FLIGHT)}, (("seek.outcome", 1),)
-        found = await self._mails.find(query, sort=order, limit=1, without=("outbox",))
-        return entry_of(found[0]) if found else None
+        found = await enough(
+            1, lambda most: self._mails.find(query, sort=order, limit=most, without=("outbox",)), entry_of
+        )
+        return next(iter(found), None)
 
     async def newest_as(self, outcome: str, limit: int) -> tuple[LedgerEntry, ...]:
         """The mails that came last to one of OUTCOMES, the newest first."""
@@ -177,10 +187,9 @@ class LedgerQueries:
         found: dict[tuple[str, str], Cause] = {}
         query = {"seek.outcome": seek.within(QUARANTINED)} | ({"origin.mailbox": mailbox} if mailbox else {})
         async for one in self._mails.stream(query, only=("failure", "stored_at")):
-            failure: dict[str, Any] = one["failure"] or {"stage": "", "code": ""}
-            key = (str(failure["stage"]), str(failure["code"]))
-            cause = found.get(key, Cause(0, one["stored_at"], one["stored_at"]))
-            found[key] = cause.joined(one["stored_at"], one["_id"])
+            for key in legible([one], _cause):
+                cause = found.get(key, Cause(0, one["stored_at"], one["stored_at"]))
+                found[key] = cause.joined(one["stored_at"], one["_id"])
         return found
 
     async def latencies(self, span: Span, limit: int) -> tuple[float, ...]:
@@ -188,8 +197,13 @@ class LedgerQueries:
         query = {"seek.outcome": seek.within(Kind.TICKET.value, span)}
         order = seek.newest_first("seek.outcome")
         found = await self._mails.find(query, only=("origin", "decision"), sort=order, limit=limit)
-        spans = [one["decision"]["decided_at"] - one["origin"]["internal_date"] for one in found]
-        return tuple(max(0.0, one.total_seconds()) for one in spans)
+        return tuple(legible(found, _latency))
+
+    async def oldest_at(self) -> datetime | None:
+        """When the first mail came in that is in the books."""
+        order = (("seek.all", 1),)
+        found = await self._mails.find({"seek.all": seek.within("")}, only=("stored_at",), sort=order, limit=1)
+        return found[0]["stored_at"] if found else None
 
     async def count_by_outcome(self, span: Span | None = None) -> dict[str, dict[str, int]]:
         """How many mails of each mailbox (that arrived in a span) came to which end, by OUTCOMES."""
@@ -201,7 +215,7 @@ class LedgerQueries:
         found = await self._mails.find(
             query, sort=seek.newest_first(f"seek.{driver}"), limit=limit, without=("outbox",)
         )
-        return tuple(map(entry_of, found))
+        return tuple(legible(found, entry_of))
 
 
 def _of(mailboxes: Sequence[str] | None) -> Document:
@@ -224,3 +238,27 @@ def _ended(wanted: Ended) -> Document:
     return {key: value for key, value in query.items() if value is not None} | (
         {"stored_at": between} if between else {}
     )
+
+
+def bare(document: Document) -> LedgerEntry:
+    """The entry in a document that was read without its trace."""
+    return entry_of(document | {"trace": []})
+
+
+def _cause(document: Document) -> tuple[str, str]:
+    failure: dict[str, Any] = document["failure"] or {"stage": "", "code": ""}
+    return str(failure["stage"]), str(failure["code"])
+
+
+def _subject(document: Document) -> Subject:
+    headline = document["headline"]
+    return Subject(document["_id"], document["origin"]["mailbox"], headline["sender"], headline["subject"])
+
+
+def _latency(document: Document) -> float:
+    span = document["decision"]["decided_at"] - document["origin"]["internal_date"]
+    return max(0.0, span.total_seconds())
+
+
+def _owed(document: Document) -> tuple[tuple[str, OutboxEvent], ...]:
+    return tuple((document["_id"], read(OutboxEvent, event)) for event in document["outbox"])

@@ -15,6 +15,7 @@ from shared.mail.words import has_all, words
 from shared.store import seek
 from shared.store.collection import Collection, Database, Document
 from shared.store.ledger_documents import IN_FLIGHT, QUARANTINED, entry_of
+from shared.store.legible import legible
 from shared.store.seek import Seen, Span
 from shared.store.words import Lead, MailWords
 
@@ -102,7 +103,7 @@ class MailSearch:
         found = await self._mails.find(query, sort=order, limit=limit + 1, without=("outbox",))
         more = seek.place(found[limit - 1]["seek"][driver]) if len(found) > limit else None
         asked = words(subject) if subject is not None else ()
-        entries = map(entry_of, found[:limit])
+        entries = legible(found[:limit], entry_of)
         return Found(tuple(one for one in entries if has_all(one.headline.subject, asked)), more)
 
     async def _by_words(self, wanted: Wanted, asked: Sequence[str], after: Seen | None) -> AsyncIterator[Found]:
@@ -140,7 +141,8 @@ class MailSearch:
         if not seen:
             return ()
         query = {"_id": {"$in": [mail_id for _, mail_id in seen]}} | _others(wanted, "all")
-        found = {one["_id"]: entry_of(one) for one in await self._mails.find(query, without=("outbox",))}
+        documents = await self._mails.find(query, without=("outbox",))
+        found = {one.mail_id: one for one in legible(documents, entry_of)}
         return _with([found[mail_id] for _, mail_id in seen if mail_id in found], asked)
 
 

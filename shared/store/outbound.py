@@ -19,6 +19,10 @@ PENDING, CLAIMED, DATA_STARTED = (
 )
 
 
+_LATER = ("mail_id", "traceparent")
+"""Fields that a document from before them lacks."""
+
+
 class OutboundMails:
     """The acknowledgements."""
 
@@ -97,8 +101,7 @@ class OutboundMails:
 
     async def expired(self, limit: int) -> tuple[Outbound, ...]:
         """Up to `limit` whose claim has run out: their worker was killed, or cannot reach the store."""
-        claimed = await self._due({"status.state": CLAIMED.value}, limit)
-        return claimed + await self._due({"status.state": DATA_STARTED.value}, limit)
+        return await self._due({"status.state": {"$in": [CLAIMED.value, DATA_STARTED.value]}}, limit)
 
     async def take_back(self, mail: Outbound, status: Acknowledgement) -> Outbound | None:
         """End a claim that has run out; None if it was renewed or moved meanwhile."""
@@ -107,7 +110,7 @@ class OutboundMails:
         moved = mail.model_copy(update={"status": status, "claim": None, "moves": mail.moves + 1})
         query = {**_as_read(mail), "look_ms": milliseconds(mail.claim.until)}
         pending = status.state is PENDING
-        fields = _changes(moved, await self._server_time() if pending else None)
+        fields = _changes(moved, _at_once(moved, await self._server_time()) if pending else None)
         return moved if await self._collection.update(query, changed(fields)) else None
 
     async def retry(self, mail: Outbound, status: Acknowledgement) -> Outbound | None:
@@ -115,7 +118,7 @@ class OutboundMails:
         now = await self._server_time()
         fresh = {"status": status, "attempts": 0, "since": now, "claim": None, "moves": mail.moves + 1}
         again = mail.model_copy(update=fresh)
-        return again if await self._write(mail, again, look=now) else None
+        return again if await self._write(mail, again, look=_at_once(mail, now)) else None
 
     async def to_show(self, limit: int) -> tuple[Outbound, ...]:
         """Up to `limit` whose last move their tickets may not show yet."""
@@ -182,14 +185,19 @@ def _changes(mail: Outbound, look: datetime | None) -> Document:
 
 
 def _document(mail: Outbound) -> Document:
-    fixed = mail.model_dump(include={"number", "mailbox", "counted", "taken_at"})
-    look = mail.since if mail.state is PENDING else None
+    fixed = mail.model_dump(include={"number", "mailbox", "counted", "taken_at", *_LATER})
+    look = _at_once(mail, mail.since) if mail.state is PENDING else None
     return {"_id": mail.ticket_id, "tally": 1, **fixed, **_changes(mail, look)}
+
+
+def _at_once(mail: Outbound, now: datetime) -> datetime:
+    """Due from now on; by the earlier of two clocks, so that one that is ahead does not keep it waiting until then."""
+    return min(mail.taken_at, now)
 
 
 def _outbound(document: Document) -> Outbound:
     names = ("number", "mailbox", "status", "claim", "turn", "moves", "attempts", "counted", "taken_at")
-    fields = {name: document[name] for name in names}
+    fields = {name: document[name] for name in names} | {key: document[key] for key in _LATER if key in document}
     return read(Outbound, {"ticket_id": document["_id"], "since": _instant(document["since_ms"]), **fields})
 
 

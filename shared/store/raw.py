@@ -67,6 +67,12 @@ class RawMails:
             raise _missing(mail_id)
         return raw
 
+    async def has(self, mail_ids: Sequence[str]) -> frozenset[str]:
+        """Those of the mails whose bytes are kept."""
+        query = {"_id": {"$in": list(mail_ids)}}
+        found = [*await self._inline.find(query, only=("size",)), *await self._files.find(query, only=("length",))]
+        return frozenset(one["_id"] for one in found)
+
     async def open(self, mail_id: str) -> RawStream:
         """A mail to be read piece by piece: never more than some chunks, or a mail that is kept inline, in memory.
 
@@ -80,6 +86,17 @@ class RawMails:
         if len(await self._there(mail_id, size)) != -(-size // CHUNK_BYTES):
             raise _missing(mail_id)
         return RawStream(size, self._each_chunk(mail_id, size, _AT_ONCE))
+
+    async def delete_many(self, mail_ids: Sequence[str]) -> None:
+        """Delete mails. What is not there is success; of a large one the file goes last, so a repeat finds it."""
+        if not mail_ids:
+            return
+        await self._inline.delete({"_id": {"$in": list(mail_ids)}})
+        crash_point("store.after_small_raws_deleted")
+        for file in await self._files.find({"_id": {"$in": list(mail_ids)}}, only=("length",)):
+            await self._chunks.delete({"files_id": file["_id"]})
+            crash_point("store.after_chunks_deleted")
+            await self._files.delete({"_id": file["_id"]})
 
     async def _each_chunk(self, mail_id: str, size: int, at_once: int) -> AsyncIterator[bytes]:
         for query in _parts(mail_id, size, at_once):

@@ -34,6 +34,7 @@ class Place(NamedTuple):
 PLACES = (
     Place("mailboxes", "secrets", ("revision", "secrets_rev"), "secrets_rev", "mailbox {}"),
     Place("sign_ins", "sealed", ("rev",), None, "sign-in of mailbox {}"),
+    Place("drafts", "sealed", ("mark",), None, "draft of mailbox and user {}"),
 )
 """Every place in the store that holds sealed secrets."""
 
@@ -140,7 +141,7 @@ def _things(value: Sealed | list[Sealed] | None) -> list[Sealed]:
 
 def _guarded(place: Place, document: Document, after: list[Sealed]) -> tuple[Document, Change]:
     """The update of a document, only if nobody changed it since it was read."""
-    query = {"_id": document["_id"], **{guard: document[guard] for guard in place.guards}}
+    query = {"_id": document["_id"], **{guard: document.get(guard) for guard in place.guards}}
     value = after if isinstance(document[place.field], list) else after[0]
     counted = {"inc": {place.counter: 1}} if place.counter else {}
     return query, changed({place.field: value}, **counted)

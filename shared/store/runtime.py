@@ -3,15 +3,14 @@
 A lease is granted by compare-and-set against the server's clock; its token fences every write of a cursor.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from shared.domain.mailbox_runtime import Cursor, Lease, MailboxStatus
-from shared.store.collection import Collection, Database, Document, Filter, changed, read
+from shared.domain.mailbox_runtime import NOBODY, Asked, Cursor, Lease, MailboxStatus, Standing
+from shared.store.collection import Change, Collection, Database, Document, Filter, changed, milliseconds, read
+from shared.store.together import Together
 
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-_NOBODY = ""
-_TRIES = 3
 LONGEST = timedelta(seconds=600)
 """Nothing is granted for longer (see FetcherSettings). What ends later than that was granted while the server's clock
 was ahead: it counts as ended, or a fetcher that is gone would keep its mailboxes until then."""
@@ -24,37 +23,59 @@ class Runtime:
         self._collection = Collection(database, "mailbox_runtime")
         self._fetchers = Collection(database, "fetchers")
         self._server_time = server_time
+        self._save = Together(self._save_all)
 
     async def acquire(self, mailbox: str, holder: str, ttl: timedelta) -> Lease | None:
-        """The lease of a mailbox, if it is free, has run out, or is the holder's already (then its token stays).
+        """The lease of a mailbox; None if somebody else has it. See `acquire_many`."""
+        return (await self.acquire_many([mailbox], holder, ttl, 1)).granted.get(mailbox)
 
-        None if somebody else has it. A new holder gets a higher token.
-        """
+    async def acquire_many(self, mailboxes: Sequence[str], holder: str, ttl: timedelta, most: int) -> Asked:
+        """The leases of up to `most` of these mailboxes: those that are free, have run out, or are the holder's already
+        (then their tokens stay). A new holder gets a higher token. Three round trips, more only for mailboxes that
+        nothing is known of, and where somebody else was faster."""
         now = await self._server_time()
-        for _ in range(_TRIES):
-            held = _lease(await self._document(mailbox))
-            if held.holder not in (holder, _NOBODY) and _lasts(held.expires_at, now):
-                return None
-            token = held.token if held.holder == holder else held.token + 1
-            lease = Lease(holder=holder, token=token, expires_at=now + ttl)
-            if await self._collection.update(_is_held(mailbox, held), changed({"lease": lease.model_dump()})):
-                return lease
-        return None
+        held = await self._leases_of(mailboxes)
+        free = [
+            name for name in held if held[name].holder in (holder, NOBODY) or not _lasts(held[name].expires_at, now)
+        ]
+        taken = {name: _next(held[name], holder, now + ttl) for name in free[:most]}
+        matched = await self._collection.update_each(
+            (_is_held(name, held[name]), changed({"lease": lease.model_dump()})) for name, lease in taken.items()
+        )
+        if matched == len(taken):
+            return Asked(taken, {name: held[name] for name in held if name not in taken})
+        found = await self._leases_of(tuple(taken))
+        granted = {name: lease for name, lease in taken.items() if _has(found[name], lease)}
+        return Asked(granted, {name: lease for name, lease in {**held, **found}.items() if name not in granted})
 
     async def renew(self, mailbox: str, lease: Lease, ttl: timedelta) -> Lease | None:
-        """The lease, prolonged; None if it was lost.
+        """The lease, prolonged; None if it was lost. See `renew_many`."""
+        return (await self.renew_many({mailbox: lease}, ttl)).get(mailbox)
 
-        It is, too, if the store has one that ends earlier: then it was put back to an older copy, and its holder must
-        not go on from a cursor that the store knows nothing of.
+    async def renew_many(self, leases: Mapping[str, Lease], ttl: timedelta) -> dict[str, Lease]:
+        """The leases, by mailbox, prolonged; without those that were lost. Two round trips, three if one was.
+
+        One is lost, too, if the store has one that ends earlier: then it was put back to an older copy, and its holder
+        must not go on from a cursor that the store knows nothing of.
         """
-        renewed = lease.model_copy(update={"expires_at": await self._server_time() + ttl})
-        query = {**is_of(mailbox, lease), "lease.expires_at": {"$gte": lease.expires_at}}
-        done = await self._collection.update(query, changed({"lease": renewed.model_dump()}))
-        return renewed if done else None
+        until = await self._server_time() + ttl
+        renewed = {name: lease.model_copy(update={"expires_at": until}) for name, lease in leases.items()}
+        matched = await self._collection.update_each(
+            (
+                {**is_of(name, lease), "lease.expires_at": {"$gte": lease.expires_at}},
+                changed({"lease": renewed[name].model_dump()}),
+            )
+            for name, lease in leases.items()
+        )
+        if matched == len(leases):
+            return renewed
+        found = await self._collection.find({"_id": {"$in": list(leases)}}, only=("lease",))
+        held = {one["_id"]: _lease(one) for one in found}
+        return {name: lease for name, lease in renewed.items() if name in held and _has(held[name], lease)}
 
     async def release(self, mailbox: str, lease: Lease) -> None:
         """Give a lease back. One that was lost meanwhile stays with its new holder."""
-        free = Lease(holder=_NOBODY, token=lease.token, expires_at=_LONG_AGO)
+        free = Lease(holder=NOBODY, token=lease.token, expires_at=_LONG_AGO)
         await self._collection.update(is_of(mailbox, lease), changed({"lease": free.model_dump()}))
 
     async def cursor(self, mailbox: str, folder: str) -> Cursor | None:
@@ -66,7 +87,13 @@ class Runtime:
     async def save_cursor(self, mailbox: str, lease: Lease, cursor: Cursor) -> bool:
         """Save how far a folder has been read. False, and nothing saved, if the lease was lost."""
         field = f"cursors.{_folder_key(cursor.folder)}"
-        return await self._collection.update(is_of(mailbox, lease), changed({field: cursor.model_dump()}))
+        return await self._save((is_of(mailbox, lease), changed({field: cursor.model_dump()})))
+
+    async def _save_all(self, updates: Sequence[tuple[Filter, Change]]) -> Sequence[bool]:
+        if await self._collection.update_each(updates) == len(updates):
+            return [True] * len(updates)
+        # The answer does not say which was fenced off: each by itself, which changes nothing where it was done.
+        return [await self._collection.update(*one) for one in updates]
 
     async def accept_reappearance(self, mailbox: str) -> None:
         """Say that a person wants the mails that have come back and are waiting."""
@@ -86,6 +113,16 @@ class Runtime:
         update = changed({"status": status.model_dump()})
         while not await self._collection.update({"_id": mailbox}, update):
             await self._collection.insert(skeleton(mailbox))
+
+    async def standings(self, mailboxes: Sequence[str]) -> dict[str, Standing]:
+        """How these mailboxes are, and who reads them; without those that nothing is known of. Two round trips."""
+        now = await self._server_time()
+        found = await self._collection.find({"_id": {"$in": list(mailboxes)}}, only=("lease", "status"))
+        return {one["_id"]: _standing(one, now) for one in found}
+
+    async def set_status_of(self, mailbox: str, lease: Lease, status: MailboxStatus) -> bool:
+        """Say how a mailbox is; False, and nothing changed, if somebody has taken or prolonged that lease since."""
+        return await self._collection.update(_is_held(mailbox, lease), changed({"status": status.model_dump()}))
 
     async def statuses(self) -> dict[str, MailboxStatus]:
         """How every mailbox is that was ever fetched."""
@@ -107,7 +144,7 @@ class Runtime:
         now = await self._server_time()
         found = {one["_id"]: _lease(one) for one in await self._collection.find({}, only=("lease",))}
         return {
-            name: lease for name, lease in found.items() if lease.holder != _NOBODY and _lasts(lease.expires_at, now)
+            name: lease for name, lease in found.items() if lease.holder != NOBODY and _lasts(lease.expires_at, now)
         }
 
     async def announce(self, fetcher_id: str, ttl: timedelta) -> None:
@@ -125,6 +162,15 @@ class Runtime:
         """Say that a fetcher has stopped."""
         await self._fetchers.delete({"_id": fetcher_id})
 
+    async def _leases_of(self, mailboxes: Sequence[str]) -> dict[str, Lease]:
+        """The leases as they are written, in that order; makes the documents that are missing."""
+        found = {
+            one["_id"]: one for one in await self._collection.find({"_id": {"$in": list(mailboxes)}}, only=("lease",))
+        }
+        missing = {name: skeleton(name) for name in mailboxes if name not in found}
+        await self._collection.insert_many(list(missing.values()))
+        return {name: _lease(found.get(name) or missing[name]) for name in mailboxes}
+
     async def _document(self, mailbox: str) -> Document:
         while (document := await self._collection.get(mailbox)) is None:
             await self._collection.insert(skeleton(mailbox))
@@ -133,7 +179,7 @@ class Runtime:
 
 def skeleton(mailbox: str) -> Document:
     """The document of a mailbox that nothing is known of yet."""
-    free = Lease(holder=_NOBODY, token=0, expires_at=_LONG_AGO)
+    free = Lease(holder=NOBODY, token=0, expires_at=_LONG_AGO)
     return {"_id": mailbox, "lease": free.model_dump(), "status": None, "cursors": {}}
 
 
@@ -141,8 +187,25 @@ def _lease(document: Document) -> Lease:
     return read(Lease, document["lease"])
 
 
+def _standing(document: Document, now: datetime) -> Standing:
+    lease, status = _lease(document), document["status"]
+    read_now = lease.holder != NOBODY and _lasts(lease.expires_at, now)
+    return Standing(lease=lease, read=read_now, status=read(MailboxStatus, status) if status else None)
+
+
+def _next(held: Lease, holder: str, until: datetime) -> Lease:
+    token = held.token if held.holder == holder else held.token + 1
+    return Lease(holder=holder, token=token, expires_at=until)
+
+
 def _lasts(until: datetime, now: datetime) -> bool:
     return now < until <= now + LONGEST
+
+
+def _has(held: Lease, renewed: Lease) -> bool:
+    """Whether what the store holds is that renewal, or a later one."""
+    whose = (held.holder, held.token) == (renewed.holder, renewed.token)
+    return whose and milliseconds(held.expires_at) >= milliseconds(renewed.expires_at)
 
 
 def is_of(mailbox: str, lease: Lease) -> Filter:

@@ -2,9 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from shared.domain.sighting import Sight, Sighting
 from shared.store.collection import Collection, Database, Document, changed, read
+from shared.store.together import Together
 
 _NOT_OF_SIGHTING = frozenset({"_id", "place"})
 
@@ -14,6 +16,7 @@ class Sightings:
 
     def __init__(self, database: Database) -> None:
         self._collection = Collection(database, "sightings")
+        self._known = Together(self._all_known)
 
     async def insert_many(self, sightings: Sequence[Sighting]) -> None:
         """Keep sightings. A UID that is there already stays as it is (see `settle`)."""
@@ -42,11 +45,13 @@ class Sightings:
 
     async def known(self, mailbox: str, folder: str, uid_validity: int, uids: Sequence[int]) -> frozenset[int]:
         """Those of `uids` that have been seen, whatever they were."""
-        if not uids:
-            return frozenset()
-        keys = [_key(mailbox, folder, uid_validity, uid) for uid in uids]
-        found = await self._collection.find({"_id": {"$in": keys}}, only=("uid",))
-        return frozenset(int(one["uid"]) for one in found)
+        keys = {_key(mailbox, folder, uid_validity, uid): uid for uid in uids}
+        return frozenset(keys[one] for one in await self._known(tuple(keys))) if keys else frozenset()
+
+    async def _all_known(self, calls: Sequence[Sequence[str]]) -> Sequence[frozenset[str]]:
+        keys = [*chain.from_iterable(calls)]
+        found = {one["_id"] for one in await self._collection.find({"_id": {"$in": keys}}, only=("uid",))}
+        return [frozenset(found.intersection(one)) for one in calls]
 
     async def at(self, mailbox: str, folder: str, uid_validity: int, uids: Sequence[int]) -> tuple[Sighting, ...]:
         """What those of `uids` were that have been seen, by UID."""

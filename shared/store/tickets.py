@@ -17,7 +17,7 @@ from shared.store.failures import Conflict
 from shared.store.seek import Seen
 
 _OF_ORIGIN = ("origin_mail_id", "number", "mailbox", "duplicates")
-_NOT_OF_TICKET = frozenset({"_id", "owed_ms", "changed_ms", "acknowledged", "seek"})
+_NOT_OF_TICKET = frozenset({"_id", "owed_ms", "changed_ms", "erased_ms", "acknowledged", "seek"})
 _TEXTS = ("articles", "outbox", "answerable")
 _CLOSED = TicketState.CLOSED.value
 
@@ -205,7 +205,7 @@ def _touched(at: datetime) -> Change:
 
 
 def _document(ticket: Ticket) -> Document:
-    content = ticket.model_dump(exclude={"ticket_id", "changed_at"})
+    content = ticket.model_dump(exclude={"ticket_id", "changed_at", "erased_at"})
     times = {
         "owed_ms": milliseconds(ticket.created_at) if ticket.outbox else None,
         "changed_ms": milliseconds(ticket.changed_at) if ticket.changed_at else 0,
@@ -244,6 +244,9 @@ def _origin(document: Document) -> TicketOrigin:
 def ticket_of(document: Document) -> Ticket:
     """The ticket in a document."""
     fields = {key: value for key, value in document.items() if key not in _NOT_OF_TICKET}
-    changed_ms = document.get("changed_ms")
-    changed_at = datetime.fromtimestamp(changed_ms / 1000, UTC) if changed_ms else None
-    return read(Ticket, {"ticket_id": document["_id"], "changed_at": changed_at, **fields})
+    times = {name: _instant(document.get(f"{name}_ms")) for name in ("changed", "erased")}
+    return read(Ticket, {"ticket_id": document["_id"], **{f"{name}_at": at for name, at in times.items()}, **fields})
+
+
+def _instant(at: int | None) -> datetime | None:
+    return datetime.fromtimestamp(at / 1000, UTC) if at else None

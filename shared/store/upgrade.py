@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from shared.store import ledger_documents, tickets
 from shared.store.collection import Collection, Document, changed
+from shared.store.legible import legible
 from shared.store.words import MailWords
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ async def upgrade(store: "Store") -> int:
 
 
 async def _upgrade_mails(mails: Collection, words: MailWords, page: Sequence[Document]) -> int:
-    found = [ledger_documents.entry_of(one) for one in page]
+    found = list(legible(page, ledger_documents.entry_of))
     await words.insert_many((one.mail_id, one.stored_at, one.headline.subject) for one in found)
     return await mails.update_each(
         ({"_id": one.mail_id, "state": one.state.value}, changed({"seek": ledger_documents.keys(one)})) for one in found

@@ -1,7 +1,8 @@
 """What people ask of the fetcher that reads a mailbox (collection `mailbox_runtime`, where its lease is).
 
 A wish is a sub-document with a number. Who fulfils it names the number and holds the lease; of several who ask at the
-same moment, one is heard and the others get that wish.
+same moment, one is heard and the others get that wish. Beside each stands a number that says whether
+it is open, by which the open ones are found.
 """
 
 from collections.abc import Iterable
@@ -14,6 +15,7 @@ from shared.store.runtime import is_of, skeleton
 
 Wish = Reading | OldMail
 _FIELDS = {Reading: "reading", OldMail: "old_mail"}
+_OPEN = {Reading: "reading_open", OldMail: "old_mail_open"}
 
 
 class WishStore:
@@ -30,6 +32,17 @@ class WishStore:
         """The wishes for these mailboxes."""
         found = await self._collection.find({"_id": {"$in": list(mailboxes)}}, only=tuple(_FIELDS.values()))
         return {one["_id"]: _wishes(one) for one in found}
+
+    async def open(self) -> dict[str, Wishes]:
+        """The wishes for the mailboxes for which one is open. Two round trips, which cost nothing where none is.
+
+        One that a version wrote that did not mark what is open is only in `of_many`.
+        """
+        found: dict[str, Wishes] = {}
+        for mark in _OPEN.values():
+            documents = await self._collection.find({mark: 1}, only=tuple(_FIELDS.values()))
+            found |= {one["_id"]: _wishes(one) for one in documents}
+        return found
 
     async def ask_reading(self, mailbox: str, who: str, at: datetime) -> Reading:
         """Ask that a mailbox is read at once; returns the wish that is open then. One that is open already stays."""
@@ -101,4 +114,4 @@ def _set(wish: Wish) -> Change:
     content = wish.model_dump()
     if isinstance(wish, OldMail) and wish.since is not None:
         content["since"] = wish.since.isoformat()  # the store knows instants only
-    return changed({_FIELDS[type(wish)]: content})
+    return changed({_FIELDS[type(wish)]: content, _OPEN[type(wish)]: int(wish.is_open)})

@@ -37,10 +37,12 @@ NOT_STEPS = {
 NOT_THE_STORE = frozenset(
     {
         *(f"{name}.close" for name in ("broker", "line", "parser", "people", "session", "store", "worker")),
-        *(f"{name}.look" for name in ("accounts", "follower", "lanes")),
+        *(f"{name}.look" for name in ("accounts", "follower", "lanes", "totals", "unread")),
         *(f"keeper.{name}" for name in ("release", "renew")),
+        "renewals.renew",
         *(f"hold.{name}" for name in ("count", "settle")),
         "effects.settle",
+        "free.take",
         "intake.take",
         "notifier.take",
         "session.marks",

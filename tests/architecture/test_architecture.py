@@ -33,6 +33,12 @@ def test_ruff_finds_nothing() -> None:
     assert (check.returncode, form.returncode) == (0, 0), check.stdout + form.stdout
 
 
+def test_no_dependency_is_unused_or_undeclared() -> None:
+    """deptry over the imports."""
+    result = run(str(BIN / "deptry"), ".")
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
 @pytest.mark.parametrize("stage", ["filter", "classifier", "ticket_writer", "fetcher", "notifier", "bookkeeper"])
 def test_every_stage_answers_the_same_questions_in_the_same_files(stage: str) -> None:
     """`__main__` starts, `app` composes, `settings` reads, `handler` does, `ports` asks."""
@@ -42,7 +48,8 @@ def test_every_stage_answers_the_same_questions_in_the_same_files(stage: str) ->
 
 def test_lock_files_have_hashes_and_no_addresses() -> None:
     """What is installed is pinned; where from is the machine's business."""
-    for lock in ("requirements.lock", "requirements-dev.lock", "tests/deploy/checkov/requirements.lock"):
+    of_image = ("requirements.lock", "requirements-tracing.lock")
+    for lock in (*of_image, "requirements-dev.lock", "tests/deploy/checkov/requirements.lock"):
         text = (ROOT / lock).read_text()
         assert "--hash=sha256:" in text
         assert "://" not in text

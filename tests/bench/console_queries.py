@@ -19,14 +19,14 @@ from pydantic import SecretStr
 
 from services.all_in_one.embedded_store import EmbeddedStore
 from services.bookkeeper.statistics import Counts
+from services.bookkeeper.totals import Totals
 from services.console import absence, latest_events, mailbox_health, overview
-from shared.domain.decision import Classification, Kind, Reason
-from shared.domain.email import Address, Headline
+from shared.domain.decision import Kind, Reason
+from shared.domain.email import Headline
 from shared.domain.identity import ticket_id
 from shared.domain.ledger import Failure, LedgerEntry, State
-from shared.domain.mailbox import Module
 from shared.domain.mailbox_runtime import MailboxStatus, Phase
-from shared.domain.ticket import Acknowledgement, AcknowledgementState, Ticket
+from shared.domain.ticket import AcknowledgementState
 from shared.store.client import Store
 from shared.store.indexes import ensure_indexes
 from shared.store.keys import create_key_file
@@ -34,7 +34,8 @@ from shared.store.mail_search import Wanted
 from shared.store.settings import StoreSettings
 from shared.store.ticket_search import WantedTicket
 from tests.bench import console_pages
-from tests.support.builders import article, decision, entry, mailbox
+from tests.bench.books import ticket_of
+from tests.support.builders import decision, entry, mailbox
 from tests.support.embedded_store import FakeClock
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -73,9 +74,10 @@ async def fill(store: Store, mails: int, mailboxes: int) -> None:
     for start in range(0, mails, 1000):
         entries = [_mail(number, mails, mailboxes, chance) for number in range(start, min(mails, start + 1000))]
         await store.ledger.insert_many(entries)
-        await store.tickets.insert_many([_ticket(one) for one in entries if _opened(one)])
-    counts = Counts(store.ledger, store.statistics, FakeClock(NOW))
-    await counts.books(await store.ledger.count_by_outcome(), {})
+        await store.tickets.insert_many([ticket_of(one) for one in entries if _opened(one)])
+    clock = FakeClock(NOW)
+    counts = Counts(store.ledger, store.statistics, clock)
+    await counts.books(await Totals(store.ledger, clock).look(), {})
     for _ in range(14):
         await counts.hours()
 
@@ -101,25 +103,6 @@ def _mail(number: int, mails: int, mailboxes: int, chance: random.Random) -> Led
     times = {"stored_at": at, "progress_at": at}
     found = entry(name, mailbox_name=f"box-{number % mailboxes}", uid=number + 1, headline=headline, **fields, **times)
     return found.model_copy(update={"origin": found.origin.model_copy(update={"internal_date": at})})
-
-
-def _ticket(one: LedgerEntry) -> Ticket:
-    sent = Acknowledgement(state=AcknowledgementState.SENT, at=one.stored_at)
-    number = one.decision.number if one.decision else None
-    return Ticket(
-        ticket_id=ticket_id(one.mail_id),
-        number=number or "",
-        module=Module.TICKET,
-        mailbox=one.origin.mailbox,
-        origin_mail_id=one.mail_id,
-        subject=one.headline.subject,
-        requester=Address(address=one.headline.sender or "", display=""),
-        classification=Classification(service=f"service-{one.origin.uid % 20}", department=f"d-{one.origin.uid % 5}"),
-        articles=(article(one.mail_id),),
-        created_at=one.stored_at,
-        received_at=one.stored_at,
-        acknowledgement=sent,
-    )
 
 
 def questions(store: Store, mails: int) -> tuple[tuple[str, Question], ...]:

@@ -16,17 +16,19 @@ class Usage:
     peak_mib: float
 
 
-def usage(roots: Iterable[int]) -> Usage:
-    """Of these processes and everything below them."""
+def usage(roots: Iterable[int], *, children: bool = True) -> Usage:
+    """Of these processes and everything below them; without `children`, of them alone."""
     family = set(roots)
-    parents = _parents()
-    grown = True
-    while grown:
-        children = {pid for pid, parent in parents.items() if parent in family} - family
-        family |= children
-        grown = bool(children)
-    figures = [_one(pid) for pid in family]
+    parents = _parents() if children else {}
+    while below := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= below
+    figures = [_one(pid, reaped=children) for pid in family]
     return Usage(sum(one[0] for one in figures), sum(one[1] for one in figures))
+
+
+def resident(pids: Iterable[int]) -> float:
+    """MiB of resident memory at this moment, of these processes alone."""
+    return sum(_kibibytes(pid, "VmRSS") for pid in pids) / 1024
 
 
 def difference(after: Mapping[str, Usage], before: Mapping[str, Usage]) -> dict[str, Usage]:
@@ -50,13 +52,16 @@ def _stat(pid: int) -> list[str]:
         return []
 
 
-def _one(pid: int) -> tuple[float, float]:
+def _one(pid: int, *, reaped: bool) -> tuple[float, float]:
     fields = _stat(pid)
     if not fields:
         return 0.0, 0.0
+    return sum(int(one) for one in fields[11 : 15 if reaped else 13]) / TICK, _kibibytes(pid, "VmHWM") / 1024
+
+
+def _kibibytes(pid: int, name: str) -> int:
     try:
         status = (Path("/proc") / str(pid) / "status").read_text()
     except (FileNotFoundError, ProcessLookupError):
-        status = ""
-    peak = next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")), 0)
-    return sum(int(one) for one in fields[11:15]) / TICK, peak / 1024
+        return 0
+    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith(name)), 0)

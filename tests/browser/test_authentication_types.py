@@ -13,6 +13,7 @@ from tests.browser.conftest import Visit
 from tests.contract.oauth.conftest import SECRET, mail_server, provider
 from tests.support.canary import secret
 from tests.support.console import Console, running_console
+from tests.support.dovecot import ShortLived
 from tests.support.embedded_store import FakeClock
 from tests.support.identity import TENANT, Provider
 from tests.support.imap import USER
@@ -91,7 +92,7 @@ async def test_a_domain_user_signs_in_to_an_exchange_server(
 ) -> None:
     users = {DOMAIN_USER: secret("correct horse")}
     with ntlm_dovecot(users) as extra:
-        async with Dovecot(tmp_path / "exchange", {}, extra=extra) as server:
+        async with ShortLived(tmp_path / "exchange", {}, extra=extra) as server:
             page = await visit(Role.EDITOR)
             await page.goto("/mailboxes/new/email")
             kept = new_mailbox(USER, "", server.tls_port, server.ca_file)

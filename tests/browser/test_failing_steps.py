@@ -14,7 +14,7 @@ from tests.browser.conftest import Visit
 from tests.support.bad_certificates import make
 from tests.support.canary import secret
 from tests.support.console import Console
-from tests.support.dovecot import USERS
+from tests.support.dovecot import USERS, ShortLived
 from tests.support.imap import USER
 from tests.support.smtp import scripted_server, server_context, smtp_server
 from tests.support.wizard import fill_in, new_mailbox, try_out
@@ -95,7 +95,7 @@ async def test_a_certificate(
 ) -> None:
     files = make(tmp_path / "tls", **fault)
     extra = f"ssl_cert = <{files.certificate}\nssl_key = <{files.key}"
-    async with Dovecot(tmp_path / "d", USERS, extra=extra) as server:
+    async with ShortLived(tmp_path / "d", USERS, extra=extra) as server:
         await shown(visit, assert_accessible, at(server, **{"imap.caFile": files.ca_file}), code)
 
 

@@ -35,14 +35,16 @@ WINDOW = {"width": 1200, "height": 800}
 
 
 @pytest_asyncio.fixture
-async def system(tmp_path: Path) -> AsyncIterator[Pipeline]:
+async def system(tmp_path: Path, rabbitmq_url: str) -> AsyncIterator[Pipeline]:
     """Everything, with nothing configured and nobody who may sign in."""
     environ = {
         **QUICK,
         "MAIL_AUTOMATOR_BOOKKEEPER_BOOKS_SECONDS": "3",
         "MAIL_AUTOMATOR_BOOKKEEPER_STATISTICS_SECONDS": "3",
     }
-    async with pipeline(tmp_path, {USER: secret("of the mailbox")}, environ=environ) as running:
+    async with pipeline(
+        tmp_path, {USER: secret("of the mailbox")}, environ=environ, broker_url=rabbitmq_url
+    ) as running:
         yield running
 
 

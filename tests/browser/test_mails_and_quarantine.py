@@ -1,7 +1,9 @@
 """A person asks what became of a mail, and sends mails again: with a script, without one, and on a telephone."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
+import pytest
 import pytest_asyncio
 from playwright.async_api import Page, expect
 
@@ -99,12 +101,12 @@ async def test_nothing_found_explains_itself(books: Console, visit: Visit, asser
     await assert_accessible(page)
 
 
+@pytest.mark.parametrize("options", [{"color_scheme": "light"}, {"color_scheme": "dark", "viewport": PHONE}], ids=str)
 async def test_every_page_is_for_everybody_in_light_and_in_dark_and_on_a_telephone(
-    books: Console, visit: Visit, assert_accessible: Look
+    books: Console, visit: Visit, assert_accessible: Look, options: dict[str, Any]
 ) -> None:
-    for options in ({"color_scheme": "light"}, {"color_scheme": "dark", "viewport": PHONE}):
-        page = await visit(Role.OPERATOR, **options)
-        page.set_default_timeout(PATIENCE)
-        for path in PATHS:
-            await page.goto(path)
-            await assert_accessible(page)
+    page = await visit(Role.OPERATOR, **options)
+    page.set_default_timeout(PATIENCE)
+    for path in PATHS:
+        await page.goto(path)
+        await assert_accessible(page)

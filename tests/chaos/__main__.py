@@ -103,7 +103,7 @@ async def _inject(scenario: Scenario, made: World, seconds: float) -> list[str]:
     """Let it happen; what of it did not, although it should have."""
     try:
         await scenario.run(made, seconds)
-    except (NotShownError, AssertionError, TimeoutError, AutomatorError) as error:
+    except (NotShownError, AssertionError, OSError, AutomatorError) as error:
         return [f"not shown: {error!r}"]
     return []
 

@@ -26,6 +26,7 @@ from shared.contracts.codec import encode
 from shared.contracts.messages import EmailFetched
 from shared.domain.ledger import Failure, LedgerEntry, State
 from shared.domain.mailbox import AfterFetch, AfterFetchAction, StartFrom
+from shared.domain.mailbox_runtime import MailboxStatus, Phase
 from shared.store.collection import changed
 from tests.chaos.oracle import Injected
 from tests.chaos.plan import CrashPlan, let_go_on
@@ -88,6 +89,31 @@ async def action_without_move(world: World, plan: CrashPlan) -> None:
         move = AfterFetch(action=AfterFetchAction.MOVE, folder="Moved")
         await _side_mailbox(world, "moving", start_from=StartFrom.ALL, after_fetch=move)
     world.traffic.lay_aside(USER, "Moving", "moving")
+    await asyncio.sleep(4)
+
+
+async def configured_anew(world: World, plan: CrashPlan) -> None:
+    """A mailbox whose configuration changes: its lease is given back, and taken anew."""
+    mailbox = await world.store.mailboxes.get("changed")
+    if mailbox is None:
+        await _side_mailbox(world, "changed", start_from=StartFrom.NOW)
+    else:
+        imap = mailbox.spec.imap.model_copy(update={"poll_seconds": 60 + mailbox.revision % 60})
+        spec = mailbox.spec.model_copy(update={"imap": imap})
+        await world.store.mailboxes.put(mailbox.model_copy(update={"spec": spec}), {})
+    await asyncio.sleep(3)
+
+
+async def disabled_unheard(world: World, plan: CrashPlan) -> None:
+    """A mailbox that is disabled, and of which the last reader, who was killed, had said that all is well."""
+    if await world.store.mailboxes.get("abandoned") is None:
+        await _side_mailbox(world, "abandoned", start_from=StartFrom.NOW)
+    mailbox = await world.store.mailboxes.get("abandoned")
+    assert mailbox is not None
+    imap = mailbox.spec.imap.model_copy(update={"poll_seconds": 60 + mailbox.revision % 60})
+    spec = mailbox.spec.model_copy(update={"imap": imap, "enabled": False})
+    await world.store.runtime.set_status("abandoned", MailboxStatus(state=Phase.IDLE, since=datetime.now(UTC)))
+    await world.store.mailboxes.put(mailbox.model_copy(update={"spec": spec}), {})
     await asyncio.sleep(4)
 
 
@@ -272,7 +298,6 @@ async def refused(world: World, plan: CrashPlan) -> None:
 
 TRAFFIC = (
     "fetcher.after_announced",
-    "fetcher.after_lease",
     "fetcher.after_status",
     "fetcher.after_renewal",
     "fetcher.after_raw",
@@ -316,6 +341,8 @@ TRAFFIC = (
 
 PROVOKED: Mapping[str, Provocation] = {
     "store.after_chunks": partial(one_of, "large"),
+    "fetcher.after_lease": configured_anew,
+    "fetcher.after_told": disabled_unheard,
     "fetcher.after_release": partial(told_to_stop, "fetcher"),
     "fetcher.after_retired": partial(told_to_stop, "fetcher"),
     "fetcher.after_epoch": new_validity,
@@ -366,6 +393,7 @@ PROVOKED: Mapping[str, Provocation] = {
 
 ELSEWHERE: Mapping[str, str] = {
     "fetcher.after_reappearance": "tests/contract/imap/test_reappearance.py",
+    "fetcher.after_kept_away": "tests/contract/imap/test_retention.py",
     "fetcher.after_reading": "tests/contract/imap/test_wishes.py",
     "fetcher.after_count": "tests/contract/imap/test_old_mail.py",
     "fetcher.after_old_mail": "tests/contract/imap/test_old_mail.py",
@@ -374,6 +402,20 @@ ELSEWHERE: Mapping[str, str] = {
     "oauth.after_refusal": "tests/contract/oauth/test_delegated_tokens.py",
     "oauth.after_release": "tests/contract/oauth/test_delegated_tokens.py",
     "store.after_rewrap": "tests/contract/store/test_rotation.py",
+    "bookkeeper.after_expired": "tests/integration/bookkeeper/test_retention.py",
+    "bookkeeper.after_fading_place": "tests/integration/bookkeeper/test_retention.py",
+    "bookkeeper.after_expired_audit": "tests/integration/bookkeeper/test_retention.py",
+    "store.after_fading": "tests/integration/bookkeeper/test_retention.py",
+    "store.after_faded_words": "tests/integration/bookkeeper/test_retention.py",
+    "store.after_small_raws_deleted": "tests/integration/bookkeeper/test_retention.py",
+    "store.after_chunks_deleted": "tests/integration/bookkeeper/test_retention.py",
+    "store.after_erased_raw": "tests/contract/cli/test_erase_command.py",
+    "store.after_erased_article": "tests/contract/cli/test_erase_command.py",
+    "store.after_erased_acknowledgement": "tests/contract/cli/test_erase_command.py",
+    "store.after_erased_ticket": "tests/contract/cli/test_erase_command.py",
+    "store.after_left_ticket": "tests/contract/cli/test_erase_command.py",
+    "store.after_erased_fingerprints": "tests/contract/cli/test_erase_command.py",
+    "store.after_erased_budget": "tests/contract/cli/test_erase_command.py",
 }
 """Points that need what the world does not have, and the test in which a process dies at each."""
 
@@ -507,6 +549,10 @@ async def _all_anew(world: World, service: str) -> None:
     await _at_work(world, service)
 
 
+async def _either(task: asyncio.Task[None], marker: Path) -> bool:
+    return task.done() or marker.exists()
+
+
 async def _done(world: World, number: int) -> list[LedgerEntry]:
     """The newest mails that are done."""
     rows = [row.mail_id async for row in world.store.ledger.iter_all() if row.state is State.DONE]
@@ -561,7 +607,9 @@ async def _halted(world: World, plan: CrashPlan, point: str, kind: str) -> Async
     service = point.partition(".")[0]
     marker = plan.arm(point, stop=True)
     try:
-        await _all_anew(world, service)
+        anew = asyncio.create_task(_all_anew(world, service))
+        await _until(lambda: _either(anew, marker))  # one that stands still already, with old mail, never answers
+        anew.cancel()
         for _ in range(8):
             if marker.exists():
                 break

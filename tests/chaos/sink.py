@@ -101,7 +101,8 @@ class MailSink:
         if mode == "drop_after_dot":
             return False
         if mode == "stall_after_dot":
-            await asyncio.sleep(3600)
+            await reader.read()  # until the client has had enough
+            return False
         if self.listen is not None:
             await self.listen(raw)
         await say("250 2.0.0 queued")

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,12 @@ def text_of(folder: Path) -> str:
 
 
 def rendered(overlay: str) -> list[Manifest]:
-    """The objects of an overlay."""
+    """The objects of an overlay; the caller may change them."""
+    return deepcopy(_objects(overlay))
+
+
+@cache
+def _objects(overlay: str) -> list[Manifest]:
     return list(yaml.safe_load_all(text_of(TREE / "overlays" / overlay)))
 
 

@@ -1,7 +1,7 @@
 """checkov over what is rendered: no failed check without its reason in deploy/kubernetes/checkov.yaml.
 
-checkov stands in an environment of its own (`make deploy-check` makes it): it brings a hundred packages, and pins
-some that the project has in other versions.
+checkov stands in an environment of its own (`make check` and `make test` make it): it brings a hundred packages, and
+pins some that the project has in other versions.
 """
 
 import json
@@ -17,7 +17,7 @@ from tests.deploy.manifests import OVERLAYS, TREE, containers_of, of_kind, rende
 CHECKOV = Path(sys.prefix) / "checkov" / "bin" / "checkov"
 OPTIONS = ("--framework", "kubernetes", "--skip-download", "--compact", "--quiet", "--output", "json")
 
-pytestmark = pytest.mark.skipif(not CHECKOV.exists(), reason="checkov is not installed: make deploy-check")
+pytestmark = pytest.mark.skipif(not CHECKOV.exists(), reason="checkov is not installed: make check")
 
 
 def failed(text: str, folder: Path) -> set[str]:

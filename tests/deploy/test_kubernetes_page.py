@@ -81,9 +81,9 @@ def test_what_is_applied_first_is_what_the_job_needs() -> None:
 
 
 def test_the_examples_of_the_page_work(tmp_path: Path) -> None:
-    """A person copies them: another cluster of RabbitMQ, and a mail server of one's own."""
-    patch, policy = (yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
-    assert fault(policy, NEWEST) == ""
+    """A person copies them: another cluster of RabbitMQ, a mail server and a collector of one's own."""
+    patch, *policies = (yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
+    assert [fault(one, NEWEST) for one in policies] == ["", ""]
     shutil.copytree(TREE.parent, tmp_path / "deploy")
     overlay = tmp_path / "deploy" / "kubernetes" / "overlays" / "production" / "kustomization.yaml"
     overlay.write_text(overlay.read_text() + yaml.safe_dump(patch))

@@ -25,6 +25,7 @@ from shared.domain.errors import BrokerUnavailable, ConfigurationError
 from shared.observability.metrics import Metrics
 from tests.deploy.manifests import TREE, Manifest, of_kind, rendered
 from tests.support.canary import secret
+from tests.support.rabbitmq import has_settled
 
 FILE = TREE / "components" / "rabbitmq-operator" / "topology.yaml"
 API = "rabbitmq.com/v1beta1"
@@ -137,6 +138,7 @@ def _ctl(node: RabbitMQ, *words: str) -> None:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.servers
 async def test_a_broker_made_by_the_resources_is_complete_equal_and_enough_for_a_user_who_may_declare_nothing(
     made: BrokerSettings, private_rabbitmq: RabbitMQ
 ) -> None:
@@ -150,6 +152,7 @@ async def test_a_broker_made_by_the_resources_is_complete_equal_and_enough_for_a
     door = await Broker.connect(made, Metrics("test", "0"))
     try:
         await _every_queue_gets_its_message(door, "before")
+        assert await has_settled(private_rabbitmq, *(one.name for one in topology.QUEUES))
         await private_rabbitmq.kill()
         await private_rabbitmq.start()
         await _every_queue_gets_its_message(door, "after")

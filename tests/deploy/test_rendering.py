@@ -7,6 +7,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from shared.runtime.settings import TracingSettings
 from tests.deploy.manifests import OVERLAYS, TREE, Manifest, of_kind, rendered, text_of, title
 
 OLDEST, NEWEST = "1.30", "1.37"
@@ -46,7 +47,17 @@ def test_each_component_renders_alone_over_the_base(name: str, tmp_path: Path) -
     alone.mkdir()
     document = {"resources": ["../../base"], "components": [f"../../components/{name}"]}
     (alone / "kustomization.yaml").write_text(yaml.safe_dump(document))
-    assert len(list(yaml.safe_load_all(text_of(alone)))) > len(list(yaml.safe_load_all(text_of(TREE / "base"))))
+    made, base = ([*yaml.safe_load_all(text_of(one))] for one in (alone, TREE / "base"))
+    assert len(made) >= len(base)
+    assert made != base
+
+
+def test_the_component_for_traces_says_what_is_a_setting() -> None:
+    file = yaml.safe_load((TREE / "components" / "tracing" / "kustomization.yaml").read_text())
+    (settings,) = file["configMapGenerator"]
+    names = {literal.partition("=")[0].removeprefix("MAIL_AUTOMATOR_TRACING_") for literal in settings["literals"]}
+    assert names <= {name.upper() for name in TracingSettings.model_fields}
+    assert "ENDPOINT" in names
 
 
 def test_a_changed_setting_gives_its_config_map_another_name_and_rolls_out_who_reads_it(tmp_path: Path) -> None:

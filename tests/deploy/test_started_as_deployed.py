@@ -78,6 +78,7 @@ class Pods:
         return await asyncio.create_subprocess_exec(BIN / program, *arguments, env=env, stdout=pipe, stderr=out)
 
 
+@pytest.mark.servers
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("overlay", OVERLAYS)
 async def test_the_job_makes_ready_and_every_service_starts_answers_its_probes_and_stops_in_its_time(

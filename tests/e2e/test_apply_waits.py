@@ -33,8 +33,8 @@ spec:
     return str(file)
 
 
-async def test_apply_waits_until_each_mailbox_connected_or_failed_with_its_reason(tmp_path) -> None:
-    async with pipeline(tmp_path, USERS, services={"fetcher": 1}) as running:
+async def test_apply_waits_until_each_mailbox_connected_or_failed_with_its_reason(tmp_path, rabbitmq_url: str) -> None:
+    async with pipeline(tmp_path, USERS, services={"fetcher": 1}, broker_url=rabbitmq_url) as running:
         file = documents(running, ann=USERS["ann"], bob=secret("wrong"), carl="-")
         code, out, errors = await running.command("apply", "-f", file, "--wait", "--wait-seconds", "30")
         assert (code, "mailbox ann connected" in out, "mailbox carl" in errors) == (1, True, False)
@@ -48,8 +48,8 @@ async def test_apply_waits_until_each_mailbox_connected_or_failed_with_its_reaso
         assert (code, json.loads(out)["waited"]) == (0, {"ann": "", "bob": ""}), errors
 
 
-async def test_apply_that_nobody_fetches_for_says_so_after_its_time(tmp_path) -> None:
-    async with pipeline(tmp_path, USERS, services={}) as running:
+async def test_apply_that_nobody_fetches_for_says_so_after_its_time(tmp_path, rabbitmq_url: str) -> None:
+    async with pipeline(tmp_path, USERS, services={}, broker_url=rabbitmq_url) as running:
         file = documents(running, ann=USERS["ann"])
         code, _, errors = await running.command("apply", "-f", file, "--wait", "--wait-seconds", "1")
     assert code == 1

@@ -18,8 +18,8 @@ MAILS = 40
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pipeline]:
-    async with pipeline(tmp_path_factory.mktemp("kill"), {"support": secret()}) as system:
+async def running(tmp_path_factory: pytest.TempPathFactory, rabbitmq_url: str) -> AsyncIterator[Pipeline]:
+    async with pipeline(tmp_path_factory.mktemp("kill"), {"support": secret()}, broker_url=rabbitmq_url) as system:
         await system.add_mailbox("support", "support", "domains: {blockedSenders: ['*@spam.example']}")
         yield system
 

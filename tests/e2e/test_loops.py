@@ -73,7 +73,7 @@ class Town:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
+async def town(tmp_path_factory: pytest.TempPathFactory, rabbitmq_url: str) -> AsyncIterator[Town]:
     folder, post = tmp_path_factory.mktemp("loops"), Post()
     files = make(folder / "tls")
     password = folder / "relay.password"
@@ -82,7 +82,7 @@ async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
     quick = {**QUICK, "MAIL_AUTOMATOR_NOTIFIER_LOOK_SECONDS": "0.2"}
     async with (
         smtp_server(context, "relay", "open sesame", implicit=True, handler=post) as port,
-        pipeline(folder, USERS, environ=quick) as system,
+        pipeline(folder, USERS, environ=quick, broker_url=rabbitmq_url) as system,
     ):
         post.deliver = system.dovecot.deliver
         for user in USERS:

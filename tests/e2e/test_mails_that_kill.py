@@ -19,6 +19,7 @@ from shared.runtime.consume import MAX_ALONE, SUSPECT_GROUPS
 from shared.store.client import Store
 from shared.store.settings import StoreSettings
 from tests.support import builders
+from tests.support.broker import emptied
 from tests.support.mails import mail
 from tests.support.store_wire import deadly, wire
 
@@ -99,23 +100,11 @@ async def quarantined(store: Store, seconds: float, log: Sequence[str]) -> Ledge
     raise AssertionError("\n".join(log))
 
 
-async def passed_on(broker: Broker) -> set[str]:
-    """The mails that lie before the classifier: each once, or its count says so."""
-    subscription = await broker.subscribe(topology.CLASSIFIER.name, window=200)
-    found: set[str] = set()
-    while batch := await subscription.batch(200, wait_seconds=1):
-        found |= {decode(one.envelope).mail_id for one in batch}
-        for one in batch:
-            await one.ack()
-    await subscription.stop()
-    return found
-
-
 async def unharmed(store: Store, broker: Broker) -> None:
     """Every neighbour was passed on, without an attempt or a failure on its account."""
     entries = await store.ledger.get_many(NEIGHBOURS)
     assert {(one.state, one.attempts, one.failure) for one in entries.values()} == {(State.STORED, 0, None)}
-    assert await passed_on(broker) == set(NEIGHBOURS)
+    assert {decode(one).mail_id for one in await emptied(broker, topology.CLASSIFIER)} == set(NEIGHBOURS)
     assert await broker.depth(topology.FILTER.name) == 0
     assert await broker.depth(topology.DEAD_LETTERS.name) == 0
 

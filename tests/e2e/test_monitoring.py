@@ -1,24 +1,28 @@
-"""A real Prometheus on the running system: everything is scraped, every expression answers, and what stands still fires
-exactly the alerts that docs/runbooks/README.md names, and they end when it goes on.
+"""A real Prometheus on the running system: everything is scraped, every expression answers, and what stands still or
+dies fires exactly the alerts that docs/runbooks/README.md names, and they end when it goes on.
 
-The rules are ours with shorter durations (a minute is 2.4 s); windows shrink with them.
+The rules are ours with shorter durations (a minute is 2.4 s); windows shrink with them. `make alerts-check` also kills
+what `make test` lets stand still.
 """
 
 import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 import pytest_asyncio
 
 from services.all_in_one.settings import PIPELINE
 from tests.support.canary import secret
 from tests.support.mails import mail
-from tests.support.monitoring import alerts, panels, recorded, stands_still
+from tests.support.monitoring import alerts, panels, promtool, recorded, stands_still
 from tests.support.pipeline import QUICK, Pipeline, pipeline
 from tests.support.prometheus import Prometheus, shortened
 
@@ -79,6 +83,25 @@ async def test_every_service_is_scraped_and_every_rule_is_well(watched: Watched)
     assert {one["metric"]["service"] for one in services} == set(PIPELINE)
 
 
+@pytest.mark.parametrize("service", PIPELINE)
+async def test_a_running_service_answers_its_probes_and_exposes_what_promtool_likes(
+    watched: Watched, service: str
+) -> None:
+    """As docs/kubernetes.md has it; `promtool check metrics` over what it really exposes."""
+    (url,) = watched.system.system.admin_urls(service)
+    async with httpx.AsyncClient(base_url=url, timeout=20) as client:
+        for probe in ("/livez", "/readyz", "/startupz"):
+            answer = await client.get(probe)
+            assert (answer.status_code, answer.text) == (200, "ok"), probe
+        verbose = (await client.get("/readyz?verbose")).json()
+        assert verbose["ready"] is True
+        assert set(verbose["parts"]) == ({"store", "api"} if service == "console" else {"store", "broker"})
+        assert (await client.get("/version")).json() == {"service": service, "version": version("mail-automator")}
+        exposed = await client.get("/metrics")
+    done = await asyncio.to_thread(promtool, "check", "metrics", given=exposed.content)
+    assert (done.returncode, done.stdout + done.stderr) == (0, b"")
+
+
 async def test_every_panel_of_every_dashboard_shows_something(watched: Watched) -> None:
     """On a healthy system that has handled a little mail."""
     expressions = {panel: shortened(panel.expression.replace("$mailbox", ".*"), FACTOR) for panel in panels()}
@@ -107,17 +130,20 @@ async def test_a_healthy_system_alarms_nobody(watched: Watched) -> None:
 
 
 @pytest.mark.parametrize("part", sorted(NAMED))
-async def test_what_stands_still_fires_what_the_runbooks_name_until_it_goes_on(watched: Watched, part: str) -> None:
+@pytest.mark.parametrize("how", ["stands still", pytest.param("dies", marks=pytest.mark.long)])
+async def test_what_stands_still_or_dies_fires_what_the_runbooks_name_until_it_goes_on(
+    watched: Watched, how: str, part: str
+) -> None:
     """All that are named, no others; and none is left when it is well again."""
     await calm(watched)
     fires, may = NAMED[part]
+    stop = {"stands still": frozen, "dies": down if part == "mail server" else dying}[how]
     seen: set[str] = set()
 
     async def all_fired() -> bool:
         seen.update(await watched.prometheus.firing())
         return fires <= seen
 
-    stop = down if part == "mail server" else frozen
     async with stop(watched, part):
         await eventually(
             all_fired, FIRES_SECONDS, f"of {sorted(fires)}", lambda: [*watched.system.log[-40:], sorted(seen)]
@@ -135,13 +161,50 @@ async def test_what_stands_still_fires_what_the_runbooks_name_until_it_goes_on(w
 
 @asynccontextmanager
 async def frozen(watched: Watched, part: str) -> AsyncIterator[None]:
-    """SIGSTOP: it is there, and answers nothing; no supervisor starts it again."""
-    pid = watched.system.system.processes["rabbitmq" if part == "broker" else part][0]
-    os.kill(pid, signal.SIGSTOP)
+    """SIGSTOP: it is there, takes connections, and answers nothing; no supervisor starts it again."""
+    pids = processes(watched, part)
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
     try:
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+@asynccontextmanager
+async def dying(watched: Watched, part: str) -> AsyncIterator[None]:
+    """kill -9, and again as soon as its supervisor has started it."""
+
+    async def kill_on() -> None:
+        while True:
+            for pid in processes(watched, part):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            await asyncio.sleep(0.2)
+
+    killing = asyncio.create_task(kill_on())
+    try:
+        yield
+        assert not killing.done()
+    finally:
+        killing.cancel()
+
+
+def processes(watched: Watched, part: str) -> list[int]:
+    """The process ids of a part as it runs now; of the mail server, those that hold connections too."""
+    if part != "mail server":
+        return watched.system.system.processes["rabbitmq" if part == "broker" else part]
+    every = [int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit()]
+    return [pid for pid in every if group_of(pid) == watched.system.dovecot.pid]
+
+
+def group_of(pid: int) -> int | None:
+    """The process group, which a server's children share with it; None if the process has ended meanwhile."""
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return None
 
 
 @asynccontextmanager
@@ -172,4 +235,4 @@ async def eventually(
         if asyncio.get_running_loop().time() > end:
             assert not otherwise, f"{otherwise}: after {seconds:g} s only {seen()}"
             return
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.2)

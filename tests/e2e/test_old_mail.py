@@ -42,7 +42,9 @@ async def shown(system: Pipeline, *command: str) -> dict:
     return json.loads(out)
 
 
-async def test_old_mail_since_a_day_becomes_tickets_once_and_nobody_is_answered(tmp_path: Path) -> None:
+async def test_old_mail_since_a_day_becomes_tickets_once_and_nobody_is_answered(
+    tmp_path: Path, rabbitmq_url: str
+) -> None:
     """Twenty of the thirty old mails are an hour old: young enough to be answered, were they new."""
     post, files = Post(), make(tmp_path / "tls")
     relay, password = tmp_path / "relay.password", tmp_path / "support.password"
@@ -52,7 +54,7 @@ async def test_old_mail_since_a_day_becomes_tickets_once_and_nobody_is_answered(
     quick = {**QUICK, "MAIL_AUTOMATOR_NOTIFIER_LOOK_SECONDS": "0.2"}
     async with (
         smtp_server(context, "relay", "open sesame", implicit=True, handler=post) as port,
-        pipeline(tmp_path, {"support": "secret"}, environ=quick) as system,
+        pipeline(tmp_path, {"support": "secret"}, environ=quick, broker_url=rabbitmq_url) as system,
     ):
         for number in range(30):
             received = NOW - (timedelta(minutes=30 + number) if number % 3 else timedelta(days=40))

@@ -14,8 +14,10 @@ from tests.support.pipeline import pipeline
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 
-async def test_a_rejected_mail_is_overruled_and_a_kinder_rule_lets_the_other_pass(tmp_path: Path) -> None:
-    async with pipeline(tmp_path, {"support": secret()}) as running:
+async def test_a_rejected_mail_is_overruled_and_a_kinder_rule_lets_the_other_pass(
+    tmp_path: Path, rabbitmq_url: str
+) -> None:
+    async with pipeline(tmp_path, {"support": secret()}, broker_url=rabbitmq_url) as running:
         await running.add_mailbox("support", "support", "domains: {blockedSenders: ['*@a.example', '*@b.example']}")
         for sender in ("x@a.example", "x@b.example"):
             running.dovecot.deliver("support", mail(sender=sender, subject=sender))

@@ -17,10 +17,12 @@ USERS = dict.fromkeys(("a", "b", "c", "d"), secret())
 EACH = 100
 
 
-async def test_two_of_each_share_the_work_and_double_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:
+async def test_two_of_each_share_the_work_and_double_nothing(
+    tmp_path_factory: pytest.TempPathFactory, rabbitmq_url: str
+) -> None:
     """Four mailboxes over two fetchers; both replicas of each stage have worked."""
     services = {**dict.fromkeys(STAGES, 2), "bookkeeper": 2}
-    async with pipeline(tmp_path_factory.mktemp("replicas"), USERS, services) as system:
+    async with pipeline(tmp_path_factory.mktemp("replicas"), USERS, services, broker_url=rabbitmq_url) as system:
         for user in USERS:
             for count in range(EACH):
                 system.dovecot.deliver(user, mail(subject=f"{user} {count}"))

@@ -5,6 +5,7 @@ from datetime import timedelta
 from services.bookkeeper.accounts import Accounts
 from services.bookkeeper.handler import Bookkeeper, Patience
 from services.bookkeeper.statistics import Counts
+from services.bookkeeper.totals import Totals
 from shared.broker.client import Broker
 from shared.observability.metrics import Metrics
 from shared.store.client import Store
@@ -27,6 +28,7 @@ def bookkeeper(store: Store, broker: Broker, clock: FakeClock, metrics: Metrics)
         PATIENCE,
         SOURCE,
         accounts(store),
+        Totals(store.ledger, clock),
         Counts(store.ledger, store.statistics, clock),
     )
 

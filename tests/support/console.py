@@ -4,12 +4,12 @@ import asyncio
 import html
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from urllib.parse import urljoin, urlsplit
 
 import httpx
-import uvicorn
 from pydantic import SecretStr
 
 from services.console.api.server import build
@@ -26,10 +26,17 @@ from shared.runtime import admin
 from shared.store.client import Store
 from tests.support.canary import check, secret
 from tests.support.embedded_store import FakeClock
+from tests.support.serving import serving
 
 LOCAL = Rules(allow_loopback=True, hide_refusals=False)
 """A test of a mailbox may reach the servers of tests, which are on this machine."""
 PASSWORD = secret("a password of a person")
+
+
+@cache
+def _hashed() -> str:
+    """What is kept of PASSWORD. A hash takes a tenth of a second by intent: one is made for all tests of a process."""
+    return asyncio.run(Passwords().hash(SecretStr(PASSWORD)))
 
 
 def name_of(role: Role) -> str:
@@ -49,7 +56,7 @@ class Console:
 
     async def people(self) -> None:
         """A user of each role, all with the same password."""
-        hashed = await self.site.passwords.hash(SecretStr(PASSWORD))
+        hashed = await asyncio.to_thread(_hashed)
         for role in Role:
             await self.store.users.add(name_of(role), name_of(role), role, created_by="a test", password=hashed)
 
@@ -78,7 +85,7 @@ class Person:
     def __init__(self, console: Console, origin: str | None = None) -> None:
         self.console = console
         self.origin = origin or console.url
-        self.client = httpx.AsyncClient(base_url=console.url, timeout=20)
+        self.client = httpx.AsyncClient(base_url=console.url, timeout=20, verify=False)  # no TLS: it is slow to make
 
     async def __aenter__(self) -> "Person":
         return self
@@ -171,13 +178,8 @@ async def running_console(
             metrics=metrics,
         )
     )
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    server.capture_signals = ExitStack  # type: ignore[method-assign]  # signals belong to pytest
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        yield Console(url, store, clock, site, told)
+        async with serving(app, listener):
+            yield Console(url, store, clock, site, told)
     finally:
-        server.should_exit = True
-        await serving
         door.close()

@@ -6,14 +6,19 @@ WORK is a function of this module; the store is that of the environment. `dies` 
 import asyncio
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
+from services.bookkeeper.retention import Periods, Retention
+from services.console import erasure
 from services.fetcher.handler import Limits
 from shared.oauth.authorities import Authorities
 from shared.oauth.delegated import DelegatedTokens
 from shared.observability.crash_points import arm
+from shared.observability.metrics import Metrics
 from shared.runtime.clock import Clock
 from shared.store.client import Store
+from shared.store.fading import Part
 from shared.store.settings import StoreSettings
 from tests.support.fetching import Published, following, tools
 from tests.support.sign_ins import application
@@ -56,6 +61,19 @@ async def rewraps(store: Store) -> None:
     await store.rotation.rewrap()
 
 
+async def expires(store: Store) -> None:
+    """One look of the retention that keeps nothing for longer than a day, by the clock of today."""
+    day = timedelta(days=1)
+    metrics, periods = Metrics("bookkeeper", "test"), Periods({Part.RAW: day, Part.ROW: day}, day)
+    await Retention(store.fading, store.audit, Clock(), metrics, periods).expire()
+
+
+async def erases(store: Store, address: str) -> None:
+    """Erases what is held of an address."""
+    scope = await erasure.look(store, address)
+    await erasure.erase(store, "test", scope, await erasure.count(store, scope))
+
+
 async def follows(store: Store) -> None:
     """Reads all mailboxes; ten unknown mails that have come back are taken without asking a person."""
     async with following(store, tools(store, Published(), Limits(reappeared=10)), "victim"):
@@ -66,7 +84,8 @@ async def main(plan: str, work: str, *arguments: str) -> None:
     """Arm this process, then work."""
     arm(plan)
     store = await Store.open(StoreSettings(), clock=Clock())
-    await {"renews": renews, "rewraps": rewraps, "follows": follows}[work](store, *arguments)
+    works = {"renews": renews, "rewraps": rewraps, "expires": expires, "erases": erases, "follows": follows}
+    await works[work](store, *arguments)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,10 @@ class FakeClock:
         """Where the test put it."""
         return self._at
 
+    def monotonic(self) -> float:
+        """The same, in seconds."""
+        return self._at.timestamp()
+
     def advance(self, **by: float) -> datetime:
         """Move on, by keywords of timedelta."""
         self._at += timedelta(**by)

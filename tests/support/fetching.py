@@ -9,11 +9,14 @@ from services.all_in_one.demo.dovecot import Dovecot
 from services.fetcher.access import Access
 from services.fetcher.cursor import open_cursor
 from services.fetcher.follower import Follower
+from services.fetcher.free import Free
 from services.fetcher.handler import Folder, Limits
 from services.fetcher.imap.session import Opener, Patience, Session
 from services.fetcher.intake import Intake
 from services.fetcher.pace import Pace
+from services.fetcher.ports import Belt
 from services.fetcher.reappearance import Reappearance
+from services.fetcher.renewals import Renewals
 from services.fetcher.report import Report
 from services.fetcher.troubles import Troubles
 from services.fetcher.watch import Tools, Watch
@@ -50,6 +53,22 @@ class Published:
         return [one.mail_id for one in self.messages]
 
 
+class ClearBelt:
+    """The port `Belt`, with room for everything: nothing takes what was `Published`. Counts what had to ask."""
+
+    batch = 1000
+
+    def __init__(self) -> None:
+        self.entered: list[tuple[int, bool]] = []
+        self.carried: list[str] = []
+
+    async def enter(self, mails: int, *, few: bool) -> None:
+        self.entered.append((mails, few))
+
+    def carries(self, mail_ids: Sequence[str], entered: int, *, few: bool) -> None:
+        self.carried += mail_ids
+
+
 def support_mailbox(
     server: Dovecot, name: str = NAME, user: str = USER, password: str = PASSWORD, **imap: object
 ) -> Mailbox:
@@ -71,23 +90,40 @@ def support_mailbox(
 
 
 def tools(
-    store: Store, published: Published, limits: Limits | None = None, authorities: Authorities | None = None
+    store: Store,
+    published: Published,
+    limits: Limits | None = None,
+    authorities: Authorities | None = None,
+    patience: Patience = Patience(connect=10, command=10),  # noqa: B008 - frozen
+    belt: Belt | None = None,
 ) -> Tools:
     """What watches need, with short patience. `authorities` are the identity servers that are allowed."""
     metrics, allowed = Metrics("fetcher", "test"), authorities or Authorities()
-    opener, tokens = Opener(Patience(connect=10, command=10)), MicrosoftTokens(allowed, Clock(), 5)
+    opener, tokens = Opener(patience), MicrosoftTokens(allowed, Clock(), 5)
     people = DelegatedTokens(allowed, Clock(), store.sign_ins, 5)
     return Tools(
         books=store,
         access=Access(opener, store.secrets, tokens, people, metrics),
         intake=Intake(store, published, Clock()),
+        belt=belt or ClearBelt(),
         clock=Clock(),
         metrics=metrics,
         limits=limits or Limits(),
         ttl=TTL,
+        renewals=Renewals(store.runtime, TTL),
         after_rejection=900,
         reconcile_seconds=6 * 3600,
     )
+
+
+def follower_of(store: Store, kit: Tools, name: str, watch: type[Watch] = Watch, take_max: int = 50) -> Follower:
+    """A follower; nothing runs yet."""
+    free = Free(name, store.runtime, kit.clock, kit.ttl)
+
+    def start(mailbox: Mailbox, lease: Lease, asked_at: float) -> Watch:
+        return watch(kit, mailbox, lease, asked_at)
+
+    return Follower(name, store.runtime, store.wishes, kit.clock, kit.ttl, free, take_max, start)
 
 
 @asynccontextmanager
@@ -98,9 +134,7 @@ async def following(
     mailboxes: Callable[[], Awaitable[Sequence[Mailbox]]] | None = None,
 ) -> AsyncIterator[Follower]:
     """A follower that looks at the store's mailboxes ten times a second, stopped at the end."""
-    follower = Follower(
-        name, store.runtime, store.wishes, kit.clock, kit.ttl, lambda mailbox, lease: Watch(kit, mailbox, lease)
-    )
+    follower = follower_of(store, kit, name)
 
     async def look_on() -> None:
         while True:
@@ -130,9 +164,10 @@ async def open_folder(
     published: Published,
     limits: Limits | None = None,
     troubles: Troubles | None = None,
+    belt: Belt | None = None,
 ) -> Folder:
     """The mailbox's folder, selected, with its cursor."""
-    kit, lease = tools(store, published, limits), await lease_of(store, mailbox.name)
+    kit, lease = tools(store, published, limits, belt=belt), await lease_of(store, mailbox.name)
     selected = await session.select(mailbox.spec.imap.folder)
     cursor = await open_cursor(session, selected, store, mailbox, lease, kit.clock.now)
     report = Report(mailbox.name, store.runtime, kit.clock, kit.metrics)
@@ -148,6 +183,7 @@ async def open_folder(
         troubles=(troubles or Troubles(mailbox.name)).under(cursor.validity),
         report=report,
         pace=Pace(kit.limits.bytes_per_hour),
+        belt=kit.belt,
         back=Reappearance(mailbox.name, kit.intake, store.runtime, report, kit.limits.reappeared),
     )
 

@@ -88,6 +88,7 @@ class Provider:
     roles: tuple[str, ...] = ("IMAP.AccessAsApp",)
     delay: float = 0
     busy: int = 0
+    leads_to: str = ""
     retry_after: str = ""
     requests: list[str] = field(default_factory=list)
     grants: list[str] = field(default_factory=list)
@@ -368,7 +369,7 @@ def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
             if path.endswith("/devicecode"):
                 self._say(*provider.device(form))
             elif provider.busy:
-                self._say(provider.busy, {"error": "temporarily_unavailable"})
+                self._say(provider.busy, {"error": "temporarily_unavailable"}, provider.leads_to)
             else:
                 self._say(*provider.token(form))
 

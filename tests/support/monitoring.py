@@ -50,8 +50,8 @@ def panels() -> list[Panel]:
 
 
 def stands_still() -> dict[str, tuple[set[str], set[str]]]:
-    """What stands still, which alerts fire then, and which may follow: the table of docs/runbooks/README.md."""
-    text = (RUNBOOKS / "README.md").read_text().partition("| stands still |")[2]
+    """What stands still or dies, which alerts fire then, and which may follow: the table of docs/runbooks/README.md."""
+    text = (RUNBOOKS / "README.md").read_text().partition("| stands still or dies |")[2]
     rows = [[cell.strip() for cell in row] for row in re.findall(r"^\| ([^|-]+) \| ([^|]*) \|([^|]*)\|$", text, re.M)]
     return {row[0]: (set(re.findall(r"\w+", row[1])), set(re.findall(r"\w+", row[2]))) for row in rows}
 

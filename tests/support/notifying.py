@@ -155,6 +155,8 @@ async def office(
         clock=clock,
         metrics=metrics,
     )
-    notifier = Notifier(store.tickets, store.outbound, store.sending, configuration, clock, metrics, timedelta(0))
     lanes = Lanes(tools, 100, draining)
+    notifier = Notifier(
+        store.tickets, store.outbound, store.sending, configuration, clock, metrics, timedelta(0), lanes.wake.set
+    )
     return Office(store, tools, notifier, lanes, Keeper(tools, lanes), draining)

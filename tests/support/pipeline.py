@@ -18,8 +18,9 @@ from shared.domain.ledger import LedgerEntry, State
 from shared.runtime.clock import Clock
 from shared.store.client import Store
 from shared.store.settings import StoreSettings
-from tests.support.broker import tapped
+from tests.support.broker import tapped, without_queues
 from tests.support.canary import check
+from tests.support.dovecot import ShortLived
 
 QUICK = {
     "MAIL_AUTOMATOR_BOOKKEEPER_LOOK_SECONDS": "1",
@@ -56,8 +57,9 @@ class Pipeline:
         check(out + err, "the output of a command")
         return process.returncode or 0, out.decode(), err.decode()
 
-    async def add_mailbox(self, name: str, user: str, extra: str = "") -> None:
-        """Describe a mailbox of the private Dovecot as YAML and apply it. `extra` is further YAML of the spec."""
+    async def add_mailbox(self, name: str, user: str, extra: str = "", *options: str) -> None:
+        """Describe a mailbox of the private Dovecot as YAML and apply it. `extra` is further YAML of the spec,
+        `options` are of the command."""
         password = self.folder / f"{user}.password"
         password.write_text(self.dovecot.users[user])
         yaml = MAILBOX.format(
@@ -70,7 +72,7 @@ class Pipeline:
         )
         file = self.folder / f"{name}.yaml"
         file.write_text(yaml)
-        code, out, err = await self.command("apply", "-f", str(file))
+        code, out, err = await self.command("apply", "-f", str(file), *options)
         assert code == 0, out + err
 
     async def entries(self, mailbox: str) -> tuple[LedgerEntry, ...]:
@@ -122,10 +124,16 @@ async def pipeline(
     services: Mapping[str, int] = ONE_EACH,
     environ: Mapping[str, str] = QUICK,
     tap: bool = True,
+    dovecot_extra: str = "",
+    store_url: str | None = None,
+    broker_url: str | None = None,
 ) -> AsyncIterator[Pipeline]:
-    """Everything started, nothing configured yet; stopped without a process left.
+    """Everything started, nothing configured yet; stopped without a process left. `store_url`: on a store of the test.
+    `broker_url`: on a broker that others use before and after (one of its own takes as long to start as all services);
+    its queues are deleted first. Whoever stops or freezes the broker takes none.
 
-    What services write, and with `tap` every message that they send, is searched for secrets.
+    What services write, and with `tap` every message that they send, is searched for secrets. `dovecot_extra` is more
+    configuration of the mail server.
     """
     log: list[str] = []
 
@@ -134,8 +142,18 @@ async def pipeline(
         check(line, "the stream of the services")
 
     base = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(folder)}
-    async with Dovecot(folder / "dovecot", users) as dovecot:
-        system = System(folder / "data", services, written, environ={**base, **environ}, launch=Launch(private=False))
+    if broker_url is not None:
+        await without_queues(broker_url)
+    async with ShortLived(folder / "dovecot", users, extra=dovecot_extra) as dovecot:
+        system = System(
+            folder / "data",
+            services,
+            written,
+            broker_url=broker_url,
+            store_url=store_url,
+            environ={**base, **environ},
+            launch=Launch(private=False),
+        )
         async with system:
             settings = StoreSettings(url=SecretStr(system.store_url), key_file=system.key_file)
             store = await Store.open(settings, clock=Clock())

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from services.all_in_one.process import wait_until
 from services.all_in_one.rabbitmq import BINARY, RabbitMQ
 from tests.support.canary import secret
 from tests.support.engine import container_engine
@@ -43,6 +44,17 @@ async def private_rabbitmq(tmp_path: Path) -> AsyncIterator[RabbitMQ]:
     _need_binary()
     async with RabbitMQ(tmp_path / "rabbitmq") as node:
         yield node
+
+
+async def has_settled(node: RabbitMQ, *queues: str) -> bool:
+    """Whether the names of these quorum queues are on the node's disk within 10 s.
+
+    Before that a kill leaves them without a leader for ever (services/all_in_one/first_moments.py).
+    """
+    files = [*node.folder.rglob("names.dets")]
+    return await wait_until(
+        lambda: any(all(name.encode() in file.read_bytes() for name in queues) for file in files), 10
+    )
 
 
 def _native(folder: Path) -> Iterator[str]:

@@ -1,13 +1,15 @@
 """A small IMAP server over TLS, for what Dovecot will not do: refuse one mail for ever, tell nothing of it, lose its
-UIDVALIDITY, say BYE in the middle, throttle, do without MOVE and UIDPLUS.
+UIDVALIDITY, say BYE in the middle, fall silent, throttle, do without MOVE and UIDPLUS, talk without end.
 
 It speaks the protocol as far as the fetcher does; a test changes its attributes while it runs.
 """
 
 import asyncio
+import contextlib
 import re
 import ssl
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,10 +55,26 @@ class ScriptedImap:
         """FETCH is answered OK, and nothing is said of them."""
         self.fatal: set[int] = set()
         """The server says BYE in the middle of their bodies."""
+        self.hangs: set[str] = set()
+        """Commands (upper-case) that are never answered; also GREETING, DONE, and BODY: silence in its middle."""
+        self.dripping = False
+        """What has fallen silent says a few words now and then, and never an answer."""
+        self.hung: Counter[str] = Counter()
+        """What it fell silent at."""
+        self.torn_down = 0
+        """Connections that ended while it was silent."""
         self.no_to: dict[str, str] = {}
         """Commands (upper-case) that are answered NO with this text."""
         self.announces: list[str] = []
         """Untagged lines said before the next tagged answer."""
+        self.floods: dict[str, Iterator[bytes]] = {}
+        """Commands (upper-case) that are answered with all of this, as fast as it is taken, and with nothing else."""
+        self.flooded = 0
+        """Bytes of it that were taken."""
+        self.listed: list[str] = []
+        """Untagged lines in answer to LIST."""
+        self.drips: set[str] = set()
+        """Commands that are answered with a byte now and then."""
         self.served: Counter[int] = Counter()
         self.commands: list[str] = []
         self._server: asyncio.Server | None = None
@@ -87,25 +105,58 @@ class ScriptedImap:
         self._server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"* OK ready\r\n")
         try:
+            if "GREETING" in self.hangs:
+                raise _Silence("GREETING")
+            writer.write(b"* OK ready\r\n")
             while line := (await reader.readline()).decode().rstrip("\r\n"):
                 tag, _, rest = line.partition(" ")
                 self.commands.append(rest)
                 await self._answer(tag, rest, reader, writer)
                 await writer.drain()
+        except _Silence as silence:
+            await self._say_nothing(str(silence), reader, writer)
         except (ConnectionError, _Bye):
             pass
         finally:
             writer.close()
 
+    async def _say_nothing(self, at: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """The connection stands, and nothing comes of it, until the other side ends it."""
+        self.hung[at] += 1
+        with contextlib.suppress(ConnectionError):
+            dripping = asyncio.create_task(self._drip(writer))
+            try:
+                while await reader.read(1024):
+                    pass
+            finally:
+                dripping.cancel()
+        self.torn_down += 1
+
+    async def _drip(self, writer: asyncio.StreamWriter) -> None:
+        while self.dripping:
+            writer.write(b"* OK still here\r\n")
+            await asyncio.sleep(0.1)
+
     async def _answer(self, tag: str, rest: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         words = rest.split(" ")
         name = " ".join(words[:2]).upper() if words[0].upper() == "UID" else words[0].upper()
         arguments = rest[len(name) :].strip()
+        if name in self.hangs:
+            await writer.drain()
+            raise _Silence(name)
+        if name == "IDLE":
+            await self._wait_for_done(reader, writer)
         if name in self.no_to:
             writer.write(f"{tag} NO {self.no_to[name]}\r\n".encode())
             return
+        if name in self.floods:
+            await self._flood(name, reader, writer)
+            return
+        while name in self.drips:
+            writer.write(b"*")
+            await writer.drain()
+            await asyncio.sleep(0.1)
         step = getattr(self, "_" + name.lower().replace(" ", "_"), None)
         status = "BAD no such command" if step is None else step(arguments, writer) or "OK done"
         if name == "LOGOUT":
@@ -114,6 +165,17 @@ class ScriptedImap:
             writer.write(f"{line}\r\n".encode())
         self.announces.clear()
         writer.write(f"{tag} {status}\r\n".encode())
+
+    async def _flood(self, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Until the other side is gone. That is looked for at each piece, and the loop is let run so that it hears of
+        it: over TLS, what is written to a dead connection is dropped without a word, and `drain` never waits."""
+        for piece in self.floods[name]:
+            if reader.at_eof():
+                raise ConnectionResetError
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0)
+            self.flooded += len(piece)
 
     def _capability(self, _: str, writer: asyncio.StreamWriter) -> None:
         writer.write(f"* CAPABILITY {self.capabilities}\r\n".encode())
@@ -166,11 +228,29 @@ class ScriptedImap:
             return
         body, name = (mail.raw, "BODY[]") if whole else (mail.head, "BODY[HEADER]")
         writer.write(f"{text} {name} {{{len(body)}}}\r\n".encode())
+        if whole and "BODY" in self.hangs:
+            writer.write(body[: len(body) // 2])
+            raise _Silence("BODY")
         if whole and uid in self.fatal:
             writer.write(body[: len(body) // 2])
             raise _Bye
         self.served[uid] += whole
         writer.write(body + b")\r\n")
+
+    def _idle(self, _: str, writer: asyncio.StreamWriter) -> None:
+        """It has ended."""
+
+    async def _wait_for_done(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Until DONE; it tells of nothing by itself."""
+        writer.write(b"+ idling\r\n")
+        await writer.drain()
+        await reader.readline()
+        if "DONE" in self.hangs:
+            raise _Silence("DONE")
+
+    def _list(self, _: str, writer: asyncio.StreamWriter) -> None:
+        for line in self.listed:
+            writer.write(f"{line}\r\n".encode())
 
     def _uid_store(self, arguments: str, writer: asyncio.StreamWriter) -> None:
         uids, _, rest = arguments.partition(" ")
@@ -200,3 +280,7 @@ class ScriptedImap:
 
 class _Bye(Exception):
     """The connection ends here."""
+
+
+class _Silence(Exception):
+    """From here on nothing is said; the argument names where."""

@@ -1,14 +1,12 @@
 """Mailboxes that people sign in for, a console where they do, and a browser that goes there and to our provider."""
 
-import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import httpx
-import uvicorn
 
 from services.all_in_one.demo.dovecot import Dovecot
 from services.console.api.server import build
@@ -28,6 +26,7 @@ from tests.support.console import forms
 from tests.support.fetching import NAME
 from tests.support.identity import PUBLIC, TENANT, Client, Provider
 from tests.support.imap import USER, imap_of
+from tests.support.serving import serving
 
 PUBLIC_CLIENT = "app-public"
 REDIRECT = "http://127.0.0.1:1/sign-in/callback"
@@ -105,7 +104,7 @@ class Console:
 
     async def __call__(self, method: str, path: str, role: Role = Role.EDITOR) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.tokens[role]}"}
-        async with httpx.AsyncClient(base_url=self.url, timeout=20) as client:
+        async with httpx.AsyncClient(base_url=self.url, timeout=20, verify=False) as client:
             return await client.request(method, f"/api/v1{path}", headers=headers)
 
     async def link(self, mailbox: str = NAME) -> str:
@@ -134,14 +133,11 @@ async def console(store: Store, provider: Provider, public_url: str = "") -> Asy
     known_as = public_url or url
     site = Site(known_as, Passwords())
     app = build(Surroundings(store, Clock(), "0.0.0", tell, signing_in=SigningIn(door, known_as), site=site))
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    server.capture_signals = ExitStack  # type: ignore[method-assign]  # signals belong to pytest
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    yield Console(url, store, provider, tokens, told)
-    server.should_exit = True
-    await serving
-    door.close()
+    try:
+        async with serving(app, listener):
+            yield Console(url, store, provider, tokens, told)
+    finally:
+        door.close()
 
 
 class Browser:

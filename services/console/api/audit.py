@@ -21,6 +21,7 @@ Kind = Literal[
     "Process",
     "ApiToken",
     "Mail",
+    "Person",
     "Ticket",
     "Events",
     "Key",

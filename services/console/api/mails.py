@@ -11,6 +11,7 @@ from services.console.api.caller import Caller
 from services.console.api.problems import Refused
 from services.console.api.surroundings import Here, Surroundings
 from services.console.api.views import MailDetail, MailList, MailView, MomentView, mail_fields
+from services.console.gone import raw_gone
 from services.console.history import history
 from shared.domain.ledger import LedgerEntry
 from shared.domain.value import Slug
@@ -79,7 +80,8 @@ async def trace(here: Here, mail_id: MailId) -> MailDetail:
 
 async def raw(here: Here, asking: Caller, mail_id: MailId) -> StreamingResponse:
     """Download a mail as it was delivered, byte for byte. Who did so is in the audit log."""
-    await _find(here, mail_id)
+    if why := raw_gone(await _find(here, mail_id)):
+        raise Refused(404, why, remedy="docs/retention.md says what is kept for how long", code="raw_missing")
     mail = await here.store.raw.open(mail_id)
     await here.store.audit.append(asking.who, "download", "Mail", mail_id)
     headers = {

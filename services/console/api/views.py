@@ -10,8 +10,9 @@ from pydantic.alias_generators import to_camel
 
 from services.console import old_mail
 from services.console.configuration.documents import Metadata
+from services.console.moment import Moment
 from services.console.probe.steps import StepResult
-from services.console.timeline import Moment, summary
+from services.console.timeline import summary
 from shared.domain.access import ApiToken, AuditRecord, Role, SecretFate
 from shared.domain.catalogue import Catalogue, Department, Process, Service
 from shared.domain.decision import Classification, flags_of
@@ -220,6 +221,7 @@ class TicketView(Document):
     created_at: datetime
     state: str
     changed_at: datetime | None
+    erased_at: datetime | None
 
 
 class TicketList(Document):
@@ -346,6 +348,7 @@ _SAME_OF_TICKET = (
     "received_at",
     "created_at",
     "changed_at",
+    "erased_at",
 )
 
 

@@ -18,6 +18,8 @@ from services.console.cli import (
     backtest,
     configuration,
     connection,
+    doctor,
+    erase,
     events,
     mailbox,
     old_mail,
@@ -67,6 +69,8 @@ COMMANDS: tuple[tuple[str, Command], ...] = (
     ("trace", trace.trace),
     ("replay", replay.replay),
     ("audit", audit.audit),
+    ("erase", erase.erase),
+    ("doctor", doctor.doctor),
     ("simulate", simulate.simulate),
     ("version", version),
 )

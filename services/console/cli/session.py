@@ -5,13 +5,13 @@ MAIL_AUTOMATOR_DATA; else an all-in-one of this user in its usual folder; else t
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar, cast
 
 import typer
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from services.console.cli.environment import LAPTOP_DATA, environment, place_settings, store_settings
 from services.console.cli.output import Format, Printer
@@ -38,6 +38,7 @@ class Endpoints(BaseModel):
     key_file: Path | None = None
     store_database: str | None = None
     api: tuple[str, ...] = ()
+    services: dict[str, tuple[str, ...]] = Field(default_factory=dict[str, tuple[str, ...]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,16 @@ class Session:
         told = read_endpoints(folder).api[:1] if folder is not None else ()
         settings = read(ConsoleSettings, environment())
         return settings.public_url or next(iter(told), "") or settings.known_as(settings.port) or ""
+
+    def admin_urls(self) -> Mapping[str, Sequence[str]]:
+        """Where the processes of that system show their metrics, by service; none are known but of an all-in-one."""
+        folder = self._folder()
+        return {} if folder is None else read_endpoints(folder).services
+
+    def secret_urls(self) -> list[str]:
+        """The URLs of store and broker, with their passwords."""
+        urls = (self.store_url, self._broker_url(), place_settings().store_url)
+        return [one.get_secret_value() for one in urls if one is not None]
 
     def _broker_url(self) -> SecretStr | None:
         folder = self._folder()

@@ -10,6 +10,7 @@ from services.console.cli.actor import actor
 from services.console.cli.exits import Exit, NotFound
 from services.console.cli.output import Printer, plain
 from services.console.cli.session import session_of
+from services.console.gone import erased
 from shared.domain.mailbox import Module
 from shared.domain.ticket import Article, Ticket, TicketState
 from shared.mail.quoted import split
@@ -142,6 +143,9 @@ def _print(printer: Printer, found: Conversation) -> None:
     fields["related"] = f"{related.relation.value} {related.number}" if related else None
     fields["acknowledgement"] = f"{answer.state.value} {answer.sentence}".strip() if answer else None
     printer.pairs(f"{fields.pop('module').title()} {ticket.number}", fields)
+    if why := erased(ticket):
+        printer.line(why)
+        return
     for article in articles:
         _article(printer, article)
 

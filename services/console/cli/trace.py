@@ -12,7 +12,8 @@ from services.console.cli.output import Printer
 from services.console.cli.session import session_of
 from services.console.history import history
 from services.console.meanings import meanings
-from services.console.timeline import Moment, summary
+from services.console.moment import Moment
+from services.console.timeline import summary
 from shared.domain.decision import flags_of
 from shared.domain.ledger import LedgerEntry
 from shared.store.client import Store

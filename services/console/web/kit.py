@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal, cast
 from urllib.parse import quote, urlencode, urlsplit
@@ -23,8 +23,9 @@ Crumbs = Sequence[tuple[str, str | None]]
 """Where the page is: each step's words, and its path if it leads somewhere."""
 
 
+@cache
 def environment() -> Environment:
-    """The templates: escaped, and strict about what they are not given."""
+    """The templates: escaped, and strict about what they are not given. One for the process, each compiled once."""
     made = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,

@@ -12,10 +12,12 @@ from services.console.api import paging
 from services.console.api.mails import MailId
 from services.console.api.problems import Refused
 from services.console.api.surroundings import Here, Surroundings
+from services.console.gone import raw_gone
 from services.console.history import history
 from services.console.meanings import all_meanings
+from services.console.moment import Moment
 from services.console.replays import NotReplayable, check_discardable, check_replayable
-from services.console.timeline import Moment, summary
+from services.console.timeline import summary
 from services.console.web import kit, searching
 from services.console.web.rule_settings import ABOUT, Setting, setting
 from services.console.web.searching import Asked
@@ -80,6 +82,7 @@ async def show(request: Request, here: Here, me: Me, mail_id: MailId) -> Respons
         moments=[(one, _behind(entry, one)) for one in await history(here.store, entry)],
         looks=VERDICTS,
         may=_may(entry, me.role),
+        raw_gone=raw_gone(entry),
         operator=me.role.covers(Role.OPERATOR),
     )
 

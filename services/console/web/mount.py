@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.requests import Request
 
 from services.console.api.surroundings import surroundings
@@ -12,12 +12,10 @@ from services.console.web.kit import environment
 from services.console.web.table import PAGES, Page
 
 
-def add_pages(app: FastAPI) -> None:
+def add_pages(router: APIRouter) -> None:
     """Add every page. Who may not see one is turned away before it is called."""
-    app.state.templates = environment()
-    app.state.assets = Assets()
     for page in PAGES:
-        app.add_api_route(
+        router.add_api_route(
             page.path,
             page.endpoint,
             methods=[page.method],
@@ -25,6 +23,12 @@ def add_pages(app: FastAPI) -> None:
             response_model=None,
             include_in_schema=False,
         )
+
+
+def give_pages(app: FastAPI) -> None:
+    """What they are drawn with."""
+    app.state.templates = environment()
+    app.state.assets = Assets()
 
 
 def _door(page: Page) -> Callable[[Request], Awaitable[None]]:

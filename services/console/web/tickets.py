@@ -11,6 +11,7 @@ from services.console.api.mails import MailId
 from services.console.api.surroundings import Here, Surroundings
 from services.console.api.tickets import Key
 from services.console.api.tickets import find as _find
+from services.console.gone import erased
 from services.console.meanings import NUMBER
 from services.console.web import kit, searching
 from services.console.web.formatted import word
@@ -79,7 +80,8 @@ async def _show(
         title=f"{found.number}: {found.subject or '(no subject)'}",
         crumbs=[("Tickets", "/tickets"), (found.number, None)],
         ticket=found,
-        articles=[(one, ARTICLES[one.kind], split(one.text)) for one in articles],
+        erased=erased(found),
+        articles=[(one, ARTICLES[one.kind], split(one.text)) for one in articles if not found.erased_at],
         acknowledged=ACKNOWLEDGEMENTS[found.acknowledgement.state] if found.acknowledgement else None,
         relation=RELATIONS[found.related.relation] if found.related else "",
         operator=me.role.covers(Role.OPERATOR),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 Response = list[bytes]
 """Text and literals in turn: `[b'* 1 FETCH (UID 7 BODY[] {5}', b'hello', b')']`. A plain line is a list of one."""
 
-_LITERAL = re.compile(rb"\{(\d{1,10})\+?\}$")
+_LITERAL = re.compile(rb"\{(\d{1,13})\+?\}$")
 MAX_LINE = 16 * 1024 * 1024
 """A SEARCH answer names every UID on one line; a million of them take about 8 MiB."""
 

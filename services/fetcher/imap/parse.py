@@ -1,20 +1,27 @@
 """What IMAP responses say, read by UID and literal only, so that no subject can be mistaken for syntax. Pure."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
 from services.fetcher.imap.framing import Response
 from shared.mail import folder_names
 
-_UID = re.compile(rb"[ (]UID (\d+)")
+_UID = re.compile(rb"[ (]UID (\d{1,10})(?!\d)")
 _DATE = re.compile(rb'INTERNALDATE "([ \d]\d)-([A-Za-z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)"')
-_SIZE = re.compile(rb"RFC822\.SIZE (\d+)")
-_BODY = re.compile(rb'BODY\[[^\]]*\](?:<\d+>)? (?:(NIL)|"((?:[^"\\]|\\.)*)"|~?\{\d+\+?\}$)')
+_SIZE = re.compile(rb"RFC822\.SIZE (\d{1,18})")
+# Possessive, and no section within a section: a line of megabytes made of `BODY[` must not cost more than once through.
+_BODY = re.compile(rb'BODY\[[^\[\]]*+\](?:<\d+>)? (?:(NIL)|"((?:[^"\\]++|\\.)*+)"|~?\{\d+\+?\}$)')
 _FETCH = re.compile(rb"\* \d+ FETCH \(", re.IGNORECASE)
 _CODE = re.compile(rb"\[([A-Z0-9-]+)(?: ([^\]]*))?\]", re.IGNORECASE)
-_LIST = re.compile(rb'\* LIST \(([^)]*)\) (?:NIL|"(?:[^"\\]|\\.)*") (.*)$', re.IGNORECASE)
+_LIST = re.compile(rb'\* LIST \(([^)]*+)\) (?:NIL|"(?:[^"\\]++|\\.)*+") (.*)$', re.IGNORECASE)
+_NUMBER = re.compile(rb"(?<!\S)\d+(?!\S)")
+LAST_UID = 2**32 - 1
+"""UIDs and UIDVALIDITY are numbers of 32 bits, and none is 0 (RFC 9051 section 9, `nz-number`)."""
+CAPABILITY_BYTES = 16 * 1024
+FOLDER_BYTES = 1_000
+"""Of a CAPABILITY response so much is read; a longer name of a folder is none."""
 _MONTHS = {
     name: number
     for number, name in enumerate(
@@ -36,18 +43,34 @@ class FetchItem:
 def capabilities(untagged: Iterable[Response]) -> frozenset[str] | None:
     """The capabilities, upper-case, from CAPABILITY responses; None if there was none."""
     for response in untagged:
-        if response[0].upper().startswith(b"* CAPABILITY "):
-            return frozenset(response[0].decode("ascii", "replace").upper().split()[2:])
+        if response[0][:13].upper() == b"* CAPABILITY ":
+            return frozenset(response[0][:CAPABILITY_BYTES].decode("ascii", "replace").upper().split()[2:])
     return None
 
 
 def search(untagged: Iterable[Response]) -> list[int]:
-    """The numbers of all SEARCH responses, ascending."""
-    found: set[int] = set()
+    """The UIDs of all SEARCH responses, ascending, but for those that cannot be."""
+    return sorted({int(word) for word in _found(untagged) if _possible(word)})
+
+
+def impossible(untagged: Iterable[Response]) -> int:
+    """How many numbers of SEARCH responses cannot be UIDs."""
+    return sum(not _possible(word) for word in _found(untagged))
+
+
+def number(text: bytes | str | None) -> int:
+    """A number of 32 bits; 0 if this is none."""
+    return int(text) if text and text.isdigit() and len(text) <= 10 and int(text) <= LAST_UID else 0
+
+
+def _possible(word: bytes) -> bool:
+    return number(word) > 0
+
+
+def _found(untagged: Iterable[Response]) -> Iterator[bytes]:
     for response in untagged:
         if response[0][:8].upper() == b"* SEARCH":
-            found.update(int(word) for word in response[0][8:].split() if word.isdigit())
-    return sorted(found)
+            yield from (match.group() for match in _NUMBER.finditer(response[0], 8))
 
 
 def code(line: bytes) -> tuple[str, str]:
@@ -73,9 +96,9 @@ def exists(untagged: Iterable[Response]) -> int:
     """How many mails the folder holds by the last EXISTS response; 0 if there was none."""
     count = 0
     for response in untagged:
-        words = response[0].split()
-        if len(words) == 3 and words[2].upper() == b"EXISTS" and words[1].isdigit():
-            count = int(words[1])
+        words = response[0][:40].split()
+        if len(words) == 3 and words[2].upper() == b"EXISTS":
+            count = number(words[1])
     return count
 
 
@@ -90,6 +113,8 @@ def _folder(response: Response) -> str | None:
     if match is None or b"\\noselect" in match.group(1).lower():
         return None
     wire = response[1] if len(response) > 1 else unquote(match.group(2))
+    if len(wire) > FOLDER_BYTES:
+        return None
     return folder_names.decode(wire.decode("utf-8", "replace"))
 
 
@@ -101,13 +126,23 @@ def unquote(text: bytes) -> bytes:
 
 
 def fetches(untagged: Iterable[Response]) -> dict[int, FetchItem]:
-    """FETCH responses by UID. Unsolicited ones, which carry no UID or no item of ours, say nothing and are left out."""
-    items = (_fetch(response) for response in untagged)
+    """FETCH responses by UID; a mail's items may come in several. Unsolicited ones, which carry no UID or no item of
+    ours, say nothing and are left out."""
     found: dict[int, FetchItem] = {}
-    for item in items:
-        if item is not None and not (item.uid in found and item.body is None):
-            found[item.uid] = item
+    for response in untagged:
+        if (item := _fetch(response)) is not None:
+            found[item.uid] = _together(found.get(item.uid, item), item)
     return found
+
+
+def _together(one: FetchItem, other: FetchItem) -> FetchItem:
+    """What both say of a mail; where they say different things, the later one counts."""
+    return FetchItem(
+        one.uid,
+        one.internal_date if other.internal_date is None else other.internal_date,
+        one.size if other.size is None else other.size,
+        one.body if other.body is None else other.body,
+    )
 
 
 def _fetch(response: Response) -> FetchItem | None:
@@ -115,11 +150,11 @@ def _fetch(response: Response) -> FetchItem | None:
         return None
     text = b" ".join(response[::2]) if len(response) > 1 else response[0]
     uid = _UID.search(text)
-    if uid is None:
+    if uid is None or not number(uid.group(1)):
         return None
     size = _SIZE.search(text)
     return FetchItem(
-        uid=int(uid.group(1)),
+        uid=number(uid.group(1)),
         internal_date=internal_date(text),
         size=int(size.group(1)) if size else None,
         body=_body(response),
@@ -127,7 +162,8 @@ def _fetch(response: Response) -> FetchItem | None:
 
 
 def _body(response: Response) -> bytes | None:
-    """The literal behind `BODY[...]`, or a quoted string in its place; NIL is an empty body."""
+    """The literal behind `BODY[...]`, or a quoted string in its place; NIL is an empty body. A number in braces that is
+    too long for a literal has none behind it."""
     for index, text in enumerate(response[::2]):
         match = _BODY.search(text)
         if match is None:
@@ -136,7 +172,7 @@ def _body(response: Response) -> bytes | None:
             return b""
         if match.group(2) is not None:
             return unquote(b'"' + match.group(2) + b'"')
-        return response[index * 2 + 1]
+        return response[index * 2 + 1] if index * 2 + 1 < len(response) else None
     return None
 
 

@@ -34,6 +34,10 @@ MANY = 500
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 HEADERS = 100
 """Header blocks per command."""
+HEAD_BYTES = 64 * 1024
+"""What is taken of a header block. A mail with more is not known by its header, and so it is downloaded."""
+ID_BYTES = 4 * 1024
+"""What is taken of a Message-ID field."""
 _UNMARKED = {"seen": "UNSEEN", "flagged": "UNFLAGGED", "deleted": "UNDELETED"}
 
 
@@ -79,6 +83,7 @@ class Session:
         self._patience = patience
         self._turn = asyncio.Lock()
         self.capabilities = offered
+        self.impossible = 0
 
     @property
     def certificate_until(self) -> datetime | None:
@@ -93,19 +98,22 @@ class Session:
         self._wire.selected()
         told = parse.codes(answer.untagged)
         return Selected(
-            uid_validity=0 if "UIDNOTSTICKY" in told else _number(told.get("UIDVALIDITY")),
+            uid_validity=0 if "UIDNOTSTICKY" in told else parse.number(told.get("UIDVALIDITY")),
             exists=parse.exists(answer.untagged),
-            uid_next=_number(told.get("UIDNEXT")),
+            uid_next=parse.number(told.get("UIDNEXT")),
             read_only=parse.code(answer.text)[0] == "READ-ONLY",
         )
 
     async def search_above(self, uid: int) -> list[int]:
         """New mail. `n:*` always names the last mail too, so what is not above is dropped."""
-        return [found for found in await self._search("UID", f"{uid + 1}:*") if found > uid]
+        first = min(uid + 1, parse.LAST_UID)
+        return [found for found in await self._search("UID", f"{first}:*") if found > uid]
 
     async def search_all(self) -> list[int]:
-        """Every UID in the folder."""
-        return await self._search("ALL")
+        """Every UID in the folder; how many were named that cannot be is in `impossible` from now on."""
+        answer = await self._searched("ALL")
+        self.impossible = parse.impossible(answer.untagged)
+        return parse.search(answer.untagged)
 
     async def search_since(self, day: date) -> list[int]:
         """By INTERNALDATE; the server's time zone decides where a day begins."""
@@ -136,7 +144,7 @@ class Session:
 
     async def previews(self, uids: Sequence[int]) -> list[Preview]:
         """BODY.PEEK[HEADER] of each, with RFC822.SIZE and INTERNALDATE."""
-        wanted = "(UID INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER])"
+        wanted = f"(UID INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER]<0.{HEAD_BYTES}>)"
         items = [item for some in _chunks(uids, HEADERS) for item in await self._items(some, wanted)]
         return [
             Preview(item.uid, item.internal_date, item.size, item.body)
@@ -148,11 +156,12 @@ class Session:
         """BODY.PEEK[] of each, in UID order.
 
         Dovecot gives nothing, as if the mail were empty, for one that somebody moves away at that moment; asked again
-        it leaves it out. So what is empty is asked for again.
+        it leaves it out. So what is empty is asked for again, and then counts as not given, unless its size is 0.
         """
         items = await self._items(uids, WHOLE, size)
         if empty := [item.uid for item in items if not item.body]:
-            items = [item for item in items if item.body] + list(await self._items(empty, WHOLE, size))
+            again = await self._items(empty, WHOLE, size)
+            items = [item for item in items if item.body] + [item for item in again if item.body or not item.size]
         return [
             FetchedMail(item.uid, item.internal_date, item.body, len(item.body), announced=item.size or 0)
             for item in sorted(items, key=lambda item: item.uid)
@@ -170,7 +179,7 @@ class Session:
 
     async def marks(self, uids: Sequence[int]) -> dict[int, Marked]:
         """INTERNALDATE and Message-ID of each."""
-        wanted = "(UID INTERNALDATE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"
+        wanted = f"(UID INTERNALDATE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]<0.{ID_BYTES}>)"
         items = [item for some in _chunks(uids) for item in await self._items(some, wanted)]
         return {
             item.uid: Marked(item.uid, item.internal_date, headline(item.body).message_id)
@@ -227,8 +236,11 @@ class Session:
         self._wire.abort()
 
     async def _search(self, *criteria: str) -> list[int]:
+        return parse.search((await self._searched(*criteria)).untagged)
+
+    async def _searched(self, *criteria: str) -> Answer:
         self._wire.pushed.clear()
-        return parse.search((await self._done("SEARCH", *criteria, uid=True)).untagged)
+        return await self._done("SEARCH", *criteria, uid=True)
 
     async def _items(self, uids: Sequence[int], wanted: str, size: int = 0) -> list[parse.FetchItem]:
         if not uids:
@@ -271,7 +283,7 @@ class Session:
             f"the folder {folder!r} does not exist: {shown(answer.text)}",
             folders=folders,
             where=self._wire.where,
-            remedy=f"set imap.folder to one of: {', '.join(folders[:30])}",
+            remedy=f"set imap.folder to one of: {', '.join(shown(one.encode(), 100) for one in folders[:30])}",
         )
 
     async def _done(self, name: str, *args: str, uid: bool = False) -> Answer:
@@ -282,7 +294,7 @@ class Session:
 
     async def _run(self, name: str, *args: str, uid: bool = False, size: int = 0) -> Answer:
         async with self._turn, self._step(self._patience.command + size / SLOWEST, name):
-            answer = await self._wire.run(name, *args, uid=uid)
+            answer = await self._wire.run(name, *args, uid=uid, size=size)
         if name != "SELECT":
             self._same_validity(answer)
         return answer
@@ -317,10 +329,6 @@ async def _deadline(seconds: float, what: str, where: str) -> AsyncGenerator[Non
 
 def _folder(name: str) -> str:
     return quoted(folder_names.encode(name))
-
-
-def _number(text: str | None) -> int:
-    return int(text) if text is not None and text.isdigit() else 0
 
 
 def _day(day: date) -> str:

@@ -14,11 +14,17 @@ from typing import cast
 
 from aioimaplib.aioimaplib import AUTH, CONNECTED, LOGOUT, NONAUTH, SELECTED, Command, IMAP4ClientProtocol
 
-from services.fetcher.errors import NetworkTrouble, ServerTrouble
-from services.fetcher.imap.framing import Framer, Response, TooLarge
+from services.fetcher.errors import NetworkTrouble, ProtocolBroken, ServerTrouble
+from services.fetcher.imap.framing import MAX_LINE, Framer, Response, TooLarge
 from shared.sasl.handshake import Reply, silent
 
 STATES = {"OK": NONAUTH, "PREAUTH": AUTH}
+ROOM = MAX_LINE
+"""Bytes that an answer may have besides the mails that were asked for."""
+MANY_RESPONSES = 200_000
+"""Responses to one command: a person may mark a whole large folder as read."""
+MANY_CHALLENGES = 20
+"""How often a server may ask to go on with one command; the longest sign-in takes three."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +78,22 @@ class Wire(IMAP4ClientProtocol):
         self.pushed = asyncio.Event()
         self.greeting: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._framer = Framer(max_literal)
+        self._room = ROOM
+        self._responses = 0
         self._untagged: list[Response] = []
         self._step: _Step | None = None
         self._farewell = b""
         self._answered = False
         self._unasked = False
 
-    async def run(self, name: str, *args: str, uid: bool = False, reply: Reply = silent) -> Answer:
+    async def run(self, name: str, *args: str, uid: bool = False, reply: Reply = silent, size: int = 0) -> Answer:
         """Send one command and wait for its answer, without a deadline of its own.
 
-        `reply` says what is sent when the server asks to go on; without it, an empty line.
-        Raises NetworkTrouble if the connection is or gets lost.
+        `reply` says what is sent when the server asks to go on; without it, an empty line. `size` is how many bytes of
+        mail the answer may bring. Raises NetworkTrouble if the connection is or gets lost, and ProtocolBroken.
         """
         step = _Step(name, self.new_tag(), *args, uid=uid, reply=reply)
-        return await self._run(step)
+        return await self._run(step, size)
 
     async def await_push(self, seconds: float, patience: float, news: asyncio.Event | None = None) -> Answer:
         """IDLE (RFC 2177) until mail arrives (`pushed` is set), `news` is set or `seconds` are over; `patience` bounds
@@ -115,9 +123,10 @@ class Wire(IMAP4ClientProtocol):
             for one in waiters:
                 one.cancel()
 
-    async def _run(self, step: _Step) -> Answer:
+    async def _run(self, step: _Step, size: int = 0) -> Answer:
         if self.lost.is_set():
             raise self._gone()
+        self._room, self._responses = ROOM + size, 0
         self._step, self._untagged, self._answered = step, [], False
         try:
             status, lines = cast(tuple[str, list[bytes]], await self.execute(step))
@@ -172,14 +181,19 @@ class Wire(IMAP4ClientProtocol):
 
     def data_received(self, d: bytes) -> None:
         """Bytes from the server. Nothing raised in here may escape: the loop would drop the connection silently."""
+        if self.lost.is_set():
+            return
         try:
+            self._room -= len(d)
+            if self._room < 0:
+                raise TooLarge("far more than was asked for")
             for response in self._framer.feed(d):
                 self._take(response)
         except TooLarge as error:
-            self._break(ServerTrouble(f"the server sent {error}", where=self.where, code="protocol_error"))
+            self._break(ProtocolBroken(f"the server sent {error}", where=self.where))
         except Exception as error:  # noqa: BLE001 - aioimaplib raises bare exceptions for unexpected tags
             what = f"the server's answer makes no sense ({type(error).__name__})"
-            self._break(ServerTrouble(what, where=self.where, code="protocol_error"))
+            self._break(ProtocolBroken(what, where=self.where))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone: whoever waits is told now."""
@@ -188,6 +202,9 @@ class Wire(IMAP4ClientProtocol):
 
     def _take(self, response: Response) -> None:
         line = response[0]
+        self._responses += 1
+        if self._responses > MANY_RESPONSES:
+            raise TooLarge(f"more than {MANY_RESPONSES} lines for one command")
         self._unasked = self._answered
         if self.state == CONNECTED:
             self._greet(line)
@@ -220,6 +237,8 @@ class Wire(IMAP4ClientProtocol):
         if step is None or self.pipe is None:
             return
         challenge = line[1:].strip()
+        if len(step.challenges) == MANY_CHALLENGES:
+            raise TooLarge(f"more than {MANY_CHALLENGES} challenges for one command")
         step.challenges.append(challenge)
         step.asked.set()
         if step.name != "IDLE":
@@ -246,4 +265,5 @@ class Wire(IMAP4ClientProtocol):
 
 def shown(text: bytes, limit: int = 200) -> str:
     """A server's own words, printable and short, for errors."""
-    return "".join(ch if ch.isprintable() else "?" for ch in text.decode("utf-8", "replace"))[:limit].strip()
+    start = text[: 4 * limit].decode("utf-8", "replace")
+    return "".join(ch if ch.isprintable() else "?" for ch in start)[:limit].strip()

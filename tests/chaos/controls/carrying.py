@@ -17,7 +17,7 @@ ACK_FIRST = (
     ),
     Patch(
         "shared/runtime/consume.py",
-        '    for delivery in deliveries:\n        await delivery.ack()\n    crash_point("stage.after_ack")\n',
+        '    await acknowledge(deliveries)\n    crash_point("stage.after_ack")\n',
         '    crash_point("stage.after_ack")\n',
     ),
 )

@@ -57,9 +57,9 @@ CONTROLS = (
         (
             Patch(
                 "shared/store/tickets.py",
-                '    content = ticket.model_dump(exclude={"ticket_id", "changed_at"})\n',
+                '    content = ticket.model_dump(exclude={"ticket_id", "changed_at", "erased_at"})\n',
                 '    ticket = ticket.model_copy(update={"outbox": ()})\n'
-                '    content = ticket.model_dump(exclude={"ticket_id", "changed_at"})\n',
+                '    content = ticket.model_dump(exclude={"ticket_id", "changed_at", "erased_at"})\n',
             ),
         ),
         "W9",

@@ -3,7 +3,7 @@
 from tests.chaos.controls.control import Control, Patch
 
 NO_FULL_RECONCILE = Patch("services/fetcher/handler.py", "began = self.now()", "began, full = self.now(), False")
-FENCED = "        return await self._collection.update(is_of(mailbox, lease), changed({field: cursor.model_dump()}))\n"
+FENCED = "        return await self._save((is_of(mailbox, lease), changed({field: cursor.model_dump()})))\n"
 
 CONTROLS = (
     Control(

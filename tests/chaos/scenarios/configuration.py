@@ -10,7 +10,7 @@ import yaml
 from shared.domain.mailbox_runtime import Phase
 from shared.store.keys import create_key_file
 from tests.chaos.oracle import Ends
-from tests.chaos.scenarios.scenario import Scenario
+from tests.chaos.scenarios.scenario import FOLLOWED_SECONDS, Scenario
 from tests.chaos.settle import settle
 from tests.chaos.traffic import BLOCKED, Kind
 from tests.chaos.world import OLD_KEY, World
@@ -18,8 +18,6 @@ from tests.support.canary import secret
 from tests.support.mails import mail
 
 ROUNDS = 2
-FOLLOWED_SECONDS = 6.0
-"""After so long every service follows a changed configuration (they look every five seconds)."""
 EDITED, SWITCHED = "alpha", "beta"
 MOVING = "moving.example"
 """A domain that is blocked and let in again."""

@@ -1,9 +1,6 @@
 """S28, S34: another deployment works on the same store: one too many, or an older version during an upgrade."""
 
 import asyncio
-import io
-import tarfile
-from pathlib import Path
 
 from services.all_in_one.rabbitmq import RabbitMQ
 from tests.chaos.deployment import Deployment, deployment, handled
@@ -12,11 +9,10 @@ from tests.chaos.scenarios.kills import KILLED, STAGES
 from tests.chaos.scenarios.scenario import Scenario
 from tests.chaos.settle import settle
 from tests.chaos.world import World
+from tests.support.versions import source_of, version_before
 
 BELT = ("fetcher", "filter", "classifier", "ticket_writer")
 """Services that must have handled mail in both deployments, or there was no fault."""
-OLDER = "666e042"
-"""The version before this one: no import of old mail, no wishes of people for a fetcher."""
 NEWER = frozenset({"MAIL_AUTOMATOR_CRASH_PLAN"})
 """Settings that it does not get: it knows other crash points."""
 
@@ -41,9 +37,10 @@ async def two_brokers(world: World, seconds: float) -> None:
 
 async def upgrade(world: World, seconds: float) -> None:
     """S28: an older version beside today's on the same store and broker; then it dies with mail in its hands."""
-    source = await _version(OLDER, world.folder / "older-source")
+    before = await version_before()
+    source = await source_of(before, world.folder / "older-source")
     async with deployment(world, "older", source=source, newer=NEWER) as older:
-        world.fault(f"version {OLDER} beside today's")
+        world.fault(f"version {before} beside today's")
         await _side_by_side(world, older, seconds)
         compiled = [one for one in BELT if (source / "services" / one / "__pycache__").is_dir()]
         assert compiled == list(BELT), f"the older version's own source ran in {compiled} alone"
@@ -51,7 +48,7 @@ async def upgrade(world: World, seconds: float) -> None:
         await asyncio.sleep(world.chance.uniform(1, 3))
         for service in STAGES:
             _kill(world, older, service)
-    world.fault(f"version {OLDER} taken away")
+    world.fault(f"version {before} taken away")
     world.traffic.deliver(20)
 
 
@@ -77,20 +74,6 @@ def _kill(world: World, other: Deployment, service: str) -> None:
     if other.system.processes[service]:
         other.system.kill(service)
         world.fault(f"kill -9 {service} of the other deployment")
-
-
-async def _version(commit: str, folder: Path) -> Path:
-    """The source of this repository at that commit. It is read from the history, which a shallow clone lacks."""
-    git = await asyncio.create_subprocess_exec(
-        "git", "-C", str(Path(__file__).parents[3]), "archive", commit, "services", "shared",
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    archive, complaint = await asyncio.wait_for(git.communicate(), 30)
-    if git.returncode:
-        raise RuntimeError(f"S28 needs the history of this repository (git archive {commit}): {complaint.decode()}")
-    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-        files.extractall(folder, filter="data")
-    return folder
 
 
 SCENARIOS = (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shared.domain.mailbox import Domains, Mailbox
 from shared.domain.mailbox_runtime import Phase
-from tests.chaos.scenarios.scenario import Scenario
+from tests.chaos.scenarios.scenario import FOLLOWED_SECONDS, Scenario
 from tests.chaos.traffic import BLOCKED
 from tests.chaos.world import World
 from tests.support.processes import descendants
@@ -31,6 +31,7 @@ async def bad_provider(world: World, seconds: float) -> None:
     mailbox = await world.store.mailboxes.put(_mailbox(world), {})
     world.provider.person, world.provider.opens[PERSON] = PERSON, NAME
     await signed_in(world.store, world.provider, mailbox)
+    await asyncio.sleep(FOLLOWED_SECONDS)  # until then the filter does not know that its address is one of ours
     with _traffic_to_it(world):
         for strike in (_nothing, _expired, _killed_before_it_is_stored, _failing, _killed_after, _slow):
             await strike(world)

@@ -12,6 +12,8 @@ ALLOWANCES = frozenset(
 queue was lost; `quarantine`: a mail may end there; `cursors`: low_water may go back (the store itself did); `moves`: so
 may states; `store_forgot`: what was sent before may be sent again; `switched_off`: a mailbox that is off while an
 acknowledgement is due sends none."""
+FOLLOWED_SECONDS = 6.0
+"""After so long every service follows a changed configuration (they look every two seconds)."""
 Run = Callable[[World, float], Awaitable[None]]
 
 

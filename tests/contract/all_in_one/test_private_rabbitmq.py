@@ -14,7 +14,7 @@ from services.all_in_one.process import wait_for, wait_until
 from services.all_in_one.rabbitmq import RabbitMQ
 from shared.domain.errors import ConfigurationError
 from tests.support.processes import alive, session_of
-from tests.support.rabbitmq import rabbitmq_url
+from tests.support.rabbitmq import has_settled, rabbitmq_url
 
 __all__ = ["rabbitmq_url"]
 
@@ -55,10 +55,7 @@ async def test_a_node_runs_beside_another_with_secrets_of_its_own_and_keeps_what
             assert (node.folder / name).stat().st_mode & 0o077 == 0, name
         with pytest.raises(aio_pika.exceptions.AMQPConnectionError, match="ACCESS_REFUSED"):
             await aio_pika.connect(f"amqp://guest:guest@127.0.0.1:{node.port}/")
-        # Seen in practice: until a queue's name is on the node's disk, a kill leaves the queue without a leader.
-        assert await wait_until(
-            lambda: any(b"kept" in file.read_bytes() for file in node.folder.rglob("names.dets")), 10
-        )
+        assert await has_settled(node, "kept")
         await node.kill()
         assert await wait_until(lambda: not alive(*sessions), 10)
     async with RabbitMQ(tmp_path / "node") as later:

@@ -31,6 +31,7 @@ def asked(route: Route) -> list[tuple[Role, dict | None]]:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=named)
+@pytest.mark.row(86)
 async def test_each_role_may_use_exactly_the_routes_of_its_rank(api, route: Route) -> None:
     for role in Role:
         for least, sent in asked(route):
@@ -43,6 +44,7 @@ async def test_each_role_may_use_exactly_the_routes_of_its_rank(api, route: Rout
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=named)
+@pytest.mark.row(86)
 async def test_no_route_answers_without_a_valid_token(api, route: Route) -> None:
     made, secret = await api.store.api_tokens.create("gone", Role.ADMINISTRATOR, created_by="a test")
     assert await api.store.api_tokens.revoke(made.token_id)

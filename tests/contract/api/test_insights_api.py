@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from services.bookkeeper.statistics import Counts
+from services.bookkeeper.totals import Totals
 from shared.contracts.events import ticket_created, ticket_replied
 from shared.domain.access import Role
 from shared.domain.decision import Kind, Reason
@@ -24,7 +25,7 @@ async def enter(api) -> None:
     await api.store.ledger.insert_many([entry(f"m{n}", uid=n + 1) for n in range(3)])
     await api.store.ledger.quarantine("m1", Failure(stage="filter", code="busy", what="it was", at=now))
     counts = Counts(api.store.ledger, api.store.statistics, api.clock)
-    await counts.books(await api.store.ledger.count_by_outcome(), {})
+    await counts.books(await Totals(api.store.ledger, api.clock).look(), {})
     await counts.hours()
 
 

@@ -149,6 +149,7 @@ CHANGED = {
 
 
 @pytest.mark.parametrize("what", CHANGED)
+@pytest.mark.row(83)
 async def test_a_stored_secret_goes_to_no_other_host_port_encryption_or_user(api, body, dovecot, what) -> None:
     await api("POST", "/mailboxes", json=sent(body, dovecot))
     kept = {"auth": {"type": "basic", "passwordFrom": {"stored": True}}}
@@ -203,9 +204,14 @@ async def test_values_that_are_not_stored_have_no_stored_secret(api, body, dovec
 
 @pytest.mark.parametrize("rules", [STRICT], indirect=True)
 @pytest.mark.parametrize("host", ["localhost", "127.1", "2130706433", "0x7f000001", "169.254.169.254", "10.0.0.1"])
+@pytest.mark.row(82)
 async def test_no_spelling_of_an_inner_address_is_connected_to(api, body, host) -> None:
     found = await api("POST", "/mailboxes/test", json=body(imap={"host": host}), headers=JSON)
     assert found.json()["steps"][0]["code"] == "IMAP_ADDRESS_NOT_ALLOWED"
+    begun, ended = await records(api, "unsaved")
+    assert (begun["action"], begun["new"]["imap"].partition(":")[0]) == ("test", host)
+    assert (ended["action"], ended["new"]["passed"]) == ("tested", False)
+    assert "IMAP_ADDRESS_NOT_ALLOWED" in ended["new"]["codes"]
 
 
 async def test_a_file_that_never_ends_is_no_certificate(api, body, dovecot) -> None:

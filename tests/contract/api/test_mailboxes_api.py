@@ -60,6 +60,7 @@ async def test_what_was_read_can_be_sent_back_and_keeps_its_secret(api, body) ->
     assert (await api.store.secrets.reveal(stored, "auth.password")).get_secret_value() == CANARY
 
 
+@pytest.mark.row(83)
 async def test_a_stored_secret_never_goes_to_another_host(api, body) -> None:
     await create(api, body)
     sent = as_sent((await api("GET", "/mailboxes/support")).json())
@@ -264,6 +265,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("sent", HOSTILE, ids=str)
+@pytest.mark.row(86)
 async def test_operators_and_unknown_fields_are_refused_as_problems(api, sent) -> None:
     answer = await api("POST", "/mailboxes", json=sent, headers={"Content-Type": "application/json"})
     assert answer.status_code in (400, 415, 422)

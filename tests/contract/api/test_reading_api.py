@@ -201,9 +201,19 @@ async def test_a_hostile_query_is_a_problem(api, path) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.row(86)
 async def test_search_takes_a_pattern_as_text(api) -> None:
     await api.store.ledger.insert_many([entry("m1")])
     assert (await api("GET", "/mails?subject=(a%2B)%2B%24")).json()["items"] == []
+
+
+@pytest.mark.row(86)
+@pytest.mark.parametrize("field", ["subject", "sender", "mailbox", "reason", "messageId"])
+async def test_search_takes_an_operator_of_the_store_as_text(api, field) -> None:
+    await api.store.ledger.insert_many([entry("m1")])
+    assert [one["mailId"] for one in (await api("GET", "/mails")).json()["items"]] == ["m1"]
+    answer = await api("GET", f"/mails?{field}=%7B%22%24ne%22%3A1%7D")
+    assert answer.status_code == 422 or answer.json()["items"] == []
 
 
 async def test_unknown_paths_and_methods_are_problems_with_safe_headers(api) -> None:

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from services.all_in_one.rabbitmq import RabbitMQ
 from shared.broker import declaring, topology
 from shared.broker.client import Broker
+from shared.broker.delivery import acknowledge
 from shared.broker.hints import configuration_changed
 from shared.broker.messages import Outgoing, owed
 from shared.broker.settings import BrokerSettings
@@ -18,8 +19,9 @@ from shared.contracts.codec import Envelope
 from shared.domain.errors import BrokerUnavailable, ConfigurationError
 from shared.domain.ticket import OutboxEvent
 from shared.observability.metrics import Metrics
-from tests.support.broker import tapped
+from tests.support.broker import arrived, tapped
 from tests.support.canary import WORD, secret, taken
+from tests.support.rabbitmq import has_settled
 
 
 def envelope(body: bytes = b"hello", mail_id: str = "m1") -> Envelope:
@@ -82,7 +84,8 @@ async def test_who_listens_to_events_gets_them_by_routing_key(broker: Broker) ->
     wanted = OutboxEvent(event_id="e1", type="t", routing_key="ticket.created.x", event={"id": "e1"})
     other = OutboxEvent(event_id="e2", type="t", routing_key="mail.rejected.x", event={"id": "e2"})
     await broker.publish_all([owed(other), owed(wanted)])
-    got = await subscription.batch(10, wait_seconds=10)
+    got = await arrived(subscription, 1)
+    got += await subscription.batch(10, wait_seconds=0.3)
     assert [one.envelope.message_id for one in got] == ["e1"]
 
 
@@ -90,10 +93,10 @@ async def test_a_rejected_message_lies_in_the_dead_letters_with_its_headers(brok
     """Dead letters keep the mail_id."""
     await broker.publish(topology.MAIL, "email.accepted", [envelope(mail_id="bad")])
     subscription = await broker.subscribe(topology.CLASSIFIER.name, window=5)
-    for delivery in await subscription.batch(5, wait_seconds=10):
+    for delivery in await arrived(subscription, 1):
         await delivery.reject()
     dead = await broker.subscribe(topology.DEAD_LETTERS.name, window=5)
-    letters = await dead.batch(5, wait_seconds=10)
+    letters = await arrived(dead, 1)
     assert [one.envelope.headers["mail_id"] for one in letters] == ["bad"]
 
 
@@ -208,6 +211,7 @@ async def test_after_a_killed_broker_publishing_and_consuming_go_on(
     )
     subscription = await door.subscribe(topology.CLASSIFIER.name, window=50)
     await door.publish_all([Outgoing(topology.MAIL, "email.accepted", envelope(mail_id="before"))])
+    assert await has_settled(private_rabbitmq, topology.CLASSIFIER.name)
     await private_rabbitmq.kill()
     with pytest.raises(BrokerUnavailable):
         await door.publish_all([Outgoing(topology.MAIL, "email.accepted", envelope(mail_id="during"))])
@@ -253,3 +257,25 @@ async def test_a_broker_that_stands_still_holds_up_nobody_who_asks_how_full_a_qu
         os.kill(node, signal.SIGCONT)
     assert await broker.fill(topology.FILTER.name) == (0, 0)
     await broker.close()
+
+
+async def test_of_a_batch_that_is_acknowledged_at_once_nothing_comes_again_and_what_was_held_does(
+    broker: Broker, broker_settings: BrokerSettings, metrics: Metrics
+) -> None:
+    """Whether it was the first, the last, or one between that somebody else held, gave back or rejected."""
+    await broker.publish(topology.MAIL, "email.accepted", [envelope(mail_id=f"m{count}") for count in range(1, 11)])
+    consuming = await Broker.connect(broker_settings, metrics)
+    subscription = await consuming.subscribe(topology.CLASSIFIER.name, window=10)
+    held = await arrived(subscription, 10)
+    await held[3].reject()
+    await acknowledge([*held[2:3], *held[5:7]])
+    await acknowledge(held[0:2])
+    await acknowledge([held[9], held[7]])
+    await held[4].ack()
+    assert consuming.connected, "no tag was acknowledged twice"
+    await consuming.close()
+    again = await arrived(await broker.subscribe(topology.CLASSIFIER.name, window=10), 1)
+    assert [one.envelope.message_id for one in again] == ["m9"]
+    dead = await arrived(await broker.subscribe(topology.DEAD_LETTERS.name, window=5), 1)
+    assert [one.envelope.message_id for one in dead] == ["m4"]
+    assert await broker.depth(topology.CLASSIFIER.name) == 0

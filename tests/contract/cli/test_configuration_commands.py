@@ -146,7 +146,7 @@ def test_what_a_stored_mailbox_names_cannot_be_pruned_from_the_catalogue(cli, go
 )
 def test_a_wrong_document_is_one_line_and_nothing_is_written(cli, old: str, new: str, told: str):
     file = cli.file(ALL.replace(old, new), "boxes.yaml")
-    answer = cli("apply", "-f", file)
+    answer = cli.here("apply", "-f", file)
     (line,) = (one for one in answer.errors if not one.startswith("warning: "))
     assert (answer.code, answer.out) == (1, "")
     assert line.startswith(f"error: {told} ({file}:")

@@ -8,18 +8,27 @@ from cryptography import x509
 
 from services.all_in_one.demo.dovecot import Dovecot
 from services.fetcher.aftermath import Aftermath
-from services.fetcher.follower import Follower
 from services.fetcher.watch import Watch
 from shared.domain.decision import Decision, Kind, Reason, Revisions
 from shared.domain.ledger import DecisionWrite
 from shared.domain.mailbox import Mailbox
-from shared.domain.mailbox_runtime import Phase
+from shared.domain.mailbox_runtime import MailboxStatus, Phase
 from shared.runtime.clock import Clock
 from shared.store.client import Store
+from tests.support.builders import AT
 from tests.support.canary import secret
 from tests.support.dovecot import USERS
 from tests.support.embedded_store import FakeClock
-from tests.support.fetching import NAME, Published, eventually, following, open_folder, support_mailbox, tools
+from tests.support.fetching import (
+    NAME,
+    Published,
+    eventually,
+    follower_of,
+    following,
+    open_folder,
+    support_mailbox,
+    tools,
+)
 from tests.support.imap import USER, logged_in, mail
 
 OTHER = "requests@desk.example"
@@ -79,6 +88,34 @@ async def test_a_wrong_password_needs_attention_and_stops_no_other_mailbox(dovec
     assert [one.mailbox for one in published.messages] == ["right"]
 
 
+async def test_a_disabled_mailbox_whose_reader_was_killed_is_told_of_by_another(dovecot: Dovecot, store: Store) -> None:
+    """Once the lease of the dead has run out, not before; who is never heard of is nobody's."""
+    mailbox = await store.mailboxes.put(support_mailbox(dovecot), {})
+    await store.mailboxes.put(support_mailbox(dovecot, "never-read"), {})
+    lease = await store.runtime.acquire(NAME, "killed", timedelta(seconds=3))
+    assert lease is not None
+    well = MailboxStatus(state=Phase.IDLE, since=AT, last_success_at=AT)
+    await store.runtime.set_status(NAME, well)
+    for name in (NAME, "never-read"):
+        found = await store.mailboxes.get(name)
+        assert found is not None
+        off = found.spec.model_copy(update={"enabled": False})
+        await store.mailboxes.put(found.model_copy(update={"spec": off}), {})
+    async with following(store, tools(store, Published())):
+        await asyncio.sleep(1)
+        assert (await store.runtime.statuses()) == {NAME: well}
+        await eventually(is_in(store, Phase.STOPPED), 10)
+        told = (await store.runtime.statuses())[NAME]
+        assert (told.code, told.last_success_at) == ("disabled", AT)
+        assert not await store.runtime.set_status_of(NAME, lease.model_copy(update={"token": 7}), well)
+        off = await store.mailboxes.get(NAME)
+        assert off is not None
+        await store.mailboxes.put(off.model_copy(update={"spec": mailbox.spec}), {})
+        await eventually(is_in(store, Phase.IDLE), 10)
+    assert set(await store.runtime.statuses()) == {NAME}
+
+
+@pytest.mark.row(78)
 async def test_an_unknown_folder_needs_attention_and_the_known_ones_are_named(dovecot: Dovecot, store: Store) -> None:
     dovecot.maildir(USER, "Archive")
     await store.mailboxes.put(support_mailbox(dovecot, folder="Nowhere"), {})
@@ -173,9 +210,7 @@ async def test_many_mailboxes_are_stopped_at_the_same_time(store: Store) -> None
                 await asyncio.sleep(slow)
 
     kit = tools(store, Published())
-    follower = Follower(
-        "f", store.runtime, store.wishes, kit.clock, kit.ttl, lambda mailbox, lease: Slow(kit, mailbox, lease)
-    )
+    follower = follower_of(store, kit, "f", Slow)
     spec = {
         "module": "ticket",
         "email": USER,

@@ -43,6 +43,7 @@ async def test_a_mail_is_fetched_byte_for_byte_with_its_internal_date(dovecot: D
 
 
 @BOTH
+@pytest.mark.row(80)
 async def test_a_certificate_of_another_authority_is_refused(
     dovecot: Dovecot, encryption: Encryption, tmp_path: Path
 ) -> None:
@@ -52,6 +53,7 @@ async def test_a_certificate_of_another_authority_is_refused(
     assert "caFile" in caught.value.remedy
 
 
+@pytest.mark.row(80)
 async def test_a_certificate_for_another_name_is_refused(dovecot: Dovecot) -> None:
     """`127.1` is the same address, and a name that no certificate bears."""
     with pytest.raises(CertificateRejected):
@@ -147,6 +149,7 @@ async def test_an_uid_that_is_gone_is_missing_from_the_answer(dovecot: Dovecot) 
         assert await session.fetch([uid + 7], 1000) == []
 
 
+@pytest.mark.row(79)
 async def test_a_mail_that_is_moved_away_while_it_is_fetched_is_no_empty_mail(dovecot: Dovecot) -> None:
     raws = [mail(n) for n in range(4)]
     for raw in raws:
@@ -270,6 +273,7 @@ async def _scripted(greeting: bytes, script: Script) -> asyncio.Server:
         (b"* OK hi\r\n", b"* BYE no\r\n", NetworkTrouble),
     ],
 )
+@pytest.mark.row(80)
 async def test_starttls_never_goes_on_in_clear_text(greeting: bytes, answer: bytes, kind: type[AutomatorError]) -> None:
     server = await _scripted(greeting, [(b"STARTTLS", answer)])
     async with server:

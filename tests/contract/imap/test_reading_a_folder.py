@@ -3,14 +3,18 @@
 import asyncio
 import contextlib
 import shutil
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from services.all_in_one.demo.dovecot import Dovecot
 from services.fetcher.errors import LeaseLost
 from services.fetcher.handler import Folder, Limits
+from services.fetcher.imap.session import Session
+from services.fetcher.ports import FetchedMail
 from services.fetcher.troubles import Troubles
 from shared.domain.errors import BrokerUnavailable, Transient
 from shared.domain.mailbox import Mailbox
@@ -149,6 +153,7 @@ async def test_two_identical_copies_are_two_mails_and_stay_two(dovecot: Dovecot,
     assert third.messages == []
 
 
+@pytest.mark.row(79)
 async def test_a_mail_that_was_moved_out_and_back_is_the_same_mail(dovecot: Dovecot, store: Store) -> None:
     dovecot.deliver(USER, mail(1), received=LONG_AGO)
     mailbox = support_mailbox(dovecot)
@@ -161,6 +166,49 @@ async def test_a_mail_that_was_moved_out_and_back_is_the_same_mail(dovecot: Dove
     second, _ = await read(store, mailbox)
     assert len(first.messages) == 1
     assert second.messages == []
+
+
+class Overtaken:
+    """A session whose owner deletes mails from another one, once: just before they are fetched."""
+
+    def __init__(self, session: Session, mailbox: Mailbox, *numbers: int) -> None:
+        self._session, self._mailbox, self._numbers = session, mailbox, numbers
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    async def fetch(self, uids: Sequence[int], size: int) -> list[FetchedMail]:
+        numbers, self._numbers = self._numbers, ()
+        if numbers:
+            async with logged_in(self._mailbox.spec.imap) as person:
+                await person.select("INBOX")
+                await person.delete([sorted(uids)[one] for one in numbers])
+        return await self._session.fetch(uids, size)
+
+
+@pytest.mark.row(79)
+@pytest.mark.parametrize("deleted", [(0,), (4,), (2, 5), (9,), tuple(range(10))], ids=str)
+async def test_mails_that_are_deleted_while_they_are_fetched_have_vanished_and_the_others_arrive(
+    dovecot: Dovecot, store: Store, deleted: tuple[int, ...]
+) -> None:
+    """A server may still give what is deleted meanwhile: then it is a mail of ours. Nothing is doubled afterwards."""
+    for number in range(10):
+        dovecot.deliver(USER, mail(number))
+    mailbox, published = support_mailbox(dovecot), Published()
+    async with logged_in(mailbox.spec.imap) as session:
+        folder = await open_folder(session, store, mailbox, published)
+        listed = await session.search_all()
+        for full in (True, False, True):
+            await folder.read(Overtaken(session, mailbox, *deleted) if published.messages == [] else session, full=full)
+    again, _ = await read(store, mailbox)
+    seen = await store.sightings.at(NAME, "INBOX", folder.cursor.uid_validity, listed)
+    ours = {one.mail_id for one in seen if one.state is Sight.MAIL}
+    gone = {one.uid for one in seen if one.state is Sight.VANISHED}
+    assert len(seen) == len(listed), "each is on record"
+    assert gone <= {sorted(listed)[one] for one in deleted}
+    assert len(gone) + len(ours) == 10
+    assert sorted(published.mail_ids) == sorted(one for one in ours if one)
+    assert again.messages == []
 
 
 async def test_the_first_connection_from_now_takes_only_what_comes_later(dovecot: Dovecot, store: Store) -> None:

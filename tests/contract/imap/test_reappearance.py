@@ -48,6 +48,13 @@ async def read(store: Store, mailbox: Mailbox, limits: Limits | None = None) -> 
     return published, counting.bodies, folder
 
 
+def recognised_by_headers(folder: object) -> float:
+    """How many mails of this reading were known by their headers alone."""
+    registry = folder.report._metrics.registry  # type: ignore[attr-defined]
+    labels = {"mailbox": NAME, "how": "by_headers"}
+    return registry.get_sample_value("mail_automator_mailbox_reappeared_total", labels) or 0
+
+
 def forget(server: Dovecot, pattern: str) -> None:
     doomed = list(server.maildir(USER).glob(pattern))
     assert doomed
@@ -60,7 +67,10 @@ def forget(server: Dovecot, pattern: str) -> None:
 async def test_2000_renumbered_mails_are_recognised_by_their_headers_and_new_mail_is_taken(
     dovecot: Dovecot, store: Store, doomed: str
 ) -> None:
-    """New UIDs under the same UIDVALIDITY, and under a new one; with two identical copies among them."""
+    """New UIDs under the same UIDVALIDITY, and under a new one; with two identical copies among them.
+
+    Read twice: a Dovecot that lost only its list of UIDs may show its index's old UIDs once more (seen in 2.3.19).
+    """
     for number in range(MANY - 2):
         dovecot.deliver(USER, mail(number), received=LONG_AGO + timedelta(minutes=number))
     for _ in range(2):
@@ -72,15 +82,13 @@ async def test_2000_renumbered_mails_are_recognised_by_their_headers_and_new_mai
     forget(dovecot, doomed)
     dovecot.deliver(USER, mail(9999), received=datetime.now(UTC))
     await dovecot.start()
-    second, bodies, folder = await read(store, mailbox)
-    assert [one.raw for one in second.messages] == [mail(9999)]
-    assert bodies == 1
+    again = [await read(store, mailbox) for _ in range(2)]
+    assert [one.raw for published, _, _ in again for one in published.messages] == [mail(9999)]
+    assert sum(bodies for _, bodies, _ in again) == 1
     assert len(await store.sightings.mail_ids(NAME)) == MANY + 1
-    registry = folder.report._metrics.registry  # type: ignore[attr-defined]
-    labels = {"mailbox": NAME, "how": "by_headers"}
-    assert registry.get_sample_value("mail_automator_mailbox_reappeared_total", labels) == MANY
-    third, bodies, _ = await read(store, mailbox)
-    assert (third.messages, bodies) == ([], 0)
+    assert sum(recognised_by_headers(folder) for _, _, folder in again) == MANY
+    last, bodies, _ = await read(store, mailbox)
+    assert (last.messages, bodies) == ([], 0)
 
 
 async def test_of_mails_that_look_alike_without_their_body_identity_decides(dovecot: Dovecot, store: Store) -> None:

@@ -115,6 +115,7 @@ async def test_a_hole_that_is_deleted_on_the_server_has_vanished_and_stays_rejec
 
 
 @pytest.mark.parametrize("validity", [None, 0])
+@pytest.mark.row(76)
 async def test_without_a_uidvalidity_nothing_is_doubled_or_downloaded_again(
     tmp_path: Path, store: Store, validity: int | None
 ) -> None:
@@ -132,6 +133,7 @@ async def test_without_a_uidvalidity_nothing_is_doubled_or_downloaded_again(
     assert server.served.total() == 21
 
 
+@pytest.mark.row(76)
 async def test_uids_that_are_listed_in_any_order_and_twice_are_taken_once(tmp_path: Path, store: Store) -> None:
     async with ScriptedImap(tmp_path) as server:
         server.uid_order = lambda uids: [*sorted(uids, reverse=True), *uids]  # type: ignore[assignment,return-value]
@@ -145,6 +147,7 @@ async def test_uids_that_are_listed_in_any_order_and_twice_are_taken_once(tmp_pa
     assert folder.cursor.low_water == 9
 
 
+@pytest.mark.row(76)
 async def test_a_server_that_was_rolled_back_hides_no_mail_behind_known_uids(tmp_path: Path, store: Store) -> None:
     """Restored from a backup: UIDs that we know are given to other mails, under the same UIDVALIDITY."""
     async with ScriptedImap(tmp_path) as server:
@@ -185,6 +188,7 @@ async def test_a_roll_back_is_seen_although_the_server_has_grown_beyond_it_since
     assert len(published.messages) == 8
 
 
+@pytest.mark.row(76)
 async def test_a_uidnext_that_is_not_true_changes_nothing(tmp_path: Path, store: Store) -> None:
     async with ScriptedImap(tmp_path) as server:
         for number in range(1, 6):
@@ -195,6 +199,7 @@ async def test_a_uidnext_that_is_not_true_changes_nothing(tmp_path: Path, store:
     assert folder.cursor.epoch == 0
 
 
+@pytest.mark.row(76)
 async def test_a_uidvalidity_that_changes_in_mid_session_ends_it_and_doubles_nothing(
     tmp_path: Path, store: Store
 ) -> None:

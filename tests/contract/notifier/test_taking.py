@@ -105,3 +105,13 @@ async def test_a_ticket_whose_news_never_came_is_found_and_taken_once(store: Sto
         assert await store.tickets.unanswered(desk.tools.clock.now(), 10) == ()
         found = await store.outbound.get(untold.ticket_id)
         assert found is not None and found.state is State.PENDING
+
+
+async def test_only_what_is_to_be_sent_has_somebody_look_for_it(store: Store, tmp_path: Path) -> None:
+    """A look asks the store five things; most tickets of a flood of machines' mail are not acknowledged."""
+    async with smtp_sink(tmp_path) as sink:
+        desk = await office(store, mailbox(sink))
+        await desk.owe(ticket(1, addressed=False), ticket(2, addressed=False))
+        assert not desk.lanes.wake.is_set()
+        await desk.owe(ticket(3, addressed=False), ticket(4))
+        assert desk.lanes.wake.is_set()

@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from services.all_in_one.demo.dovecot import BINARY, Dovecot
 from tests.support.canary import secret
-from tests.support.dovecot import USERS
+from tests.support.dovecot import USERS, ShortLived
 from tests.support.identity import Client, Provider, token_check
 from tests.support.imap import USER
 
@@ -30,5 +30,5 @@ async def mail_server(tmp_path: Path, provider: Provider) -> AsyncIterator[Dovec
     if not BINARY.exists():
         pytest.skip("Dovecot is not installed (apt-get install dovecot-imapd)")
     with token_check(provider) as extra:
-        async with Dovecot(tmp_path / "dovecot", USERS, extra=extra) as server:
+        async with ShortLived(tmp_path / "dovecot", USERS, extra=extra) as server:
             yield server

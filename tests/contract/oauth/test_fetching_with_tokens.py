@@ -221,6 +221,7 @@ async def test_a_revoked_token_is_replaced_at_once_though_it_has_not_expired(
     assert provider.tokens_given == 2
 
 
+@pytest.mark.row(81)
 async def test_a_secret_that_is_revoked_while_we_idle_needs_attention(
     mail_server: Dovecot, provider: Provider, store: Store
 ) -> None:

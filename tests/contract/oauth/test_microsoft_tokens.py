@@ -119,6 +119,7 @@ async def test_a_secret_id_in_place_of_its_value_is_recognised(provider: Provide
     assert error.code == "oauth_secret_id_given"
 
 
+@pytest.mark.row(81)
 async def test_an_expired_secret_says_so(provider: Provider, tokens: MicrosoftTokens) -> None:
     provider.clients["app-1"].expired = True
     error = await refused(tokens, application(provider))
@@ -129,6 +130,7 @@ async def test_an_unknown_client_says_so(provider: Provider, tokens: MicrosoftTo
     assert (await refused(tokens, application(provider, client="nobody"))).code == "oauth_client_unknown"
 
 
+@pytest.mark.row(81)
 async def test_an_unknown_tenant_says_so(provider: Provider, tokens: MicrosoftTokens) -> None:
     error = await refused(tokens, application(provider, tenant="other.example"))
     assert (error.code, "90002" in error.what) == ("oauth_tenant_unknown", True)
@@ -140,6 +142,7 @@ async def test_missing_consent_says_so(provider: Provider, tokens: MicrosoftToke
     assert (error.code, "admin consent" in error.remedy) == ("oauth_consent_missing", True)
 
 
+@pytest.mark.row(81)
 async def test_a_provider_that_is_away_is_transient_and_the_old_token_serves_while_it_is_good(
     provider: Provider, tokens: MicrosoftTokens, clock: FakeClock
 ) -> None:
@@ -160,12 +163,34 @@ async def test_a_busy_provider_says_how_long_to_wait(provider: Provider, tokens:
     assert error.seconds == 17
 
 
+@pytest.mark.row(81)
 async def test_a_silent_provider_is_given_up(provider: Provider) -> None:
     provider.delay = 5
     error = await refused(
         MicrosoftTokens(provider.authorities, FakeClock(datetime.now(UTC)), 0.5), application(provider)
     )
     assert isinstance(error, ProviderUnavailable)
+
+
+@pytest.mark.row(81)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_token_endpoint_that_leads_to_another_host_is_not_followed(
+    provider: Provider, tokens: MicrosoftTokens, status: int
+) -> None:
+    """Neither with the secret nor without it."""
+    reached: list[bytes] = []
+
+    async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.append(await reader.read(4096))
+        writer.close()
+
+    async with await asyncio.start_server(note, "127.0.0.1", 0) as other:
+        port = other.sockets[0].getsockname()[1]
+        provider.busy, provider.leads_to = status, f"http://127.0.0.1:{port}/{TENANT}/oauth2/v2.0/token"
+        async with asyncio.timeout(10):
+            error = await refused(tokens, application(provider))
+    assert isinstance(error, ProviderUnavailable)
+    assert (str(status) in error.what, reached, len(provider.requests)) == (True, [], 1)
 
 
 FOREIGN = [
@@ -191,6 +216,7 @@ async def test_the_provider_is_foreign_unless_a_setting_names_it(provider: Provi
     assert provider.requests == []
 
 
+@pytest.mark.row(81)
 async def test_a_provider_with_an_endpoint_elsewhere_gets_no_secret(
     provider: Provider, clock: FakeClock, tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ from services.fetcher.imap.session import Opener, Patience, Session
 from shared.domain.mailbox import Encryption
 from shared.sasl.values import Kind
 from tests.support.canary import secret
-from tests.support.dovecot import USERS
+from tests.support.dovecot import USERS, ShortLived
 from tests.support.identity import Issued, Provider, token_check
 from tests.support.imap import USER, imap_of
 
@@ -38,6 +38,7 @@ async def test_a_good_token_opens_the_folder(mail_server: Dovecot, encryption: E
     await session.close()
 
 
+@pytest.mark.row(81)
 async def test_a_bad_token_is_refused_at_once_with_the_challenge_read(mail_server: Dovecot) -> None:
     started = time.monotonic()
     with pytest.raises(AuthenticationRejected) as caught:
@@ -49,7 +50,7 @@ async def test_a_bad_token_is_refused_at_once_with_the_challenge_read(mail_serve
 async def test_a_server_without_an_initial_response_is_asked_in_two_steps(provider: Provider, tmp_path: Path) -> None:
     """No SASL-IR (RFC 4959): the token goes out when the server asks, and a refusal is answered as well."""
     with token_check(provider) as extra:
-        server = Dovecot(tmp_path / "plain", USERS, extra=f"{extra}imap_capability = IMAP4rev1 IDLE UIDPLUS\n")
+        server = ShortLived(tmp_path / "plain", USERS, extra=f"{extra}imap_capability = IMAP4rev1 IDLE UIDPLUS\n")
         async with server:
             session = await enter(server, GOOD)
             assert (await session.select("INBOX")).exists == 0

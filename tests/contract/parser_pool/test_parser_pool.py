@@ -5,14 +5,16 @@ import os
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from contextvars import ContextVar
 from pathlib import Path
 
 import pytest
 
 from services.filter import parser_worker
-from services.filter.parser_pool import ParseFailure, ParserDied, ParserPool
+from services.filter.parser_pool import LARGE, LOW_PRIORITY, ParseFailure, ParserDied, ParserPool
 from shared.domain.email import Email
 from shared.mail.parse import parse
 from tests.support.mails import Attached, mail
@@ -29,6 +31,21 @@ async def pool() -> AsyncIterator[ParserPool]:
     await pool.start()
     yield pool
     await pool.close()
+
+
+async def test_a_batch_ticks_with_each_mail_so_that_a_slow_one_does_not_count_as_hung() -> None:
+    """In its own context: whoever waits for the batch knows that it is this one which gets on."""
+    batch: ContextVar[str] = ContextVar("batch")
+    ticks: Counter[str] = Counter()
+    pool = ParserPool(1, ticked=lambda: ticks.update([batch.get()]))
+
+    async def parse_as(name: str, mails: int) -> None:
+        batch.set(name)
+        await pool.parse([mail(subject=name) for _ in range(mails)])
+
+    await asyncio.gather(parse_as("a", 5), parse_as("b", 3))
+    await pool.close()
+    assert ticks == {"a": 5, "b": 3}
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -130,6 +147,28 @@ async def test_a_big_attachment_fits_into_the_memory_of_a_worker(pool: ParserPoo
     raw = mail(attachments=[Attached("big.bin", os.urandom(20 * 1024 * 1024))])
     found = emails(await pool.parse([raw]))[0]
     assert found.attachments[0].size == 20 * 1024 * 1024
+
+
+async def test_large_mails_have_a_process_of_low_priority_and_the_others_do_not_wait_for_it() -> None:
+    pool = ParserPool(1, large=1)
+    await pool.start()
+    other, low = pool.pids
+    assert [os.getpriority(os.PRIO_PROCESS, one) - os.getpriority(os.PRIO_PROCESS, 0) for one in (other, low)] in (
+        [0, LOW_PRIORITY],
+        [0, 19 - os.getpriority(os.PRIO_PROCESS, 0)],
+    )
+    large = mail(subject="large", html="<p>x</p>") + b"x" * LARGE
+    os.kill(low, signal.SIGSTOP)
+    try:
+        parsing = asyncio.create_task(pool.parse([large]))
+        assert [one.subject for one in emails(await pool.parse([mail(subject="small")]))] == ["small"]
+        assert not parsing.done()
+        os.kill(low, signal.SIGCONT)
+        assert emails(await parsing)[0].subject == "large"
+        mixed = emails(await pool.parse([mail(subject="a"), large, mail(subject="b")]))
+        assert [one.subject for one in mixed] == ["a", "large", "b"]
+    finally:
+        await pool.close()
 
 
 async def test_a_worker_killed_from_outside_costs_no_mail(pool: ParserPool) -> None:

@@ -40,6 +40,7 @@ async def test_a_stored_mailbox_is_tested_with_its_stored_secret(store, dovecot,
         ("auth", {"username": "boss@desk.example"}),
     ],
 )
+@pytest.mark.row(83)
 async def test_with_another_host_port_encryption_or_user_it_must_be_typed_again(
     store, dovecot, smtp, check, part, given
 ):
@@ -54,6 +55,7 @@ async def test_with_another_host_port_encryption_or_user_it_must_be_typed_again(
 
 
 @pytest.mark.parametrize("what", ["port", "user"])
+@pytest.mark.row(83)
 async def test_with_another_smtp_server_or_user_alone_it_is_sent_to_nobody(store, dovecot, smtp, check, what):
     given = {"port": smtp[1]["port"]} if what == "port" else {"username": "boss@desk.example"}
     stored = await store.mailboxes.put(mailbox_at(imap_at(dovecot), smtp[0]), {})

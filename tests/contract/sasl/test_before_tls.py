@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from services.all_in_one.demo.dovecot import Dovecot
 from services.console.probe.steps import Chain
 from tests.contract.sasl.conftest import DOORS, by_fetcher, by_probe, checklist, mailbox_of, signed, tls_at
 from tests.support.bad_certificates import make
 from tests.support.between import between
+from tests.support.dovecot import ShortLived
 from tests.support.ntlm import ntlm_dovecot
 from tests.support.smtp import NtlmSink, server_context, smtp_server
 
@@ -31,9 +31,10 @@ def silent_about_us(heard: bytes) -> bool:
 
 
 @pytest.mark.parametrize("mechanisms", ["ntlm plain login", "plain", "login"])
+@pytest.mark.row(80)
 async def test_imap_with_starttls_says_starttls_and_then_only_tls(tmp_path: Path, mechanisms: str) -> None:
     with ntlm_dovecot({USER: PASSWORD}, mechanisms=mechanisms) as extra:
-        async with Dovecot(tmp_path / "d", {USER: PASSWORD}, extra=extra) as server:
+        async with ShortLived(tmp_path / "d", {USER: PASSWORD}, extra=extra) as server:
             for door in DOORS:
                 async with between(server.starttls_port) as wire:
                     imap = tls_at(server, port=wire.port, encryption="starttls")
@@ -44,7 +45,7 @@ async def test_imap_with_starttls_says_starttls_and_then_only_tls(tmp_path: Path
 
 
 async def test_imap_with_implicit_tls_says_nothing_but_tls(tmp_path: Path) -> None:
-    async with Dovecot(tmp_path / "d", {USER: PASSWORD}) as server:
+    async with ShortLived(tmp_path / "d", {USER: PASSWORD}) as server:
         for door in DOORS:
             async with between(server.tls_port) as wire:
                 assert (await door(mailbox_of(tls_at(server, port=wire.port), USER, PASSWORD))).code == ""
@@ -52,10 +53,11 @@ async def test_imap_with_implicit_tls_says_nothing_but_tls(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("kind", ["exchange", "basic"])
+@pytest.mark.row(80)
 async def test_an_imap_server_without_tls_hears_nothing_about_us(tmp_path: Path, kind: str) -> None:
     """It would take the password in clear text, by any mechanism and by LOGIN."""
     with ntlm_dovecot({USER: PASSWORD}) as extra:
-        async with Dovecot(tmp_path / "d", {USER: PASSWORD}, extra=extra + CLEAR) as server:
+        async with ShortLived(tmp_path / "d", {USER: PASSWORD}, extra=extra + CLEAR) as server:
             for door in DOORS:
                 for encryption in ("starttls", "implicit_tls"):
                     async with between(server.starttls_port) as wire:
@@ -65,9 +67,10 @@ async def test_an_imap_server_without_tls_hears_nothing_about_us(tmp_path: Path,
                     assert wire.heard.startswith(HANDSHAKE) or wire.heard.split()[1:2] == [b"STARTTLS"]
 
 
+@pytest.mark.row(80)
 async def test_a_certificate_that_does_not_verify_ends_it_before_anything_is_said(tmp_path: Path) -> None:
     other = make(tmp_path / "other")
-    async with Dovecot(tmp_path / "d", {USER: PASSWORD}) as server:
+    async with ShortLived(tmp_path / "d", {USER: PASSWORD}) as server:
         for door, encryption in itertools.product((by_fetcher, by_probe), ("starttls", "implicit_tls")):
             port = server.starttls_port if encryption == "starttls" else server.tls_port
             imap = tls_at(server, port=port, encryption=encryption, ca_file=str(other.ca_file))

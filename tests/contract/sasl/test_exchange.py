@@ -15,6 +15,7 @@ from services.all_in_one.demo.dovecot import Dovecot
 from tests.contract.sasl.conftest import DOORS, by_probe, mailbox_of, methods, tls_at
 from tests.support.bad_certificates import make
 from tests.support.between import Between, Rewrite, as_it_is, between
+from tests.support.dovecot import ShortLived
 from tests.support.ntlm import ntlm_dovecot
 from tests.support.smtp import server_context
 
@@ -37,7 +38,7 @@ async def exchange(
     """A mail server that knows USERS by NTLM and by their passwords, behind TLS of its own."""
     files = make(folder / "tls")
     with ntlm_dovecot(USERS, mechanisms=mechanisms) as extra:
-        async with Dovecot(folder / "d", USERS, extra=extra + more) as server:
+        async with ShortLived(folder / "d", USERS, extra=extra + more) as server:
             context = server_context(files.certificate, files.key)
             async with between(server.starttls_port, tls=context, rewrite=rewrite) as wire:
                 imap = {"host": "localhost", "port": wire.port, "ca_file": str(files.ca_file)}
@@ -46,7 +47,7 @@ async def exchange(
 
 async def test_ntlm_signs_in_domain_users_and_upns_over_both_kinds_of_tls(tmp_path: Path) -> None:
     with ntlm_dovecot(USERS) as extra:
-        async with Dovecot(tmp_path / "d", {}, extra=extra) as server:
+        async with ShortLived(tmp_path / "d", {}, extra=extra) as server:
             implicit = tls_at(server)
             starttls = tls_at(server, encryption="starttls", port=server.starttls_port)
             for imap in (implicit, starttls):
@@ -101,6 +102,7 @@ async def test_a_server_without_sasl_gets_the_login_command(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("kind", ["exchange", "basic"])
+@pytest.mark.row(80)
 async def test_a_server_that_offers_neither_sasl_nor_login_gets_no_password(tmp_path: Path, kind: str) -> None:
     def say(line: bytes) -> bytes:
         return line.replace(b"AUTH=PLAIN", b"AUTH=GSSAPI LOGINDISABLED")
@@ -170,7 +172,7 @@ async def test_extended_protection_lets_the_verified_server_in_and_no_other(tmp_
     tls = f"ssl_cert = <{here.certificate}\nssl_key = <{here.key}\n"
     for bound, codes in ((here, ["", ""]), (elsewhere, ["authentication_rejected", "IMAP_AUTH_DENIED"])):
         with ntlm_dovecot(USERS, bound.certificate) as extra:
-            async with Dovecot(tmp_path / f"d-{bound.ca_file.parent.name}", {}, extra=extra + tls) as server:
+            async with ShortLived(tmp_path / f"d-{bound.ca_file.parent.name}", {}, extra=extra + tls) as server:
                 imap = tls_at(server, ca_file=str(here.ca_file))
                 results = [await door(mailbox_of(imap, DOMAIN, USERS[DOMAIN])) for door in DOORS]
                 assert [one.code for one in results] == codes

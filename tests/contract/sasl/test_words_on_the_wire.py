@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from services.all_in_one.demo.dovecot import Dovecot
 from shared.domain.mailbox import Mailbox
 from tests.contract.sasl.conftest import DOORS, by_fetcher, by_probe, mailbox_of, tls_at
 from tests.support.bad_certificates import make
 from tests.support.between import between
+from tests.support.dovecot import ShortLived
 from tests.support.ntlm import ntlm_dovecot
 from tests.support.smtp import server_context
 
@@ -73,7 +73,7 @@ async def test_any_user_and_any_password_sign_in(tmp_path: Path, way: str) -> No
 
     with offering(way) as extra:
         async with (
-            Dovecot(tmp_path / "d", {} if way == "NTLM" else WORDS, extra=extra) as server,
+            ShortLived(tmp_path / "d", {} if way == "NTLM" else WORDS, extra=extra) as server,
             between(server.starttls_port, tls=context, rewrite=say) as wire,
         ):
             imap = {"host": "localhost", "port": wire.port, "ca_file": str(files.ca_file)}
@@ -112,7 +112,7 @@ async def test_passwords_with_control_characters_sign_in_from_spec_file_and_envi
         return line.replace(b"AUTH=", b"X-") if way == "the LOGIN command" else line
 
     async with (
-        Dovecot(tmp_path / "d", {**TAKEN, **REFUSED}, extra=f"auth_mechanisms = {WAYS[way]}\n") as server,
+        ShortLived(tmp_path / "d", {**TAKEN, **REFUSED}, extra=f"auth_mechanisms = {WAYS[way]}\n") as server,
         between(server.starttls_port, tls=context, rewrite=say) as wire,
     ):
         imap = {"host": "localhost", "port": wire.port, "ca_file": str(files.ca_file)}
@@ -135,7 +135,7 @@ async def test_passwords_with_control_characters_sign_in_from_spec_file_and_envi
 async def test_ntlm_carries_control_characters(tmp_path: Path) -> None:
     words = {**TAKEN, **REFUSED}
     with ntlm_dovecot(words) as extra:
-        async with Dovecot(tmp_path / "d", {}, extra=extra) as server:
+        async with ShortLived(tmp_path / "d", {}, extra=extra) as server:
             for user, word in words.items():
                 for mailbox in everywhere(tls_at(server), user, word, tmp_path / "password", "exchange"):
                     assert [(await door(mailbox, {"WORD": word})).code for door in DOORS] == ["", ""]
@@ -146,7 +146,7 @@ async def test_a_password_that_no_server_takes_is_a_clear_error_and_goes_nowhere
     tmp_path: Path, word: str, why: str
 ) -> None:
     """NUL, and what is not UTF-8, such as an environment variable in another encoding."""
-    async with Dovecot(tmp_path / "d", {"ann": "x"}) as server, between(server.tls_port) as wire:
+    async with ShortLived(tmp_path / "d", {"ann": "x"}) as server, between(server.tls_port) as wire:
         mailbox = mailbox_of(tls_at(server, port=wire.port), "ann", word)
         fetcher = await by_fetcher(mailbox)
         assert not wire.heard, "the fetcher does not even connect"

@@ -53,6 +53,16 @@ async def test_two_fetchers_entering_the_same_mails_each_get_a_share_and_togethe
     assert sorted(mail_id for share in shares for mail_id in share) == sorted(one.mail_id for one in batch)
 
 
+async def test_mails_of_many_mailboxes_that_come_at_the_same_moment_are_told_apart(store: Store) -> None:
+    """Entered and looked up together; each caller hears only of its own."""
+    await store.ledger.insert_many([entry("m3"), entry("m40")])
+    batches = [[f"m{number}" for number in range(at, at + 5)] for at in range(0, 200, 5)]
+    new = await asyncio.gather(*(store.ledger.insert_many([entry(one) for one in ids]) for ids in batches))
+    assert [sorted(one) for one in new] == [sorted(set(ids) - {"m3", "m40"}) for ids in batches]
+    found = await asyncio.gather(*(store.ledger.get_many([*ids, "nowhere"]) for ids in batches))
+    assert [list(one) for one in found] == batches
+
+
 async def test_of_many_writers_that_decide_the_same_mails_one_wins_each_and_all_are_told_who(store: Store) -> None:
     ids = [f"m{n}" for n in range(30)]
     await store.ledger.insert_many([entry(one) for one in ids])
@@ -327,3 +337,17 @@ async def test_a_discarded_mail_still_owes_the_event_of_its_quarantine(store: St
     clock.advance(seconds=60)
     owed = await store.ledger.pending_outbox(clock.now(), 10)
     assert [event.event_id for _, event in owed] == ["e0", "e1"]
+
+
+async def test_on_the_way_is_what_a_queue_or_a_stage_has(store: Store, clock: FakeClock) -> None:
+    """Neither what is done, nor what is put off or in quarantine, nor what nobody knows."""
+    await store.ledger.insert_many(
+        [entry(one) for one in ("moving", "decided", "done", "put-off", "quarantined", "not-asked")]
+    )
+    await store.ledger.decide_many([write("decided"), write("done")])
+    await store.ledger.mark_done(["done"])
+    await store.ledger.defer("put-off", FAILURE, clock.now() + timedelta(hours=1))
+    await store.ledger.quarantine("quarantined", FAILURE)
+    asked = ("moving", "decided", "done", "put-off", "quarantined", "unknown")
+    assert await store.ledger.on_the_way(asked) == {"moving", "decided"}
+    assert await store.ledger.on_the_way(()) == frozenset()

@@ -52,7 +52,7 @@ async def test_what_is_there_already_stays_as_it_is(store: Store) -> None:
 
 async def test_the_longest_due_comes_first_and_mailboxes_can_be_left_out(store: Store) -> None:
     mails = [owed(3), owed(1), owed(2, mailbox="hr"), owed(4, State.SUPPRESSED)]
-    await store.outbound.insert_many(mails)
+    await store.outbound.insert_many([one.model_copy(update={"taken_at": one.since}) for one in mails])
     assert [one.ticket_id for one in await store.outbound.due(10)] == ["t1", "t2", "t3"]
     assert [one.ticket_id for one in await store.outbound.due(1)] == ["t1"]
     assert [one.ticket_id for one in await store.outbound.due(10, ["support", "it"])] == ["t2"]
@@ -129,6 +129,13 @@ async def test_an_end_is_an_end(store: Store, state: State) -> None:
     assert done is not None and done.claim is None
     assert not await store.outbound.renew(moved, TTL)
     assert (await store.outbound.due(10), await store.outbound.expired(10)) == ((), ())
+
+
+async def test_a_server_clock_that_is_set_right_again_keeps_nothing_waiting_that_is_due_at_once(store: Store) -> None:
+    """It was an hour ahead when the acknowledgement came; the notifier's own clock was not."""
+    ahead = await store.server_time() + timedelta(hours=1)
+    await store.outbound.insert_many([owed(since=ahead)])
+    assert [one.ticket_id for one in await store.outbound.due(10)] == ["t1"]
 
 
 async def test_one_that_was_put_off_is_due_at_its_time_and_not_before(store: Store) -> None:

@@ -305,3 +305,34 @@ async def test_a_key_in_the_environment_serves_like_a_file(
     assert (await store.rotation.rewrap()).rewrapped == 1
     await store.close()
     assert await password(await opened(keys.new), "one") == "hunter2"
+
+
+async def test_a_draft_that_somebody_is_writing_comes_along(keys: Keys, opened: Opener) -> None:
+    """Else what was typed would be gone once the old key is."""
+    before = await opened(keys.old)
+    await before.drafts.put("ada", "one", {"password": "hunter2"})
+    report = await (await opened(keys.new, keys.old)).rotation.rewrap()
+    assert (report.rewrapped, report.left) == (1, ())
+    after = await opened(keys.new)
+    assert await after.drafts.get("ada", "one") == {"password": "hunter2"}
+    (found,) = await after.rotation.look()
+    assert (found.where, found.fate) == ("draft of mailbox and user one/ada", Fate.CURRENT)
+
+
+async def test_a_draft_from_before_drafts_had_marks_comes_along(keys: Keys, opened: Opener) -> None:
+    before = await opened(keys.old)
+    await before.drafts.put("ada", "one", {"password": "hunter2"})
+    await before.collection("drafts").update({"_id": "one/ada"}, {"$unset": {"mark": ""}})
+    assert (await (await opened(keys.new, keys.old)).rotation.rewrap()).rewrapped == 1
+    assert await (await opened(keys.new)).drafts.get("ada", "one") == {"password": "hunter2"}
+
+
+async def test_what_is_typed_while_the_key_changes_is_not_undone(keys: Keys, opened: Opener) -> None:
+    old, new = await opened(keys.old), await opened(keys.new, keys.old)
+    await old.drafts.put("ada", "one", {"password": "hunter2"})
+    seen = await old.collection("drafts").get("one/ada")
+    await old.drafts.put("ada", "one", {"password": "hunter3"})
+    assert seen is not None
+    assert seen["mark"] != (await old.collection("drafts").get("one/ada") or {})["mark"]
+    await new.rotation.rewrap()
+    assert await new.drafts.get("ada", "one") == {"password": "hunter3"}

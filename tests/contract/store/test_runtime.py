@@ -3,17 +3,48 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import TypeVar, cast
 
-from shared.domain.mailbox_runtime import Cursor, MailboxStatus, Phase
+import pytest
+
+from shared.domain.mailbox_runtime import NOBODY, Cursor, MailboxStatus, Phase
+from shared.runtime.clock import Clock
 from shared.store.client import Store
-from shared.store.collection import changed
-from shared.store.runtime import LONGEST
+from shared.store.collection import Collection, Database, changed
+from shared.store.runtime import LONGEST, Runtime
 from tests.support.builders import AT
+from tests.support.memory_driver import MemoryDatabase, MemoryServer
 
 TTL = timedelta(seconds=30)
 MOMENT = timedelta(milliseconds=30)
 T = TypeVar("T")
+
+
+@pytest.fixture(params=["server", "memory"])
+def store(store: Store, request: pytest.FixtureRequest) -> Store:
+    """The real store; and the one of simulations, which must answer alike."""
+    return store if request.param == "server" else cast(Store, MemoryStore())
+
+
+class MemoryStore:
+    """What is asked here of `Store`, in memory."""
+
+    def __init__(self) -> None:
+        self._database = cast(Database, MemoryDatabase(MemoryServer(), at_once))
+        self.runtime = Runtime(self._database, self.server_time)
+
+    def collection(self, name: str) -> Collection:
+        return Collection(self._database, name)
+
+    async def server_time(self) -> datetime:
+        await asyncio.sleep(0.002)  # no server answers twice within the millisecond that a time is kept to
+        return Clock().now()
+
+
+async def at_once(work: Callable[[], tuple[T, int]]) -> T:
+    """A way that takes a turn of the loop, so that racers meet."""
+    await asyncio.sleep(0)
+    return work()[0]
 
 
 async def eventually(ask: Callable[[], Awaitable[T | None]], seconds: float = 5) -> T:
@@ -29,6 +60,28 @@ async def test_of_many_fetchers_exactly_one_gets_the_lease(store: Store) -> None
     (lease,) = [one for one in leases if one is not None]
     assert lease.token == 1
     assert await store.runtime.leases() == {"support": lease}
+
+
+async def test_several_leases_are_granted_at_once_and_who_has_the_others_is_told(store: Store) -> None:
+    mine, theirs = await store.runtime.acquire("mine", "one", TTL), await store.runtime.acquire("theirs", "two", TTL)
+    assert mine is not None and theirs is not None
+    free = await store.runtime.acquire("free", "two", TTL)
+    assert free is not None
+    await store.runtime.release("free", free)
+    granted, others = await store.runtime.acquire_many(["theirs", "free", "mine", "new", "spare"], "one", TTL, 3)
+    assert {name: lease.token for name, lease in granted.items()} == {"free": free.token + 1, "mine": 1, "new": 1}
+    assert others["theirs"] == theirs and others["spare"].holder == NOBODY
+    assert await store.runtime.leases() == {**granted, "theirs": theirs}
+
+
+async def test_of_many_who_ask_for_several_at_once_each_mailbox_goes_to_one(store: Store) -> None:
+    names = [f"box-{number}" for number in range(20)]
+    asked = await asyncio.gather(*(store.runtime.acquire_many(names, f"f{n}", TTL, 20) for n in range(6)))
+    granted = [name for one in asked for name in one.granted]
+    assert sorted(granted) == sorted(names)
+    for one in asked:
+        assert set(one.granted) | set(one.others) == set(names)
+    assert await store.runtime.leases() == {name: lease for one in asked for name, lease in one.granted.items()}
 
 
 async def test_a_lease_ends_by_the_clock_of_the_server(store: Store) -> None:
@@ -91,6 +144,19 @@ async def test_a_cursor_is_saved_under_the_lease_and_refused_without_it(store: S
     await eventually(lambda: store.runtime.acquire("support", "two", TTL))
     assert not await store.runtime.save_cursor("support", old, cursor.model_copy(update={"low_water": 99}))
     assert await store.runtime.cursor("support", cursor.folder) == cursor
+
+
+async def test_of_cursors_saved_at_the_same_moment_only_the_one_whose_lease_is_lost_is_refused(store: Store) -> None:
+    """They share a round trip, not their fate."""
+    names = ("support", "hr", "lost", "sales")
+    leases = {name: await store.runtime.acquire(name, "one", MOMENT if name == "lost" else TTL) for name in names}
+    await eventually(lambda: store.runtime.acquire("lost", "two", TTL))
+    cursors = {name: Cursor(folder="INBOX", uid_validity=7, low_water=n) for n, name in enumerate(names, 1)}
+    held = {name: lease for name, lease in leases.items() if lease is not None}
+    saved = await asyncio.gather(*(store.runtime.save_cursor(name, held[name], cursors[name]) for name in names))
+    assert dict(zip(names, saved, strict=True)) == {name: name != "lost" for name in names}
+    for name in names:
+        assert await store.runtime.cursor(name, "INBOX") == (None if name == "lost" else cursors[name])
 
 
 async def test_each_folder_has_a_cursor_of_its_own(store: Store) -> None:

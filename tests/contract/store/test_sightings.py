@@ -1,5 +1,6 @@
 """A UID is seen once and stays what it was; only a hole can turn out to be something."""
 
+import asyncio
 from typing import Any
 
 from shared.domain.sighting import Sight, Sighting
@@ -29,6 +30,16 @@ async def test_what_was_seen_is_known_in_its_folder_and_epoch_only(store: Store)
     assert await store.sightings.known("support", "Sent", 7, [1, 5]) == frozenset()
     assert await store.sightings.known(*PLACE, []) == frozenset()
     assert await store.sightings.at(*PLACE, [5, 1, 4]) == (sighting(1), sighting(5))
+
+
+async def test_folders_that_are_asked_for_at_the_same_moment_are_told_apart(store: Store) -> None:
+    """Also the same UID in several of them."""
+    await store.sightings.insert_many(
+        [sighting(1), sighting(5), sighting(5, folder="Sent"), sighting(7, folder="Sent")]
+    )
+    asked = [("INBOX", [1, 5, 7]), ("Sent", [1, 5, 7]), ("Drafts", [1, 5, 7]), ("INBOX", [5])]
+    known = await asyncio.gather(*(store.sightings.known("support", folder, 7, uids) for folder, uids in asked))
+    assert known == [{1, 5}, {5, 7}, frozenset(), {5}]
 
 
 async def test_a_sighting_told_again_changes_nothing(store: Store) -> None:

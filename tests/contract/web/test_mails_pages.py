@@ -11,8 +11,9 @@ from services.filter.decide import oddities
 from shared.domain.access import Role
 from shared.domain.decision import Reason
 from shared.domain.ledger import DecisionWrite, State
+from shared.store.fading import Part
 from tests.support.books import BLOCKED, NUMBER, OPENED, REPEAT, SENDER, SENTENCE, STUCK, SUBJECTS, write_books
-from tests.support.builders import decision, email, entry
+from tests.support.builders import AT, decision, email, entry
 from tests.support.console import Console, name_of, there
 
 WHY = "The partner is welcome."
@@ -64,6 +65,30 @@ async def test_the_box_understands_what_is_typed(books: Console, asked: str, fou
 async def test_filters_narrow_it(books: Console, filters: dict[str, str], found: list[str]) -> None:
     async with await books.signed_in(Role.VIEWER) as viewer:
         assert listed(await viewer.get("/mails", params=filters)) == found
+
+
+OPERATOR = '{"$ne": 1}'
+
+
+@pytest.mark.row(86)
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        ({"q": OPERATOR}, []),
+        ({"q": '{"$gt": ""}'}, []),
+        ({"q": "printer", "reason": OPERATOR}, []),
+        ({"q": "printer", "mailbox": OPERATOR}, []),
+        ({"q[$ne]": "1"}, list(reversed(SUBJECTS))),
+        ({"mailbox[$ne]": "support"}, list(reversed(SUBJECTS))),
+    ],
+    ids=str,
+)
+async def test_an_operator_of_the_store_in_a_search_field_is_text(
+    books: Console, fields: dict[str, str], found: list[str]
+) -> None:
+    """A field of a name that there is none of is not looked at."""
+    async with await books.signed_in(Role.VIEWER) as viewer:
+        assert listed(await viewer.get("/mails", params=fields)) == found
 
 
 async def test_a_day_that_is_none_is_said_at_its_field(books: Console) -> None:
@@ -183,3 +208,26 @@ async def test_what_was_odd_about_a_mail_is_told_on_its_page_and_in_the_api(book
     assert "It nests deeper than 20 levels; what lies deeper was not opened." in page
     assert (told["flags"], plain["flags"]) == (["too_deep", "flag_of_a_newer_version"], [])
     assert told["timeline"][2]["step"] == "oddities"
+
+
+async def test_a_mail_whose_raw_is_gone_says_since_when_and_offers_nothing_that_needs_it(books: Console) -> None:
+    mails = await books.store.fading.named([BLOCKED])
+    await books.store.fading.drop(Part.RAW, mails, AT)
+    async with await books.signed_in(Role.OPERATOR) as operator:
+        page = (await operator.get(f"/mails/{BLOCKED}")).text
+        refused = await operator.get(f"/api/v1/mails/{BLOCKED}/raw")
+    assert page.count("The raw mail is gone since 2026-03-01, at the end of its retention.") == 2
+    assert not set(re.findall(rf'href="/mails/{BLOCKED}/([a-z]+)"', page)) & {"raw", "replay", "ticket"}
+    assert (refused.status_code, refused.json()["code"]) == (404, "raw_missing")
+    assert "at the end of its retention" in refused.text
+
+
+async def test_a_mail_of_which_only_the_bare_row_is_left_can_be_looked_at(books: Console) -> None:
+    await books.store.fading.drop(Part.ROW, await books.store.fading.named([BLOCKED]), AT)
+    async with await books.signed_in(Role.OPERATOR) as operator:
+        page = (await operator.get(f"/mails/{BLOCKED}")).text
+        found = (await operator.get(f"/api/v1/mails/{BLOCKED}")).json()
+    assert "Who sent it, and what it was about, is gone since 2026-03-01" in page
+    assert (found["sender"], found["subject"], found["outcome"]) == (None, "", "rejected")
+    assert SENDER not in page
+    assert found["summary"].startswith("It was rejected. Who sent it")

@@ -34,6 +34,7 @@ def named(page: Page) -> str:
 
 
 @pytest.mark.parametrize("page", GUARDED, ids=named)
+@pytest.mark.row(86)
 async def test_each_role_may_see_exactly_the_pages_of_its_rank(console: Console, page: Page) -> None:
     for role in Role:
         async with await console.signed_in(role) as person:

@@ -102,6 +102,7 @@ async def test_a_session_ends_after_twelve_hours_however_much_it_is_used(console
         assert (await person.get("/mailboxes")).status_code == 303
 
 
+@pytest.mark.row(86)
 async def test_the_id_changes_at_sign_in_and_with_the_role(console: Console) -> None:
     cookie = console.site.cookie(SESSION)
     async with await console.signed_in(Role.EDITOR) as person:
@@ -134,6 +135,7 @@ async def test_cookies_are_for_this_site_and_no_script(console: Console, store, 
 
 
 @pytest.mark.parametrize("word", ["", "f" * 64])
+@pytest.mark.row(86)
 async def test_a_form_without_its_word_changes_nothing(console: Console, word: str) -> None:
     async with await console.signed_in(Role.ADMINISTRATOR) as person:
         answer = await person.post("/users/new", {"csrf": word, "name": "mallory", "role": "viewer"})
@@ -146,6 +148,7 @@ async def test_a_form_without_its_word_changes_nothing(console: Console, word: s
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:1", ""])
+@pytest.mark.row(86)
 async def test_a_form_from_another_site_changes_nothing(console: Console, origin: str) -> None:
     async with await console.signed_in(Role.ADMINISTRATOR) as person:
         fields = {**forms(await person.get("/users/new"))["/users/new"], "name": "mallory", "role": "viewer"}
@@ -244,3 +247,27 @@ def asset(shown: httpx.Response, name: str) -> str:
     found = re.search(rf'"(/static/{stem}\.[0-9a-f]+\.{ending})"', shown.text)
     assert found is not None
     return found[1]
+
+
+@pytest.mark.row(86)
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"name": '{"$ne": 1}', "password": '{"$ne": 1}'},
+        {"name": name_of(Role.VIEWER), "password": '{"$ne": 1}'},
+        {"name": '{"$ne": 1}', "password": PASSWORD},
+        {"name[$ne]": "1", "password[$ne]": "1"},
+        {"name": name_of(Role.VIEWER), "password[$ne]": "1"},
+        {"name[$ne]": "1", "password": PASSWORD},
+    ],
+    ids=str,
+)
+async def test_an_operator_of_the_store_in_the_form_is_text_and_signs_nobody_in(
+    console: Console, fields: dict[str, str]
+) -> None:
+    async with console.person() as person:
+        hidden = forms(await person.get("/sign-in"))["/sign-in"]
+        answer = await person.post("/sign-in", {**hidden, **fields})
+        assert (answer.status_code, "The name or the password is not right." in answer.text) == (422, True)
+        assert there(await person.get("/mailboxes")) == "/sign-in?next=%2Fmailboxes"
+    assert await console.store.collection("sessions").find({}) == []

@@ -5,6 +5,7 @@ import re
 import pytest
 import pytest_asyncio
 
+from services.console import erasure
 from shared.domain.access import Role
 from tests.support.books import NUMBER, OPENED, OTHER, SENDER, write_books
 from tests.support.console import Console, there
@@ -72,3 +73,16 @@ async def test_a_ticket_that_is_not_there_is_said(console: Console) -> None:
     async with await console.signed_in(Role.VIEWER) as viewer:
         assert (await viewer.get("/tickets/INC-000001")).status_code == 404
         assert "No ticket yet" in (await viewer.get("/tickets")).text
+
+
+async def test_a_ticket_that_was_erased_is_a_shell_that_says_so(console: Console) -> None:
+    await write_books(console.store)
+    scope = await erasure.look(console.store, SENDER)
+    await erasure.erase(console.store, "test", scope, await erasure.count(console.store, scope))
+    async with await console.signed_in(Role.VIEWER) as viewer:
+        page = (await viewer.get("/tickets/INC-000042")).text
+        found = (await viewer.get("/api/v1/tickets/INC-000042")).json()
+    assert "Erased on " in page
+    assert SENDER not in page
+    assert "It burns" not in page
+    assert (found["requester"], found["subject"], bool(found["erasedAt"])) == (None, "", True)

@@ -28,6 +28,7 @@ from shared.runtime.consume import MAX_ATTEMPTS
 from shared.store.client import Store
 from tests.support import builders
 from tests.support.bookkeeping import bookkeeper
+from tests.support.broker import arrived, before_now, emptied
 from tests.support.embedded_store import FakeClock
 
 
@@ -43,17 +44,9 @@ async def enter(store: Store, clock: FakeClock, *mail_ids: str) -> None:
 
 async def on_the_belt(broker: Broker) -> set[str]:
     """The mail_ids that lie at the start of the belt, taken from it."""
-    subscription = await broker.subscribe(topology.FILTER.name, window=50)
-    found: set[str] = set()
-    while batch := await subscription.batch(50, wait_seconds=0.5):
-        for delivery in batch:
-            message = decode(delivery.envelope)
-            assert isinstance(message, EmailFetched)
-            assert message.raw is None, "always from the raw store"
-            found.add(message.mail_id)
-            await delivery.ack()
-    await subscription.stop()
-    return found
+    messages = [decode(one) for one in await emptied(broker, topology.FILTER)]
+    assert all(isinstance(one, EmailFetched) and one.raw is None for one in messages), "always from the raw store"
+    return {one.mail_id for one in messages}
 
 
 async def test_a_mail_without_progress_goes_back_to_the_start_once(
@@ -133,12 +126,12 @@ async def test_events_that_were_never_published_are_relayed_and_then_owed_no_mor
     subscription = await broker.listen(topology.TICKETS)
     clock.advance(seconds=16)
     await books.relay()
-    types = sorted([one.envelope.type for one in await subscription.batch(10, wait_seconds=5)])
+    types = sorted([one.envelope.type for one in await arrived(subscription, 4)])
     assert types == sorted([TICKET_CREATED, TICKET_REPLIED, TICKET_DUPLICATE_COUNTED, MAIL_REJECTED])
     states = {key: entry.state for key, entry in (await store.ledger.get_many(["m2", "m4"])).items()}
     assert states == {"m2": State.DONE, "m4": State.DECIDED}, "a duplicate is done once it is counted"
     await books.relay()
-    assert await subscription.batch(10, wait_seconds=0.5) == []
+    assert await before_now(broker, subscription, topology.TICKETS, "last") == []
 
 
 async def test_a_replayed_mail_goes_back_to_the_start_with_its_version_and_its_order(
@@ -152,13 +145,10 @@ async def test_a_replayed_mail_goes_back_to_the_start_with_its_version_and_its_o
     assert entry is not None
     assert await store.ledger.reopen(entry, Replay(who="Zoë", why="Größer als 5 €", at=clock.now(), as_ticket=True))
     await books.republish()
-    subscription = await broker.subscribe(topology.FILTER.name, window=5)
-    (delivery,) = await subscription.batch(5, wait_seconds=5)
-    message = decode(delivery.envelope)
+    (envelope,) = await emptied(broker, topology.FILTER)
+    message = decode(envelope)
     assert isinstance(message, EmailFetched)
     assert (message.decision_version, message.overruling) == (2, Overruling(who="Zoë", why="Größer als 5 €"))
-    await delivery.ack()
-    await subscription.stop()
 
 
 async def test_an_imported_mail_that_goes_back_to_the_start_says_so(
@@ -170,11 +160,8 @@ async def test_an_imported_mail_that_goes_back_to_the_start_says_so(
     await store.ledger.insert_many([made.model_copy(update={"origin": origin})])
     clock.advance(seconds=61)
     await books.republish()
-    subscription = await broker.subscribe(topology.FILTER.name, window=5)
-    (delivery,) = await subscription.batch(5, wait_seconds=5)
-    assert decode(delivery.envelope).imported
-    await delivery.ack()
-    await subscription.stop()
+    (envelope,) = await emptied(broker, topology.FILTER)
+    assert decode(envelope).imported
 
 
 def letter(mail_id: str) -> Envelope:
@@ -197,6 +184,7 @@ async def test_a_dead_letter_is_tried_again_later_and_quarantined_in_the_end(
     assert (ended.state, ended.failure.code) == (State.QUARANTINED, "dead_lettered")
 
 
+@pytest.mark.row(84)
 async def test_a_dead_letter_without_a_mail_is_kept_on_record(books: Bookkeeper, store: Store) -> None:
     """It is not of ours, but somebody should see it."""
     await books.bury(Envelope(b"{}", "application/json", "email.accepted.v99", "x", {}))

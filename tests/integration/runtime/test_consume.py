@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
+import pytest
+
 from shared.broker import topology
 from shared.broker.client import Broker
 from shared.broker.messages import Outgoing
 from shared.contracts.codec import Envelope, encode
 from shared.contracts.messages import EmailAccepted
-from shared.domain.errors import AutomatorError, Permanent, StoreUnavailable, Transient
+from shared.domain.errors import AutomatorError, OtherMailbox, Permanent, StoreUnavailable, Transient
 from shared.domain.ledger import Alone, Failure, LedgerEntry, State
 from shared.domain.ticket import OutboxEvent
 from shared.runtime.consume import MAX_ATTEMPTS, Consumer, Lane, Outcome
@@ -78,15 +80,58 @@ class Stage:
 
 
 @asynccontextmanager
-async def consuming(broker: Broker, stage: Stage, books: Books):  # type: ignore[no-untyped-def]  # a test's own helper
+async def consuming(broker: Broker, stage: Stage, books: Books, *slow: str):  # type: ignore[no-untyped-def]  # a test's own helper
     process = Process("test", {})
-    lane = Lane("classifier", topology.CLASSIFIER, window=20, batch=10, workers=1)
+    is_slow = lambda message: message.mail_id in slow  # noqa: E731
+    lane = Lane("classifier", topology.CLASSIFIER, window=20, batch=10, workers=1, slow=is_slow)
     task = asyncio.create_task(Consumer(process, broker, lane, EmailAccepted, stage, books, "/test").run())
     try:
         yield process
     finally:
         process.draining.set()
         await asyncio.wait_for(task, 20)
+
+
+class Slow(Stage):
+    """A stage that does not come to the end of a mail before it is told so."""
+
+    def __init__(self, mail_id: str) -> None:
+        super().__init__(lambda _: Outcome("done"))
+        self.mail_id = mail_id
+        self.begun: list[str] = []
+        self.may_end = asyncio.Event()
+
+    async def handle(self, messages: Sequence[EmailAccepted]) -> Sequence[Outcome | AutomatorError]:
+        self.begun += [one.mail_id for one in messages]
+        if any(one.mail_id == self.mail_id for one in messages):
+            await self.may_end.wait()
+        return await super().handle(messages)
+
+
+async def test_no_other_mail_waits_for_a_slow_one(broker: Broker) -> None:
+    stage = Slow("m2")
+    async with consuming(broker, stage, Books(), "m2", "m4"):
+        await publish(broker, "m1", "m2", "m3", "m4", "m5")
+        await publish(broker, "m6")
+        await until(lambda: {"m1", "m3", "m5", "m6"} <= set(stage.settled))
+        assert not {"m2", "m4"} & set(stage.handled)
+        stage.may_end.set()
+        await until(lambda: len(stage.settled) == 6)
+    assert await broker.depth(topology.CLASSIFIER.name) == 0
+
+
+async def test_slow_mail_that_was_not_begun_when_the_process_drains_is_not_lost(broker: Broker) -> None:
+    stage = Slow("m1")
+    async with consuming(broker, stage, Books(), "m1", "m2") as process:
+        await publish(broker, "m1")
+        await until(lambda: stage.begun == ["m1"])
+        await publish(broker, "m2")
+        await publish(broker, "m3")
+        await until(lambda: stage.settled == ["m3"])
+        process.draining.set()
+        stage.may_end.set()
+    assert stage.settled[:2] == ["m3", "m1"]
+    assert stage.settled.count("m2") + await broker.depth(topology.CLASSIFIER.name) == 1
 
 
 async def publish(broker: Broker, *mail_ids: str) -> None:
@@ -203,6 +248,7 @@ async def test_a_drain_while_the_store_is_away_gives_the_mail_back(broker: Broke
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.row(84)
 async def test_what_is_not_of_the_contract_goes_to_the_dead_letters(broker: Broker) -> None:
     """And its neighbours are handled."""
     stage = Stage(lambda _: Outcome("done"))
@@ -215,6 +261,41 @@ async def test_what_is_not_of_the_contract_goes_to_the_dead_letters(broker: Brok
                 await asyncio.sleep(0.05)
 
 
+MEGABYTE = 1024 * 1024
+NONSENSE = [b"\xff\x00" * (MEGABYTE // 2), b"[" * MEGABYTE, b'{"mail_id": "' + b"a" * MEGABYTE + b'"}', b"9" * MEGABYTE]
+
+
+@pytest.mark.row(84)
+@pytest.mark.parametrize("wire_type", ["email.accepted.v1", "email.fetched.v1", "nonsense"])
+async def test_a_megabyte_of_nonsense_goes_to_the_dead_letters(broker: Broker, wire_type: str) -> None:
+    """Whatever it calls itself; and what comes behind it is handled."""
+    stage = Stage(lambda _: Outcome("done"))
+    wrong = [Envelope(body, "application/json", wire_type, "x", {"size": "many"}) for body in NONSENSE]
+    async with consuming(broker, stage, Books()) as process:
+        await broker.publish(topology.MAIL, "email.accepted", [*wrong, encode(accepted("m1"))])
+        await until(lambda: stage.settled == ["m1"])
+        async with asyncio.timeout(10):
+            while await broker.depth(topology.DEAD_LETTERS.name) != len(NONSENSE):
+                await asyncio.sleep(0.05)
+    labels = {"stage": "classifier", "reason": "malformed_message"}
+    counted = process.metrics.registry.get_sample_value("mail_automator_dead_letters_total", labels)
+    assert counted == len(NONSENSE)
+
+
+@pytest.mark.row(84)
+async def test_a_mail_that_a_message_puts_into_another_mailbox_is_quarantined(broker: Broker) -> None:
+    """With its reason, and no other with it."""
+
+    def behaviour(message: EmailAccepted) -> Outcome | AutomatorError:
+        return OtherMailbox("classifier") if message.mail_id == "wrong" else Outcome("done")
+
+    books, stage = Books(), Stage(behaviour)
+    async with consuming(broker, stage, books):
+        await publish(broker, "wrong", "m1")
+        await until(lambda: books.quarantined == {"wrong": "other_mailbox"} and "m1" in stage.settled)
+
+
+@pytest.mark.row(84)
 async def test_a_mail_the_ledger_does_not_know_is_counted_and_dropped(broker: Broker) -> None:
     """It cannot be retried: there is nothing to retry it from."""
     books, stage = Books(), Stage(lambda _: Transient("busy"))

@@ -19,6 +19,7 @@ from shared.runtime.process import Process
 from shared.store.client import Store
 from tests.support import builders
 from tests.support.bookkeeping import SOURCE, bookkeeper
+from tests.support.broker import arrived
 from tests.support.embedded_store import FakeClock
 
 
@@ -56,11 +57,9 @@ async def consuming(broker: Broker, store: Store):  # type: ignore[no-untyped-de
 async def heard(subscription: Subscription, count: int) -> list[Envelope]:
     """That many events, and no more."""
     found: list[Envelope] = []
-    async with asyncio.timeout(20):
-        while len(found) < count:
-            for delivery in await subscription.batch(count - len(found), wait_seconds=5):
-                found.append(delivery.envelope)
-                await delivery.ack()
+    for delivery in await arrived(subscription, count):
+        found.append(delivery.envelope)
+        await delivery.ack()
     assert await subscription.batch(1, wait_seconds=0.3) == []
     return found
 

@@ -14,7 +14,7 @@ from shared.contracts.messages import EmailAccepted, EmailClassified, EmailFetch
 from shared.domain import identity
 from shared.domain.decision import Kind, Reason
 from shared.domain.email import Automatic, Email
-from shared.domain.errors import Permanent, Transient
+from shared.domain.errors import OtherMailbox, Permanent, Transient
 from shared.domain.ledger import DecisionWrite, Failure, State
 from shared.domain.marks import KEY_BYTES, Marks
 from shared.mail.parse import parse
@@ -332,3 +332,25 @@ async def test_a_bounce_of_our_acknowledgement_passes_a_filter_that_takes_no_bou
     assert entry.decision.reason is Reason.AUTOMATIC_MAIL
     passed = accepted(results[0]).email
     assert (passed.automatic, passed.reported_ids) == (Automatic.BOUNCE, (ours,))
+
+
+@pytest.mark.row(84)
+@pytest.mark.parametrize("decided", [False, True])
+async def test_a_message_that_puts_a_mail_into_another_mailbox_decides_nothing(
+    store: Store, clock: FakeClock, metrics: Metrics, *, decided: bool
+) -> None:
+    """Neither its ticket nor its rejection, whose event would go to the other one; its neighbour is handled."""
+    await store.ledger.insert_many([builders.entry("m1", mailbox_name="theirs"), builders.entry("m2")])
+    if decided:
+        await store.ledger.decide_many([DecisionWrite(mail_id="m1", decision=builders.decision(), trace=())])
+    before = await store.ledger.get("m1")
+    tickets = writer(store, clock, metrics)
+    assert labels(await tickets.handle([builders.classified("m1"), builders.classified("m2")])) == [
+        "OtherMailbox",
+        "ticket",
+    ]
+    stage = await filtering(store, clock, metrics, blockedSenders=["*@spam.example"])
+    (result,) = await stage.handle([fetched("m1", mail(sender="x@spam.example"))])
+    assert isinstance(result, OtherMailbox)
+    assert await store.ledger.get("m1") == before
+    assert {one.origin_mail_id for one in await store.tickets.list(limit=10)} == {"m2"}

@@ -19,6 +19,7 @@ from shared.runtime.consume import Consumer, Lane
 from shared.runtime.process import Process
 from shared.store.client import Store
 from tests.support import builders
+from tests.support.broker import arrived
 from tests.support.mails import mail
 
 NEIGHBOURS = tuple(f"neighbour-{count}" for count in range(20))
@@ -64,7 +65,7 @@ async def test_its_neighbours_in_the_batch_are_passed_on_without_an_attempt_on_t
     process.draining.set()
     await running
     subscription = await broker.subscribe(topology.CLASSIFIER.name, window=50)
-    passed = {one.mail_id: one for one in [decode(got.envelope) for got in await subscription.batch(50, 5)]}
+    passed = {one.mail_id: one for one in [decode(got.envelope) for got in await arrived(subscription, len(ids))]}
     await subscription.stop()
     assert set(passed) == set(ids)
     killer = passed["killer"]

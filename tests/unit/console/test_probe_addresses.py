@@ -46,11 +46,13 @@ ALL_PRIVATE = Rules(allow_networks=(ip_network("0.0.0.0/0"), ip_network("::/0"))
 
 
 @pytest.mark.parametrize("address", [*NEVER, *PRIVATE, *HERE])
+@pytest.mark.row(82)
 def test_what_is_not_a_public_server_is_refused(address: str) -> None:
     assert not address_allowed(ip_address(address), Rules())
 
 
 @pytest.mark.parametrize("address", NEVER)
+@pytest.mark.row(82)
 def test_metadata_link_local_and_multicast_stay_refused_whatever_is_allowed(address: str) -> None:
     assert not address_allowed(ip_address(address), ALL_PRIVATE)
 

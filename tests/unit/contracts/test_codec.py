@@ -1,13 +1,16 @@
 """Messages keep their form: golden files of every version, and refusals of everything else."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from services.notifier.event import created
 from shared.contracts.codec import Envelope, decode, encode
-from shared.contracts.events import EVENTS, envelope, mail_quarantined, mail_rejected
+from shared.contracts.events import EVENTS, TICKET_CREATED, envelope, mail_quarantined, mail_rejected
 from shared.contracts.examples import examples as event_examples
 from shared.contracts.messages import MESSAGES, EmailFetched, Message
 from shared.domain.errors import MalformedMessage
@@ -49,6 +52,30 @@ def test_todays_reader_reads_the_golden_form(name: str) -> None:
     assert message == examples()[name]
 
 
+@pytest.mark.parametrize("name", sorted(examples().keys() - {"email.fetched.v1"}))
+def test_a_field_of_a_newer_writer_is_ignored_at_the_top_and_within(name: str) -> None:
+    """While two versions work side by side, the older one reads what the newer one sends."""
+    wire = encode(examples()[name])
+    newer = of_tomorrow(json.loads(wire.body))
+    assert decode(replace(wire, body=json.dumps(newer).encode())) == examples()[name]
+
+
+def test_the_notifier_ignores_what_a_newer_writer_adds_to_an_event() -> None:
+    """At the top, in its data, and within that."""
+    wire = envelope(event_examples()[TICKET_CREATED])
+    newer = of_tomorrow(json.loads(wire.body))
+    assert created(replace(wire, body=json.dumps(newer).encode())) == created(wire)
+
+
+def of_tomorrow(value: Any) -> Any:
+    """The same with a field more in every object."""
+    if isinstance(value, list):
+        return [of_tomorrow(one) for one in value]
+    if isinstance(value, dict):
+        return {**{key: of_tomorrow(one) for key, one in value.items()}, "of_tomorrow": {"any": 1}}
+    return value
+
+
 def test_a_mail_by_reference_carries_no_body() -> None:
     """Large mail travels as a reference to the raw store."""
     message = EmailFetched(mail_id="m", mailbox="b", received_at=builders.AT, fetched_at=builders.AT, size=9_000_000)
@@ -75,6 +102,7 @@ def test_an_imported_mail_says_so_to_every_stage() -> None:
         ({"type": "email.fetched.v1", "headers": {"mail_id": "m", "mailbox": "b", "received_at": "soon"}}, "contract"),
     ],
 )
+@pytest.mark.row(84)
 def test_what_is_not_of_the_contract_is_refused(change: dict[str, object], what: str) -> None:
     """A malformed message is a permanent error that names no content."""
     wire = encode(builders.accepted())

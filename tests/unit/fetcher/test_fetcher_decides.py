@@ -117,7 +117,7 @@ def outline(uid: int, size: int = 10) -> Outline:
 
 def test_batches_hold_so_many_mails_and_bytes_and_troubled_ones_come_last_and_alone() -> None:
     outlines = [outline(1), outline(2), outline(3), outline(4, 95), outline(5), outline(6, 1000), outline(7)]
-    batches = list(decide.plan(outlines, {2}, most=2, most_bytes=100, cap=500))
+    batches = list(decide.plan(outlines, {2}, most=lambda: 2, most_bytes=100, cap=500))
     assert batches == [
         Batch((1, 3), 20),
         Batch((4,), 95),
@@ -129,7 +129,7 @@ def test_batches_hold_so_many_mails_and_bytes_and_troubled_ones_come_last_and_al
 
 @given(st.lists(st.tuples(st.integers(1, 500), st.integers(0, 300)), unique_by=lambda pair: pair[0]))
 def test_every_mail_is_in_exactly_one_batch(pairs: list[tuple[int, int]]) -> None:
-    batches = decide.plan([outline(*pair) for pair in pairs], set(), most=5, most_bytes=400, cap=250)
+    batches = decide.plan([outline(*pair) for pair in pairs], set(), most=lambda: 5, most_bytes=400, cap=250)
     assert sorted(uid for batch in batches for uid in batch.uids) == sorted(uid for uid, _ in pairs)
 
 
@@ -176,6 +176,16 @@ def test_a_mailbox_goes_on_when_a_person_has_signed_in_and_not_when_a_token_was_
     assert decide.may_go_on(error, before, now) is goes_on
 
 
-@pytest.mark.parametrize(("mailboxes", "fetchers", "share"), [(3, 1, 3), (3, 2, 2), (0, 2, 0), (1, 5, 1), (7, 0, 7)])
-def test_mailboxes_are_shared_fairly(mailboxes: int, fetchers: int, share: int) -> None:
-    assert decide.fair_share(mailboxes, fetchers) == share
+@pytest.mark.parametrize(
+    ("mailboxes", "fetchers", "shares"), [(3, 1, [3]), (3, 2, [2, 1]), (0, 2, [0, 0]), (1, 3, [1, 0, 0])]
+)
+def test_mailboxes_are_shared_fairly_and_all_shares_together_are_the_mailboxes(
+    mailboxes: int, fetchers: int, shares: list[int]
+) -> None:
+    live = [f"f{number}" for number in range(fetchers)]
+    assert [decide.fair_share(mailboxes, live, one) for one in live] == shares
+
+
+def test_a_fetcher_that_the_store_has_forgotten_counts_itself() -> None:
+    assert decide.fair_share(7, [], "here") == 7
+    assert decide.fair_share(7, ["there"], "here") == 4

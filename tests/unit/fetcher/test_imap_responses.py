@@ -118,3 +118,9 @@ def test_a_server_that_says_strange_things_is_quoted_short_and_printable() -> No
     error = refused("SELECT", b"\x1b[2J" + b"x" * 1000, "host")
     assert "\x1b" not in error.line()
     assert len(error.line()) < 400
+
+
+def test_a_number_that_is_too_long_for_a_literal_has_none_behind_it() -> None:
+    """Found by fuzzing."""
+    (item,) = parse.fetches([[b"* 1 FETCH (UID 3 BODY[] {99999999999999}"]]).values()
+    assert (item.uid, item.body) == (3, None)

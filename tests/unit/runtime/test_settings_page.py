@@ -20,7 +20,7 @@ from services.notifier.settings import NotifierSettings
 from services.ticket_writer.settings import TicketWriterSettings
 from shared.broker.settings import BrokerSettings
 from shared.oauth.settings import OAuthSettings
-from shared.runtime.settings import AdminSettings, EventSettings, LogSettings, StopSettings
+from shared.runtime.settings import AdminSettings, EventSettings, LogSettings, StopSettings, TracingSettings
 from shared.store.settings import StoreSettings
 
 PAGE = Path(__file__).parents[3] / "docs" / "settings.md"
@@ -32,6 +32,7 @@ SETTINGS: tuple[tuple[str, type[BaseSettings]], ...] = (
     ("Logs (every service)", LogSettings),
     ("Stop (every service)", StopSettings),
     ("Events (every service, and commands that send events)", EventSettings),
+    ("Traces (every service)", TracingSettings),
     ("Fetcher", FetcherSettings),
     ("OAuth (fetcher, notifier, console, command line)", OAuthSettings),
     ("Filter", FilterSettings),
