@@ -221,22 +221,32 @@ async def _answer(
 
 
 async def admitted(here: Surroundings, who: str, rules: Rules, new: Rules, wanted: Wanted) -> AsyncGenerator[Told]:
-    """A back-test that has taken its turn. Raises TooOften."""
+    """A back-test that has taken its turn and is begun. Raises TooOften, StoreUnavailable."""
+    work = _alone(here, who, backtest(here.store, rules, new, wanted))
+    return _resumed(await anext(work), work)
+
+
+async def _alone(here: Surroundings, who: str, work: AsyncGenerator[Told]) -> AsyncGenerator[Told]:
+    """The same, known as running from its beginning until it has ended."""
     if who in here.trying:
         raise TooOften("one back-test at a time: yours is still running", BUSY_SECONDS)
-    await here.store.rates.take("back-tests", who, LIMIT, SPAN)
-    return _alone(here, who, backtest(here.store, rules, new, wanted))
-
-
-async def _alone(here: Surroundings, asking: str, work: AsyncGenerator[Told]) -> AsyncGenerator[Told]:
-    """The same, known as running until it has ended."""
-    here.trying.add(asking)
+    here.trying.add(who)
     try:
+        await here.store.rates.take("back-tests", who, LIMIT, SPAN)
         async with aclosing(work):
             async for one in work:
                 yield one
     finally:
-        here.trying.discard(asking)
+        here.trying.discard(who)
+
+
+async def _resumed(first: Told, rest: AsyncGenerator[Told]) -> AsyncGenerator[Told]:
+    """What was begun, from its first word on. Dropped before anybody asks for that, it ends all the same: `rest` runs
+    already, so that the event loop closes it."""
+    async with aclosing(rest):
+        yield first
+        async for one in rest:
+            yield one
 
 
 async def _events(here: Surroundings, work: AsyncGenerator[Told]) -> AsyncIterator[str]:
