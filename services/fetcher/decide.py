@@ -201,6 +201,13 @@ def passed(cursor: Cursor, began: datetime) -> datetime | None:
     return at if cursor.passed_at is None or at - cursor.passed_at >= FRESHNESS else cursor.passed_at
 
 
+def righted(cursor: Cursor, now: datetime) -> Cursor:
+    """The cursor without a `passed_at` that lies ahead: whoever wrote it had a wrong clock, and by it every mail that
+    arrives would have come back."""
+    ahead = cursor.passed_at is not None and cursor.passed_at > now
+    return cursor.model_copy(update={"passed_at": None}) if ahead else cursor
+
+
 def is_mass(mails: int, listed: int) -> bool:
     """Whether so many mails that have come back are more than people move around."""
     return mails > max(MASS, listed // MASS_SHARE)

@@ -93,6 +93,10 @@ class Folder:
         Raises the session's errors, StoreUnavailable, BrokerUnavailable and LeaseLost.
         """
         began = self.now()
+        if (righted := decide.righted(self.cursor, began)) != self.cursor:
+            log.warning("clock_was_ahead", mailbox=self.mailbox, passed_at=self.cursor.passed_at)
+            await self._save(righted)
+            self.back.release()
         listed = await (session.search_all() if full else session.search_above(self.cursor.low_water))
         if full and (moved := decide.renumbered(self.cursor, listed)) is not None:
             log.warning("folder_renumbered", mailbox=self.mailbox, mails=len(listed))

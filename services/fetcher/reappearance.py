@@ -86,6 +86,10 @@ class Reappearance:
         self._hold(uids)
         return False
 
+    def release(self) -> None:
+        """None waits any more: they are looked at anew."""
+        self._hold(frozenset())
+
     def count(self, how: str, mails: int) -> None:
         """So many came back, and how that was found."""
         if mails:

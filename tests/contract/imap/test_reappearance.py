@@ -1,6 +1,7 @@
 """Mails that come back in masses: the real Dovecot, the real store."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from services.fetcher.imap.session import Session
 from services.fetcher.ports import FetchedMail
 from shared.domain.mailbox import Mailbox
 from shared.domain.mailbox_runtime import Phase
+from shared.runtime.clock import Clock
 from shared.store.client import Store
 from shared.store.settings import StoreSettings
 from tests.contract.imap.test_following_mailboxes import has, is_in
@@ -182,3 +184,35 @@ async def test_unknown_old_mail_in_masses_waits_for_a_person_and_new_mail_does_n
         assert not await store.runtime.reappearance_accepted(NAME), "the word is used up"
     await asyncio.sleep(0)
     assert len(set(published.mail_ids)) == 23
+
+
+class Ahead(Clock):
+    """A process's clock that is wrong."""
+
+    by = timedelta(days=3652)
+
+    def now(self) -> datetime:
+        return super().now() + self.by
+
+
+async def test_new_mail_is_new_again_once_the_clock_that_was_years_ahead_is_right(
+    dovecot: Dovecot, store: Store
+) -> None:
+    """By what the wrong clock wrote, everything that arrives within ten years has arrived before."""
+    dovecot.deliver(USER, mail(0))
+    mailbox, published, clock = support_mailbox(dovecot), Published(), Ahead()
+    await store.mailboxes.put(mailbox, {})
+    async with following(store, replace(tools(store, published, Limits(reappeared=10)), clock=clock)):
+        await eventually(has(published, 1))
+        await eventually(is_in(store, Phase.IDLE))
+        for number in range(100, 120):
+            dovecot.deliver(USER, mail(number), received=datetime.now(UTC))
+        await eventually(is_in(store, Phase.NEEDS_ATTENTION))
+        clock.by = timedelta(0)
+        dovecot.deliver(USER, mail(1), received=datetime.now(UTC))
+        await eventually(has(published, 22), 40)
+        await eventually(is_in(store, Phase.IDLE))
+        for number in range(200, 220):
+            dovecot.deliver(USER, mail(number), received=datetime.now(UTC))
+        await eventually(has(published, 42), 40)
+    assert len(set(published.mail_ids)) == 42
