@@ -23,7 +23,7 @@ from aio_pika.exceptions import ChannelInvalidStateError, ChannelNotFoundEntity,
 from shared.broker import topology
 from shared.broker.declaring import declare, verify
 from shared.broker.delivery import Delivery, Tags
-from shared.broker.dialling import TROUBLE, Server, dial, place, server
+from shared.broker.dialling import TROUBLE, Server, cancellable, dial, place, server
 from shared.broker.messages import Outgoing
 from shared.broker.settings import BrokerSettings
 from shared.broker.spans import sent
@@ -175,7 +175,7 @@ class Broker:
         Declare all anew where the topology is ours; what was lost with it is put back by the bookkeeper."""
         if self._settings.topology == "declare":
             log.warning("topology_incomplete", where=self.where, remedy="it is declared anew")
-            with contextlib.suppress(*TROUBLE):
+            with cancellable(), contextlib.suppress(*TROUBLE):
                 await self._topology()
 
     async def _send_traced(self, one: Outgoing, *, drained: bool = False) -> None:
@@ -255,8 +255,9 @@ class Broker:
     async def fill(self, queue: str) -> Fill:
         """Messages that lie ready in a queue, and its consumers. Raises BrokerUnavailable."""
         try:
-            async with asyncio.timeout(self._settings.publish_timeout_seconds):
-                declared = await self._asked(queue)
+            with cancellable():
+                async with asyncio.timeout(self._settings.publish_timeout_seconds):
+                    declared = await self._asked(queue)
         except (*TROUBLE, asyncio.CancelledError) as error:
             _unless_asked(error)
             raise BrokerUnavailable(

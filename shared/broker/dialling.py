@@ -1,6 +1,8 @@
 """A connection to RabbitMQ, tried again until its deadline; what cannot be reached is one clear line."""
 
 import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -16,6 +18,19 @@ log = structlog.get_logger(__name__)
 
 TROUBLE = (AMQPError, ConnectionError, OSError, TimeoutError, RuntimeError)
 """Every way in which the driver says that the broker did not do what was asked."""
+
+
+@contextmanager
+def cancellable() -> Generator[None]:
+    """A cancellation that the driver loses within is raised at the end: one that meets a closing channel becomes the
+    channel's error, or nothing at all, and whoever was cancelled would go on."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    try:
+        yield
+    finally:
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError
 
 
 class Server(NamedTuple):

@@ -1,6 +1,7 @@
 """The broker door against a real RabbitMQ."""
 
 import asyncio
+import contextlib
 import os
 import signal
 
@@ -239,6 +240,27 @@ async def test_the_hint_that_the_configuration_changed_reaches_who_listens(
     assert await configuration_changed(broker_settings.url)
     assert len(await subscription.batch(5, wait_seconds=10)) == 1
     assert not await configuration_changed(SecretStr("amqp://nobody:x@127.0.0.1:1/"))
+
+
+async def test_who_is_cancelled_while_asking_how_full_a_queue_is_ends_whatever_the_driver_does(broker: Broker) -> None:
+    """At every moment of the exchange with the broker: the driver loses a cancellation that meets a closing channel."""
+    started = asyncio.get_running_loop().time()
+    await broker.fill(topology.FILTER.name)
+    exchange = asyncio.get_running_loop().time() - started
+
+    async def ask() -> None:
+        while True:
+            with contextlib.suppress(BrokerUnavailable):
+                await broker.fill(topology.FILTER.name)
+            await asyncio.sleep(0)
+
+    for moment in range(300):
+        task = asyncio.create_task(ask())
+        await asyncio.sleep(2 * exchange * moment / 300)
+        task.cancel()
+        ended, _ = await asyncio.wait({task}, timeout=5)
+        assert ended, f"cancelled after {moment} of 150 parts of an exchange"
+        assert task.cancelled()
 
 
 async def test_a_broker_that_stands_still_holds_up_nobody_who_asks_how_full_a_queue_is(
