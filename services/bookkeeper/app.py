@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import structlog
 
-from services.bookkeeper import schedule
 from services.bookkeeper.accounts import Accounts
 from services.bookkeeper.handler import Bookkeeper, Patience
 from services.bookkeeper.retention import Periods, Retention
@@ -17,6 +16,7 @@ from shared.broker import topology
 from shared.broker.delivery import Delivery
 from shared.domain.errors import BrokerUnavailable, StoreUnavailable, Transient
 from shared.observability.crash_points import crash_point
+from shared.runtime import schedule
 from shared.runtime.process import Process
 from shared.runtime.settings import read
 from shared.runtime.stage import Doors, doors

@@ -29,6 +29,7 @@ from shared.oauth.delegated import DelegatedTokens
 from shared.oauth.settings import OAuthSettings
 from shared.oauth.tokens import MicrosoftTokens
 from shared.observability.crash_points import crash_point
+from shared.runtime import schedule
 from shared.runtime.process import Process
 from shared.runtime.pulse import WAITING_SECONDS
 from shared.runtime.settings import read
@@ -37,6 +38,8 @@ from shared.runtime.stage import Doors, doors
 log = structlog.get_logger(__name__)
 
 MEASURE_SECONDS = 15.0
+COUNTING_SHARE = 0.01
+"""The share of the time that counting acknowledgements may take: it grows with all that were ever sent."""
 _UNKNOWN_TICKET_PAUSES = (0.5, 1.0, 2.0, 4.0)
 """How long the news of a ticket waits for the ticket itself: it may overtake it where a store's replica lags."""
 
@@ -63,6 +66,7 @@ async def main(process: Process) -> None:
                 group.create_task(_every(process, settings.look_seconds, keeper.recover, keeper.show))
                 group.create_task(_every(process, settings.forgotten_seconds / 4, notifier.find_forgotten))
                 group.create_task(_every(process, MEASURE_SECONDS, keeper.measure))
+                group.create_task(_every(process, MEASURE_SECONDS, keeper.count, share=COUNTING_SHARE))
         finally:
             await lanes.drain(settings.drain_seconds)
             renewing.cancel()
@@ -215,18 +219,20 @@ async def _until_woken(process: Process, lanes: Lanes, seconds: float) -> None:
     lanes.wake.clear()
 
 
-async def _every(process: Process, seconds: float, *works: Callable[[], Awaitable[None]]) -> None:
+async def _every(process: Process, seconds: float, *works: Callable[[], Awaitable[None]], share: float = 1) -> None:
+    """Do that work each so many seconds; more rarely, if it would take more than its `share` of the time."""
     with process.pulse.loop(", ".join(work.__name__ for work in works)):
         while not process.draining.is_set():
             if not await process.permitted():
                 continue
+            began = process.clock.monotonic()
             for work in works:
                 try:
                     with process.pulse.at(work.__name__):
                         await work()
                 except Transient as error:
                     log.warning("put_off", work=work.__name__, error=error.line())
-            await process.pause(seconds)
+            await process.pause(schedule.pause(seconds, process.clock.monotonic() - began, share))
 
 
 async def _renew(keeper: Keeper, seconds: float) -> None:

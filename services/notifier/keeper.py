@@ -49,12 +49,15 @@ class Keeper:
         if mails:
             await show(mails, self._tools.outbound, self._tools.tickets)
 
-    async def measure(self) -> None:
-        """Show states, age and breakers as metrics, and forget counters that decide nothing any more."""
-        tools, now = self._tools, await self._tools.sending.now()
-        counts = await tools.outbound.count_by_state()
+    async def count(self) -> None:
+        """Show as metrics how many are in each state: it looks at every one that there is."""
+        counts = await self._tools.outbound.count_by_state()
         for state in AcknowledgementState:
-            tools.metrics.acknowledgements_now.labels(state.value).set(counts.get(state.value, 0))
+            self._tools.metrics.acknowledgements_now.labels(state.value).set(counts.get(state.value, 0))
+
+    async def measure(self) -> None:
+        """Show age and breakers as metrics, and forget counters that decide nothing any more."""
+        tools, now = self._tools, await self._tools.sending.now()
         oldest = await tools.outbound.oldest_pending()
         tools.metrics.acknowledgements_oldest.set(max(0.0, (now - oldest).total_seconds()) if oldest else 0)
         spent = await tools.counts.spent(now)

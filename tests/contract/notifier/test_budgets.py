@@ -34,6 +34,7 @@ async def test_a_flood_from_one_domain_trips_its_breaker_once_and_others_are_ans
         assert 'mail_automator_acknowledgement_breaker_open{scope="domain"} 1.0' in text
         other = await office(store)
         await other.keeper.measure()
+        await other.keeper.count()
         text = other.tools.metrics.exposition().decode()
         assert 'mail_automator_acknowledgement_breaker_open{scope="domain"} 1.0' in text
         assert 'mail_automator_acknowledgement_breaker_open{scope="global"} 0.0' in text

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.bookkeeper.schedule import COUNTING, LONGEST, pause
+from shared.runtime.schedule import COUNTING, LONGEST, pause
 
 
 def test_work_that_is_quickly_done_is_done_as_often_as_was_asked_for() -> None:
