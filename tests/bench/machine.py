@@ -19,7 +19,10 @@ def calibrate(mails: Sequence[bytes]) -> dict[str, float]:
     """CPU milliseconds per mail of a pure parse on one core: by the standard library's `policy.default`, headers and
     text, and by our parser."""
     sample = mails[:SAMPLE]
-    return {"policy_default": _milliseconds(_standard, sample), "parser": _milliseconds(parse, sample)}
+    return {
+        "policy_default": _milliseconds(parsed_by_the_standard_library, sample),
+        "parser": _milliseconds(parse, sample),
+    }
 
 
 def described() -> dict[str, object]:
@@ -41,7 +44,8 @@ def _milliseconds(work: Callable[[bytes], object], mails: Sequence[bytes]) -> fl
     return round(1000 * (time.process_time() - started) / len(mails), 3)
 
 
-def _standard(raw: bytes) -> None:
+def parsed_by_the_standard_library(raw: bytes) -> None:
+    """The yardstick: headers and text as `policy.default` gives them."""
     message = email.message_from_bytes(raw, policy=policy.default)
     assert isinstance(message, EmailMessage)
     for name, _ in message.items():

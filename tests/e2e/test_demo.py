@@ -4,7 +4,6 @@ import asyncio
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -32,10 +31,8 @@ async def test_every_mail_ends_as_it_must_and_a_second_run_makes_nothing_of_the_
         assert re.search(rf"\b[1-9]\d* {word}\b", first.stdout), word
     assert "The books balance" in first.stdout
 
-    began = time.monotonic()
     second = await asyncio.to_thread(_demo, tmp_path / "demo")
     assert second.returncode == 0, second.stdout
-    assert time.monotonic() - began < 60
     assert f"the {mails} mails of earlier runs made nothing new" in second.stdout
     check_file(tmp_path / "demo" / "services.log", "the log of the demo's services")
     assert _numbers(second.stdout) and not _numbers(first.stdout) & _numbers(second.stdout)

@@ -4,7 +4,6 @@ import io
 import json
 import logging
 import re
-import time
 from contextlib import redirect_stdout
 from pathlib import Path
 from urllib.parse import unquote
@@ -26,6 +25,7 @@ from shared.mail.parse import parse
 from shared.observability import logs
 from tests.support.console import Console
 from tests.support.console_fixtures import console, empty
+from tests.support.cost import within
 from tests.support.mails import Attached, mail
 from tests.support.wild import Inbox, answering, inbox, raw
 
@@ -88,9 +88,7 @@ async def test_row_71_a_file_is_offered_under_a_safe_base_name(
 
 def test_row_71_a_name_in_5_000_pieces_takes_no_time() -> None:
     pieces = ";\r\n ".join(f"filename*{n}=a" for n in range(5_000))
-    began = time.process_time()
-    (found,) = parse(with_file(f"attachment;\r\n {pieces}")).attachments
-    assert time.process_time() - began < 0.5
+    (found,) = within(300, lambda: parse(with_file(f"attachment;\r\n {pieces}"))).attachments
     assert found.filename == "a" * 50
 
 

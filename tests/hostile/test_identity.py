@@ -1,6 +1,5 @@
 """Hostile inputs, rows 39 to 55: who wrote a mail, and which ticket it belongs to. Every stage is the real one."""
 
-import time
 from datetime import UTC, datetime
 
 import pytest
@@ -18,6 +17,7 @@ from shared.store.client import Store
 from tests.support.console import Console
 from tests.support.console_fixtures import console, empty
 from tests.support.conversations import EVE, STRANGERS_KEY, Letter, Together
+from tests.support.cost import within
 from tests.support.embedded_store import FakeClock
 from tests.support.fetching import Published, open_folder, support_mailbox
 from tests.support.imap import USER, logged_in
@@ -141,9 +141,7 @@ def test_row_44_a_foreign_domain_is_kept_in_ascii_and_flagged(field: str, addres
 
 def test_row_45_of_20_000_recipients_500_are_kept_in_no_time() -> None:
     mail = raw("Cc: " + ",\r\n ".join(f"c{n}@evil.example" for n in range(20_000)))
-    began = time.process_time()
-    found = parse(mail)
-    assert time.process_time() - began < 1.0
+    found = within(600, lambda: parse(mail))
     assert len(found.recipients) == 500
     assert found.recipients[0].source is Source.TO
     assert {"too_many_addresses", "header_too_long"} & set(found.flags)

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -28,6 +27,7 @@ from shared.sasl.values import Kind as Secret
 from shared.store.client import Store
 from tests.contract.imap.test_following_mailboxes import has, is_in
 from tests.contract.imap.test_servers_that_misbehave import mailbox_of, read, read_on
+from tests.support.cost import within
 from tests.support.dovecot import USERS
 from tests.support.fetching import NAME, Published, eventually, following, open_folder, support_mailbox, tools
 from tests.support.imap import PASSWORD, USER, imap_of, logged_in, mail
@@ -171,9 +171,7 @@ def test_row_75_a_line_of_megabytes_costs_no_more_than_its_length(
     line: bytes, read_it: Callable[[list[Response]], object]
 ) -> None:
     """Other mailboxes share the process: what is done with a line, is done while they wait."""
-    began = time.process_time()
-    read_it([[line]])
-    assert time.process_time() - began < 3
+    within(1800, lambda: read_it([[line]]))
 
 
 async def test_row_76_uids_that_cannot_be_are_told_and_all_others_are_taken(tmp_path: Path, store: Store) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -78,12 +77,12 @@ async def test_many_who_ask_at_once_cause_one_request(provider: Provider, tokens
 async def test_a_slow_provider_does_not_hold_up_the_event_loop(provider: Provider, tokens: MicrosoftTokens) -> None:
     provider.delay = 1
     asking = asyncio.create_task(given(tokens, application(provider)))
-    longest, last = 0.0, time.monotonic()
+    turns = 0
     while not asking.done():
         await asyncio.sleep(0.01)
-        longest, last = max(longest, time.monotonic() - last), time.monotonic()
+        turns += 1
     assert (await asking).fresh
-    assert longest < 0.5
+    assert turns > 10, "the loop stood still while the provider thought"
 
 
 async def test_changed_credentials_never_get_the_old_token(provider: Provider, tokens: MicrosoftTokens) -> None:

@@ -1,11 +1,10 @@
 """Addresses: exactly or not at all."""
 
-import time
-
 import pytest
 
 from shared.domain.email import SenderStatus
 from shared.mail.parse import parse
+from tests.support.cost import within
 
 OK, AMBIGUOUS, MISSING = SenderStatus.OK, SenderStatus.AMBIGUOUS, SenderStatus.MISSING
 
@@ -70,6 +69,5 @@ def test_undisclosed_recipients_are_nobody_and_nothing_odd() -> None:
 
 @pytest.mark.parametrize("evil", [b"(", b'"', b"\\", b"<", b"(\\", b'"a', b"@", b",(", b"a@b.c,", b"=?"])
 def test_no_field_takes_long(evil: bytes) -> None:
-    began = time.process_time()
-    parse(b"From: " + evil * (60_000 // len(evil)) + b"\nTo: " + evil * (60_000 // len(evil)) + b"\n\nx")
-    assert time.process_time() - began < 1.5
+    field = evil * (60_000 // len(evil))
+    within(900, lambda: parse(b"From: " + field + b"\nTo: " + field + b"\n\nx"))

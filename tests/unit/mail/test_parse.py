@@ -2,7 +2,6 @@
 
 import base64
 import email
-import time
 from email import policy
 from email.message import EmailMessage
 
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from shared.domain.email import Email, SenderStatus, Source
 from shared.mail import attachments, mime
 from shared.mail.parse import parse
+from tests.support.cost import within
 from tests.support.mails import Attached, mail
 
 
@@ -252,10 +252,8 @@ def test_nesting_beyond_twenty_is_flagged_and_not_followed(levels: int, flagged:
         (b"Subject: " + b"=?utf-8?q?a?= " * 20_000 + b"\n\nbody", "headers_too_large"),
     ],
 )
-def test_a_limit_is_named_and_the_rest_of_the_mail_is_still_there_within_a_second(raw: bytes, flag: str) -> None:
-    began = time.process_time()
-    found = parse(raw)
-    assert time.process_time() - began < 1.0
+def test_a_limit_is_named_and_the_rest_of_the_mail_is_still_there_at_little_cost(raw: bytes, flag: str) -> None:
+    found = within(600, lambda: parse(raw))
     assert flag in found.flags
     assert found.subject
     assert_storable(found)
