@@ -89,8 +89,8 @@ async def test_a_step_is_told_as_soon_as_it_ended_and_a_client_that_leaves_ends_
                 if line.startswith(":"):
                     break
         assert [json.loads(one[6:])["name"] for one in seen if one.startswith("data: ")] == ["resolve", "connect"]
-        await asyncio.wait_for(left.wait(), 2)
-    async with asyncio.timeout(5):
+        await asyncio.wait_for(left.wait(), 4)
+    async with asyncio.timeout(20):
         while len(found := await records(api, "unsaved")) < 2:
             await asyncio.sleep(0.05)
     assert (found[1]["action"], found[1]["outcome"], found[1]["new"]["passed"]) == ("tested", "failed", False)

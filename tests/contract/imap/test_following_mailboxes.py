@@ -62,7 +62,7 @@ async def test_mail_is_taken_as_it_arrives(dovecot: Dovecot, store: Store) -> No
         await eventually(has(published, 1))
         await eventually(is_in(store, Phase.IDLE))
         dovecot.deliver(USER, mail(2))
-        await eventually(has(published, 2), 5)
+        await eventually(has(published, 2))
     assert {one.raw for one in published.messages} == {mail(1), mail(2)}
     assert await store.runtime.leases() == {}
     assert await store.runtime.live_fetchers() == ()
@@ -92,7 +92,7 @@ async def test_a_disabled_mailbox_whose_reader_was_killed_is_told_of_by_another(
     """Once the lease of the dead has run out, not before; who is never heard of is nobody's."""
     mailbox = await store.mailboxes.put(support_mailbox(dovecot), {})
     await store.mailboxes.put(support_mailbox(dovecot, "never-read"), {})
-    lease = await store.runtime.acquire(NAME, "killed", timedelta(seconds=3))
+    lease = await store.runtime.acquire(NAME, "killed", timedelta(seconds=6))
     assert lease is not None
     well = MailboxStatus(state=Phase.IDLE, since=AT, last_success_at=AT)
     await store.runtime.set_status(NAME, well)
@@ -104,7 +104,7 @@ async def test_a_disabled_mailbox_whose_reader_was_killed_is_told_of_by_another(
     async with following(store, tools(store, Published())):
         await asyncio.sleep(1)
         assert (await store.runtime.statuses()) == {NAME: well}
-        await eventually(is_in(store, Phase.STOPPED), 10)
+        await eventually(is_in(store, Phase.STOPPED), 30)
         told = (await store.runtime.statuses())[NAME]
         assert (told.code, told.last_success_at) == ("disabled", AT)
         assert not await store.runtime.set_status_of(NAME, lease.model_copy(update={"token": 7}), well)
