@@ -1,7 +1,6 @@
 """Composes the bookkeeper: a few loops beside each other, any number of replicas."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import structlog
@@ -14,10 +13,10 @@ from services.bookkeeper.statistics import Counts
 from services.bookkeeper.totals import Totals
 from shared.broker import topology
 from shared.broker.delivery import Delivery
-from shared.domain.errors import BrokerUnavailable, StoreUnavailable, Transient
+from shared.domain.errors import BrokerUnavailable, Transient
 from shared.observability.crash_points import crash_point
-from shared.runtime import schedule
 from shared.runtime.process import Process
+from shared.runtime.schedule import COUNTING, every
 from shared.runtime.settings import read
 from shared.runtime.stage import Doors, doors
 from shared.store.upgrade import upgrade
@@ -55,39 +54,14 @@ async def main(process: Process) -> None:
             store.fading, store.audit, process.clock, process.metrics, Periods.of(settings), settings.batch
         )
         async with asyncio.TaskGroup() as group:
-            group.create_task(_every(process, settings.look_seconds, books.republish))
-            group.create_task(_every(process, settings.look_seconds, books.relay))
-            group.create_task(_every(process, settings.books_seconds, books.measure, schedule.COUNTING))
+            group.create_task(every(process, settings.look_seconds, books.republish))
+            group.create_task(every(process, settings.look_seconds, books.relay))
+            group.create_task(every(process, settings.books_seconds, books.measure, share=COUNTING))
             group.create_task(_show(open_doors, settings.books_seconds, books))
-            group.create_task(_every(process, settings.statistics_seconds, counts.hours, schedule.COUNTING))
-            group.create_task(_every(process, settings.retention_seconds, retention.expire))
+            group.create_task(every(process, settings.statistics_seconds, counts.hours, share=COUNTING))
+            group.create_task(every(process, settings.retention_seconds, retention.expire))
             group.create_task(_upgrade(open_doors))
             group.create_task(_bury(open_doors, books))
-
-
-async def _every(process: Process, seconds: float, work: Callable[[], Awaitable[None]], share: float = 1) -> None:
-    """Do that work each so many seconds; more rarely, if it would take more than its `share` of the time."""
-    with process.pulse.loop(work.__name__):
-        while not process.draining.is_set():
-            if await process.permitted():
-                with process.pulse.at("at work"):
-                    took = await _once(process, work)
-                process.beat()
-                await process.pause(schedule.pause(seconds, took, share))
-
-
-async def _once(process: Process, work: Callable[[], Awaitable[None]]) -> float:
-    """How many seconds it took; 0 for what was put off."""
-    began = process.clock.monotonic()
-    try:
-        await work()
-    except Transient as error:
-        if isinstance(error, StoreUnavailable):
-            process.ready("store", False)
-        log.warning("put_off", work=work.__name__, error=error.line())
-        return 0.0
-    process.ready("store", True)
-    return process.clock.monotonic() - began
 
 
 async def _show(open_doors: Doors, seconds: float, books: Bookkeeper) -> None:

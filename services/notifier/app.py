@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
 from datetime import timedelta
 
@@ -29,9 +29,9 @@ from shared.oauth.delegated import DelegatedTokens
 from shared.oauth.settings import OAuthSettings
 from shared.oauth.tokens import MicrosoftTokens
 from shared.observability.crash_points import crash_point
-from shared.runtime import schedule
 from shared.runtime.process import Process
 from shared.runtime.pulse import WAITING_SECONDS
+from shared.runtime.schedule import every
 from shared.runtime.settings import read
 from shared.runtime.stage import Doors, doors
 
@@ -63,10 +63,10 @@ async def main(process: Process) -> None:
             async with asyncio.TaskGroup() as group:
                 group.create_task(_take(open_doors, settings, notifier))
                 group.create_task(_look(process, lanes, settings.look_seconds))
-                group.create_task(_every(process, settings.look_seconds, keeper.recover, keeper.show))
-                group.create_task(_every(process, settings.forgotten_seconds / 4, notifier.find_forgotten))
-                group.create_task(_every(process, MEASURE_SECONDS, keeper.measure))
-                group.create_task(_every(process, MEASURE_SECONDS, keeper.count, share=COUNTING_SHARE))
+                group.create_task(every(process, settings.look_seconds, keeper.recover, keeper.show))
+                group.create_task(every(process, settings.forgotten_seconds / 4, notifier.find_forgotten))
+                group.create_task(every(process, MEASURE_SECONDS, keeper.measure))
+                group.create_task(every(process, MEASURE_SECONDS, keeper.count, share=COUNTING_SHARE))
         finally:
             await lanes.drain(settings.drain_seconds)
             renewing.cancel()
@@ -217,22 +217,6 @@ async def _until_woken(process: Process, lanes: Lanes, seconds: float) -> None:
     for task in waits:
         task.cancel()
     lanes.wake.clear()
-
-
-async def _every(process: Process, seconds: float, *works: Callable[[], Awaitable[None]], share: float = 1) -> None:
-    """Do that work each so many seconds; more rarely, if it would take more than its `share` of the time."""
-    with process.pulse.loop(", ".join(work.__name__ for work in works)):
-        while not process.draining.is_set():
-            if not await process.permitted():
-                continue
-            began = process.clock.monotonic()
-            for work in works:
-                try:
-                    with process.pulse.at(work.__name__):
-                        await work()
-                except Transient as error:
-                    log.warning("put_off", work=work.__name__, error=error.line())
-            await process.pause(schedule.pause(seconds, process.clock.monotonic() - began, share))
 
 
 async def _renew(keeper: Keeper, seconds: float) -> None:
