@@ -4,10 +4,11 @@ Seen in practice on the embedded server (nx-27017 0.8): a date that is `$set` as
 longer comparable, so dates are written only inside a whole sub-document (`changed` refuses others); `$addToSet` on a
 missing array does nothing; `$push` of an object turns every object of the array into text (`$addToSet` does not);
 counting by `{field: None}` gives 0; `$or` over None loses rows; a projection of a dotted name comes back flat; only
-indexes of one field are used, and only by conditions that are plain values: not dates, not None, not `$in` (but for
-`_id`); an order by `_id` or by a date reads everything, one by an indexed text or number only what is asked for; an
-index on a field that holds arrays finds nothing by an element. So what is searched often has a field of its own for it,
-with text or whole numbers (see shared/store/seek.py).
+indexes of one field are used, and only by conditions that are plain values: not dates, not `$in` (but for `_id`); a
+condition of None beside others may be the one that is searched by, and reads all that have None there; a field that is
+to be one of no values reads everything; an order by `_id` or by a date reads everything, one by an indexed text or
+number only what is asked for; an index on a field that holds arrays finds nothing by an element. So what is searched
+often has a field of its own for it, with text or whole numbers (see shared/store/seek.py).
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -81,12 +82,26 @@ class Collection:
             return await self._driver.find_one({"_id": key})
 
     async def find(
-        self, query: Filter, *, only: Sequence[str] = (), sort: Sort = (), limit: int = 0, without: Sequence[str] = ()
+        self,
+        query: Filter,
+        *,
+        only: Sequence[str] = (),
+        sort: Sort = (),
+        skip: int = 0,
+        limit: int = 0,
+        without: Sequence[str] = (),
     ) -> list[Document]:
-        """All documents that match, with `only` those top-level fields (and `_id`), or `without` those."""
+        """All documents that match, with `only` those top-level fields (and `_id`), or `without` those.
+
+        No round trip for a field that is to be one of nothing: the embedded server would read everything.
+        """
+        if _hopeless(query):
+            return []
         fields = dict.fromkeys(only, 1) or dict.fromkeys(without, 0) or None
         with speaking(self.name):
-            cursor = self._driver.find(query, fields, limit=limit, sort=list(sort) or None, batch_size=limit or 1000)
+            cursor = self._driver.find(
+                query, fields, skip=skip, limit=limit, sort=list(sort) or None, batch_size=limit or 1000
+            )
             return await cursor.to_list(None)
 
     async def due(
@@ -150,7 +165,9 @@ class Collection:
             return (await self._driver.update_one(query, update)).matched_count == 1
 
     async def update_all(self, query: Filter, update: Change) -> int:
-        """Update all that match; returns how many did."""
+        """Update all that match; returns how many did. No round trip for a field that is to be one of nothing."""
+        if _hopeless(query):
+            return 0
         with speaking(self.name):
             return (await self._driver.update_many(query, update)).matched_count
 
@@ -207,6 +224,11 @@ def milliseconds(instant: datetime) -> int:
 def among(values: Sequence[str]) -> str | Document:
     """The condition for one of several texts. For a single one it is that text, which every server's index knows."""
     return values[0] if len(values) == 1 else {"$in": list(values)}
+
+
+def _hopeless(query: Filter) -> bool:
+    """Whether a field is asked to be one of no values."""
+    return any(isinstance(one, Mapping) and cast("Filter", one).get("$in") == [] for one in query.values())
 
 
 def _refused(error: BulkWriteError) -> frozenset[int]:

@@ -33,6 +33,7 @@ _NOTHING_OWED: dict[str, Any] = {"outbox": [], "owed_ms": None}
 _STANDING = ("origin", "state", "decision", "owed_ms")
 _BESIDE_ROW = ("outbox", "trace", "history")
 _IN_FLIGHT = {"$in": [State.STORED.value, State.DECIDED.value]}
+_UNFINISHED = frozenset(_IN_FLIGHT["$in"])
 
 
 class LedgerRow(NamedTuple):
@@ -211,9 +212,13 @@ class Ledger(LedgerQueries):
         return frozenset(one["_id"] for one in found)
 
     async def on_the_way(self, mail_ids: Iterable[str]) -> frozenset[str]:
-        """Those of the mails that lie in a queue or with a stage: neither done, nor in quarantine, nor put off."""
-        query = {"_id": {"$in": list(mail_ids)}, "state": _IN_FLIGHT, "retry_ms": None}
-        return frozenset(one["_id"] for one in await self._mails.find(query, only=("state",)))
+        """Those of the mails that lie in a queue or with a stage: neither done, nor in quarantine, nor put off.
+
+        The store is asked for their ids alone: with `retry_ms` in the question it may go by that index, which holds
+        every mail that is not put off.
+        """
+        found = await self._mails.find({"_id": {"$in": list(mail_ids)}}, only=("state", "retry_ms"))
+        return frozenset(one["_id"] for one in found if one["state"] in _UNFINISHED and one.get("retry_ms") is None)
 
     async def _standing(self, mailboxes: Mapping[str, str | None]) -> dict[str, Decision]:
         found = await self._mails.find({"_id": {"$in": list(mailboxes)}}, only=_STANDING)

@@ -130,11 +130,12 @@ class MemoryCollection:
         query: Mapping[str, Any],
         fields: Mapping[str, int] | None = None,
         *,
+        skip: int,
         limit: int,
         sort: Any,
         batch_size: int,
     ) -> "_Found":
-        assert not sort and not limit, "not used by leases"
+        assert not sort and not limit and not skip, "not used by leases"
 
         def work() -> tuple[list[Document], int]:
             found = [_projected(one, fields) for one in self._server.matching(self._name, query)]
