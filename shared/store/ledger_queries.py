@@ -1,7 +1,8 @@
 """What the ledger can be asked. Reads only."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -19,6 +20,10 @@ _NEWEST_FIRST = (("stored_at", -1), ("_id", -1))
 _REFERABLE = ("headline", "origin", "state", "decision", "stored_at")
 _ARRIVED = ("stored_at", "origin", "decision")
 _MANY, _FEW, _EXAMPLES = 2_000, 20, 3
+_WITHOUT_KEYS = {"seek.all": {"$exists": False}}
+COUNTED_AT_ONCE = 10_000
+"""Mails: some 120 ms of the embedded store, which answers nobody else meanwhile."""
+Counts = dict[str, Counter[str]]
 _OLDEST_FIRST = (("stored_at", 1), ("_id", 1))
 
 
@@ -65,6 +70,13 @@ class Subject(NamedTuple):
     mailbox: str
     sender: str | None
     subject: str
+
+
+class Counted(NamedTuple):
+    """How many mails of each mailbox came to which end, of those that arrived before `until` (None: of all)."""
+
+    until: datetime | None
+    rows: Counts
 
 
 class LedgerQueries:
@@ -199,23 +211,50 @@ class LedgerQueries:
         found = await self._mails.find(query, only=("origin", "decision"), sort=order, limit=limit)
         return tuple(legible(found, _latency))
 
-    async def oldest_at(self) -> datetime | None:
-        """When the first mail came in that is in the books."""
-        order = (("seek.all", 1),)
-        found = await self._mails.find({"seek.all": seek.within("")}, only=("stored_at",), sort=order, limit=1)
-        return found[0]["stored_at"] if found else None
-
     async def count_by_outcome(self, span: Span | None = None) -> dict[str, dict[str, int]]:
-        """How many mails of each mailbox (that arrived in a span) came to which end, by OUTCOMES."""
-        query = {"seek.all": seek.within("", span)} if span else None
+        """How many mails of each mailbox (that arrived in a span) came to which end, by OUTCOMES.
+
+        Two round trips for each COUNTED_AT_ONCE of them, so that no answer holds the store up. Without a span those
+        count, too, that have no keys yet (shared/store/upgrade.py).
+        """
+        rows: Counts = {}
+        if span is None:
+            _add(rows, await self._count(_WITHOUT_KEYS))
+        left = span or Span()
+        while True:
+            part = await self.count_next(left)
+            _add(rows, part.rows)
+            if part.until == left.until:
+                return {mailbox: dict(counts) for mailbox, counts in rows.items()}
+            left = Span(part.until, left.until)
+
+    async def count_next(self, span: Span, at_once: int = COUNTED_AT_ONCE) -> Counted:
+        """The same, of the first `at_once` mails or so that arrived in a span, and the rest of a millisecond."""
+        order = (("seek.all", 1),)
+        beyond = await self._mails.find(
+            {"seek.all": seek.within("", span)}, only=("stored_at",), sort=order, skip=at_once, limit=1
+        )
+        until = span.until
+        if beyond:
+            until = beyond[0]["stored_at"]
+            if span.since is not None:
+                until = max(until, span.since + timedelta(milliseconds=1))
+        return Counted(until, await self._count({"seek.all": seek.within("", Span(span.since, until))}))
+
+    async def _count(self, query: Document) -> Counts:
         sums = await self._mails.sums("origin.mailbox", {outcome: f"tally.{outcome}" for outcome in OUTCOMES}, query)
-        return {mailbox: {outcome: n for outcome, n in counts.items() if n} for mailbox, counts in sums.items()}
+        return {mailbox: Counter({one: n for one, n in counts.items() if n}) for mailbox, counts in sums.items()}
 
     async def _newest(self, query: Document, driver: str, limit: int) -> tuple[LedgerEntry, ...]:
         found = await self._mails.find(
             query, sort=seek.newest_first(f"seek.{driver}"), limit=limit, without=("outbox",)
         )
         return tuple(legible(found, entry_of))
+
+
+def _add(rows: Counts, more: Counts) -> None:
+    for mailbox, counts in more.items():
+        rows.setdefault(mailbox, Counter()).update(counts)
 
 
 def _of(mailboxes: Sequence[str] | None) -> Document:

@@ -12,6 +12,7 @@ from shared.domain.ledger import DecisionWrite, Failure, Replay, State
 from shared.domain.ticket import OutboxEvent
 from shared.store.client import Store
 from shared.store.mail_search import Wanted
+from shared.store.seek import Span
 from shared.store.settings import StoreSettings
 from tests.support.builders import AT, decision, entry
 from tests.support.embedded_store import FakeClock
@@ -267,6 +268,26 @@ async def test_the_outcomes_are_counted_by_mailbox(store: Store) -> None:
         "a": {"ticket": 2, "rejected": 1, "quarantined": 1, "in_flight": 2},
         "b": {"ticket": 1, "in_flight": 1},
     }
+
+
+async def test_a_count_of_many_is_the_sum_of_several_questions(store: Store, clock: FakeClock) -> None:
+    for number in range(8):
+        await store.ledger.insert_many([entry(f"m{number}", mailbox_name=f"box-{number % 2}", stored_at=clock.now())])
+        clock.advance(seconds=1)
+    span = Span(clock.now() - timedelta(seconds=6))
+    told, left = list[int](), span
+    while not told or left.since is not None:
+        part = await store.ledger.count_next(left, 2)
+        told.append(sum(row.total() for row in part.rows.values()))
+        left = Span(part.until)
+    assert told == [2, 2, 2]
+    assert await store.ledger.count_by_outcome(span) == {"box-0": {"in_flight": 3}, "box-1": {"in_flight": 3}}
+
+
+async def test_a_mail_of_a_version_without_keys_is_counted_with_all(store: Store) -> None:
+    await store.ledger.insert_many([entry("old"), entry("new")])
+    await store.collection("mails").update({"_id": "old"}, {"$unset": {"seek": ""}})
+    assert await store.ledger.count_by_outcome() == {"support": {"in_flight": 2}}
 
 
 async def test_the_audit_sees_every_mail_once(store: Store) -> None:
