@@ -8,7 +8,7 @@ from shared.contracts.messages import EmailClassified
 from shared.domain import identity
 from shared.domain.decision import Decision, Kind, Reason, Related, Relation, Revisions, Step, Verdict
 from shared.domain.email import Automatic, Email, SenderStatus
-from shared.domain.errors import Transient
+from shared.domain.errors import Soon
 from shared.domain.ledger import LedgerEntry, State
 from shared.domain.mailbox import Module
 from shared.domain.ticket import Answerable, Appended, Article, ArticleKind, Ticket, TicketState
@@ -17,7 +17,7 @@ from shared.mail.flags import Flag
 
 def original_of(
     mail: EmailClassified, entry: LedgerEntry | None, tickets: Mapping[str, Ticket]
-) -> Ticket | Transient | None:
+) -> Ticket | Soon | None:
     """Where a repeated mail belongs, from the books of the mail it repeats and the tickets that are there.
 
     The ticket of that mail, or None if it has none (then this mail opens its own, so that nothing is lost), or the
@@ -26,13 +26,11 @@ def original_of(
     if entry is None or entry.state is State.QUARANTINED:
         return None
     if entry.decision is None:
-        return Transient(
-            "the mail that this one repeats is still in flight", where=mail.mailbox, code="original_in_flight"
-        )
+        return Soon("the mail that this one repeats is still in flight", where=mail.mailbox, code="original_in_flight")
     ticket_id = entry.decision.ticket_id
     if ticket_id is None or ticket_id in tickets or entry.state is State.DONE:
         return tickets.get(ticket_id or "")
-    return Transient("the ticket that this mail repeats is not written yet", code="original_not_written")
+    return Soon("the ticket that this mail repeats is not written yet", code="original_not_written")
 
 
 def opens(mail: EmailClassified, number: str, now: datetime, related: Related | None = None) -> Decision:

@@ -10,7 +10,7 @@ from shared.contracts.messages import EmailClassified
 from shared.domain import identity
 from shared.domain.decision import Decision, Kind, by_version
 from shared.domain.email import Source
-from shared.domain.errors import AutomatorError, Transient
+from shared.domain.errors import AutomatorError, Soon
 from shared.domain.marks import Marks
 from shared.domain.ticket import OutboxEvent, Ticket
 from shared.observability.crash_points import crash_point
@@ -142,5 +142,5 @@ def _of(mail: EmailClassified, decisions: Decisions, tickets: Mapping[str, Ticke
 def _result(decision: Decision, events: tuple[OutboxEvent, ...] | None) -> Result:
     """What becomes of a mail; for a reply or repeat without events, its ticket is not there."""
     if events is None and decision.kind is not Kind.REJECTED:
-        return Transient("the ticket that this mail belongs to is not written yet", code="ticket_not_written")
+        return Soon("the ticket that this mail belongs to is not written yet", code="ticket_not_written")
     return Outcome(decision.kind.value, decision.reason.value, tuple(owed(event) for event in events or ()))

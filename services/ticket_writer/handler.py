@@ -20,7 +20,7 @@ from shared.contracts.events import ticket_duplicate_counted
 from shared.contracts.messages import EmailClassified
 from shared.domain import identity
 from shared.domain.decision import Decision, Kind, Step
-from shared.domain.errors import OtherMailbox, Permanent, Transient
+from shared.domain.errors import OtherMailbox, Permanent, Soon
 from shared.domain.ledger import DecisionWrite, LedgerEntry, State
 from shared.domain.mailbox import Module, Replies
 from shared.domain.marks import Marks
@@ -41,7 +41,7 @@ _SUPERSEDED = Outcome("superseded", "superseded")
 class _Wait:
     """A mail that waits for others. Not `firm`: only because one of them is in the same batch."""
 
-    error: Transient
+    error: Soon
     awaits: frozenset[str]
     firm: bool = True
 
@@ -145,7 +145,7 @@ class TicketWriter:
     async def _decide(self, mail: EmailClassified, entry: LedgerEntry, here: frozenset[str], found: _Round) -> None:
         belonging = await self._belonging(mail, entry, here, found.known)
         original = self._original(mail, found.known)
-        if isinstance(original, Transient):
+        if isinstance(original, Soon):
             found.waits[mail.mail_id] = _Wait(original, frozenset({mail.duplicate_of or ""}))
         elif (decision := joins(mail, belonging, original, self._now())) is None and belonging.end is End.WAIT:
             found.waits[mail.mail_id] = _Wait(_waiting(mail), belonging.awaits, self._patient(entry))
@@ -164,7 +164,7 @@ class TicketWriter:
         to_closed = (mailbox.spec.replies if mailbox else Replies()).to_closed
         return belongs(mail, known.facts(mail.mail_id, to_closed, patient=self._patient(entry), here=here))
 
-    def _original(self, mail: EmailClassified, known: Known) -> Ticket | Transient | None:
+    def _original(self, mail: EmailClassified, known: Known) -> Ticket | Soon | None:
         if mail.duplicate_of is None:
             return None
         return decide.original_of(mail, known.entries.get(mail.duplicate_of), known.tickets)
@@ -213,9 +213,9 @@ class TicketWriter:
 _PARENT_IN_FLIGHT = "parent_in_flight"
 
 
-def _waiting(mail: EmailClassified) -> Transient:
+def _waiting(mail: EmailClassified) -> Soon:
     what = "the mail that this one answers is still in flight"
-    return Transient(what, where=mail.mailbox, code=_PARENT_IN_FLIGHT)
+    return Soon(what, where=mail.mailbox, code=_PARENT_IN_FLIGHT)
 
 
 def _write_of(mail: EmailClassified, decision: Decision, conversation: Step | None = None) -> DecisionWrite:

@@ -44,6 +44,12 @@ class Transient(AutomatorError):
     code = "transient"
 
 
+class Soon(Transient):
+    """Worth another try in a moment: what this waits for is being worked on."""
+
+    code = "soon"
+
+
 class StoreUnavailable(Transient):
     """The store did not answer, or did not confirm a write."""
 

@@ -204,7 +204,7 @@ class Metrics:
         )
         self.reply_waits = self._counter(
             "mail_automator_reply_waits_total",
-            "Times a mail was put off because the one it answers was still in flight.",
+            "Times a mail was looked at and had to wait because the one it answers was still in flight.",
             of=(WRITER,),
         )
 

@@ -4,6 +4,7 @@ Acknowledgements, retries, the one log line per mail and the counting are decide
 What happens to an error depends on its fate alone:
 
 * store or broker away: the batch is kept and tried again with back-off; nothing new is taken (no hot loop);
+* Soon: the message is held, and handled again in a moment, for two seconds at most; then it counts as Transient;
 * Transient, or an unknown exception: `next_attempt_at` is written to the ledger, then acknowledged;
 * Permanent, or attempts exhausted: the mail is quarantined with its reason and its event, then acknowledged;
 * not of the contract: rejected to the dead letters.
@@ -13,7 +14,7 @@ was delivered, the smaller the group in which it is handled; in the end it is tr
 ledger before: a mail that ended the process so a few times is quarantined untouched. Its neighbours are handled before
 it, and none of this counts as an attempt of theirs.
 
-What a lane calls slow goes on beside the rest, so that no other mail waits for it.
+What a lane calls slow goes on beside the rest, so that no other mail waits for it; so does what is held.
 """
 
 import asyncio
@@ -36,7 +37,7 @@ from shared.contracts.codec import decode
 from shared.contracts.events import mail_quarantined
 from shared.contracts.messages import Message
 from shared.domain.decision import Kind
-from shared.domain.errors import AutomatorError, BrokerUnavailable, MalformedMessage, Permanent, StoreUnavailable
+from shared.domain.errors import AutomatorError, BrokerUnavailable, MalformedMessage, Permanent, Soon, StoreUnavailable
 from shared.domain.ledger import Alone, Failure, LedgerEntry, State
 from shared.domain.ticket import OutboxEvent
 from shared.observability.crash_points import crash_point
@@ -60,6 +61,8 @@ SUSPECT_GROUPS: Mapping[int, int] = {3: 16, 4: 4}
 killed process held, and go through in groups; one that was delivered more often yet is handled alone."""
 SLOW_GROUP = 10
 """Slow mails that are handled at a time."""
+MOMENT, MOMENTS = 0.15, 2.0
+"""Seconds between two looks at a mail that waits for another one, and for how long it is held."""
 MAX_ALONE = 3
 """As often a mail may end the process while it is handled alone; then it is quarantined."""
 
@@ -84,6 +87,7 @@ IN_QUARANTINE = Outcome("quarantined", "in_quarantine")
 
 
 _GIVEN_BACK = Outcome("given_back", "draining")
+_HELD = Outcome("held", "soon")
 
 
 class Handler(Protocol[M_contra]):
@@ -110,6 +114,36 @@ class Retries(Debts, Protocol):
 
 def _nothing_is_slow(_: Message) -> bool:
     return False
+
+
+class _Aside(Generic[M]):
+    """Messages that are handled beside the others: up to `most` at a time, a `pause` (s) after the first of them."""
+
+    def __init__(self, most: int, pause: float = 0) -> None:
+        self._most = most
+        self._pause = pause
+        self._queue: asyncio.Queue[tuple[M, Delivery]] = asyncio.Queue()
+
+    def put(self, pair: tuple[M, Delivery]) -> None:
+        """One more."""
+        self._queue.put_nowait(pair)
+
+    async def some(self) -> list[tuple[M, Delivery]]:
+        """Some of them; none if there are none for a second."""
+        try:
+            async with asyncio.timeout(1):
+                first = await self._queue.get()
+        except TimeoutError:
+            return []
+        await asyncio.sleep(self._pause)
+        return [first, *self._left(self._most - 1)]
+
+    def rest(self) -> list[tuple[M, Delivery]]:
+        """All of them."""
+        return self._left(self._queue.qsize())
+
+    def _left(self, most: int) -> list[tuple[M, Delivery]]:
+        return [self._queue.get_nowait() for _ in range(min(self._queue.qsize(), most))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +189,9 @@ class Consumer(Generic[M]):
         self._source = event_source
         self._held = process.metrics.in_flight.labels(lane.stage)
         self._alone = asyncio.Lock()
-        self._slow: asyncio.Queue[tuple[M, Delivery]] = asyncio.Queue()
+        self._slow: _Aside[M] = _Aside(SLOW_GROUP)
+        self._soon: _Aside[M] = _Aside(lane.batch, MOMENT)
+        self._held_until: dict[str, float] = {}
         for reason in (MalformedMessage.code, UNKNOWN_MAIL):
             process.metrics.dead_letters.labels(lane.stage, reason)  # shown as 0, so that the first one is an increase
         for outcome in (*OUTCOMES, "quarantined"):
@@ -169,7 +205,8 @@ class Consumer(Generic[M]):
             async with asyncio.TaskGroup() as group:
                 for number in range(1, self._lane.workers + 1):
                     group.create_task(self._work(subscription, f"{self._lane.stage} {number}"))
-                group.create_task(self._work_slowly(f"{self._lane.stage} slow"))
+                group.create_task(self._work_beside(self._slow, f"{self._lane.stage} slow"))
+                group.create_task(self._work_beside(self._soon, f"{self._lane.stage} soon"))
         finally:
             await subscription.stop()
 
@@ -223,20 +260,23 @@ class Consumer(Generic[M]):
         """Whether it is slow, and will be handled beside the others. While we drain nobody would."""
         if self._process.draining.is_set() or not self._lane.slow(pair[0]):
             return False
-        self._held.inc()
-        self._slow.put_nowait(pair)
+        self._lay(self._slow, pair)
         return True
 
-    async def _work_slowly(self, name: str) -> None:
+    def _lay(self, aside: _Aside[M], pair: tuple[M, Delivery]) -> None:
+        self._held.inc()
+        aside.put(pair)
+
+    async def _work_beside(self, aside: _Aside[M], name: str) -> None:
         """Handle what was put aside, until the process drains; what is left then is given back."""
         with self._process.pulse.loop(name):
             while not self._process.draining.is_set():
-                pairs = await self._slow_ones()
+                pairs = await aside.some()
                 self._process.beat()
                 if pairs:
-                    with self._process.pulse.at(f"{len(pairs)} slow mails"):
+                    with self._process.pulse.at(f"{len(pairs)} mails that were put aside"):
                         await self._while_held(pairs)
-        left = self._left()
+        left = aside.rest()
         self._held.dec(len(left))
         await _give_back([delivery for _, delivery in left])
 
@@ -246,18 +286,6 @@ class Consumer(Generic[M]):
                 await self._process_group(pairs)
         finally:
             self._held.dec(len(pairs))
-
-    async def _slow_ones(self) -> list[tuple[M, Delivery]]:
-        """Some that were put aside; none if there are none for a second."""
-        try:
-            async with asyncio.timeout(1):
-                first = await self._slow.get()
-        except TimeoutError:
-            return []
-        return [first, *self._left(SLOW_GROUP - 1)]
-
-    def _left(self, most: int | None = None) -> list[tuple[M, Delivery]]:
-        return [self._slow.get_nowait() for _ in range(min(self._slow.qsize(), most or self._slow.qsize()))]
 
     async def _look_up(self, pairs: Sequence[tuple[M, Delivery]]) -> Mapping[str, LedgerEntry]:
         return await self._retries.get_many([message.mail_id for message, _ in pairs]) if pairs else {}
@@ -333,9 +361,19 @@ class Consumer(Generic[M]):
         if outcomes is None:
             return None
         self._process.ready("store", True)
-        await _acknowledge([delivery for _, delivery in pairs])
-        self._count(messages, outcomes, clock.monotonic() - started)
+        over = [(pair, outcome) for pair, outcome in zip(pairs, outcomes, strict=True) if outcome is not _HELD]
+        await _acknowledge([delivery for (_, delivery), _ in over])
+        self._count([message for (message, _), _ in over], [one for _, one in over], clock.monotonic() - started)
+        await self._hold_on([pair for pair, outcome in zip(pairs, outcomes, strict=True) if outcome is _HELD])
         return outcomes
+
+    async def _hold_on(self, pairs: Sequence[tuple[M, Delivery]]) -> None:
+        """Have them handled again in a moment. While we drain nobody would."""
+        if self._process.draining.is_set():
+            await _give_back([delivery for _, delivery in pairs])
+            return
+        for pair in pairs:
+            self._lay(self._soon, pair)
 
     async def _patiently(self, pairs: Sequence[tuple[M, Delivery]], work: Callable[[], Awaitable[T]]) -> T | None:
         """The result of the work, once store and broker are there; None if the process drains before, with the
@@ -360,6 +398,8 @@ class Consumer(Generic[M]):
         crash_point("stage.after_publish")
         await self._handler.settle(messages, outcomes)
         crash_point("stage.after_settle")
+        if tried_alone is None:
+            outcomes = [self._or_held(message, one) for message, one in zip(messages, outcomes, strict=True)]
         quarantined = [
             message.mail_id
             for message, outcome in zip(messages, outcomes, strict=True)
@@ -367,6 +407,14 @@ class Consumer(Generic[M]):
         ]
         await self._tell(quarantined)
         return outcomes
+
+    def _or_held(self, message: M, outcome: Outcome | AutomatorError) -> Outcome | AutomatorError:
+        """What became of a mail: that it is held, if it waits for another one and not for long yet."""
+        now = self._process.clock.monotonic()
+        if isinstance(outcome, Soon) and now < self._held_until.setdefault(message.mail_id, now + MOMENTS):
+            return _HELD
+        self._held_until.pop(message.mail_id, None)
+        return outcome
 
     async def _suspected(self, message: M, tried: int) -> KillsWorker | None:
         """The verdict on a suspect that has had its chances; else note that it gets another one."""

@@ -12,7 +12,7 @@ from shared.broker.client import Broker
 from shared.broker.messages import Outgoing
 from shared.contracts.codec import Envelope, encode
 from shared.contracts.messages import EmailAccepted
-from shared.domain.errors import AutomatorError, OtherMailbox, Permanent, StoreUnavailable, Transient
+from shared.domain.errors import AutomatorError, OtherMailbox, Permanent, Soon, StoreUnavailable, Transient
 from shared.domain.ledger import Alone, Failure, LedgerEntry, State
 from shared.domain.ticket import OutboxEvent
 from shared.runtime.consume import MAX_ATTEMPTS, Consumer, Lane, Outcome
@@ -132,6 +132,55 @@ async def test_slow_mail_that_was_not_begun_when_the_process_drains_is_not_lost(
         stage.may_end.set()
     assert stage.settled[:2] == ["m3", "m1"]
     assert stage.settled.count("m2") + await broker.depth(topology.CLASSIFIER.name) == 1
+
+
+class Parents(Stage):
+    """A stage where each mail waits for the one that it names (`child of`), until that is handled."""
+
+    def __init__(self, **parents: str) -> None:
+        super().__init__(self.look)
+        self.parents = parents
+
+    def look(self, message: EmailAccepted) -> Outcome | AutomatorError:
+        waits = self.parents.get(message.mail_id, "") not in {"", *self.handled}
+        return Soon("its parent is in flight", code="parent_in_flight") if waits else Outcome("done")
+
+
+async def test_a_mail_that_waits_for_another_is_handled_soon_after_it_and_delays_nobody(broker: Broker) -> None:
+    stage, books = Parents(child="parent"), Books()
+    async with consuming(broker, stage, books) as process:
+        await publish(broker, "child", "other")
+        await until(lambda: stage.handled.count("child") > 2)
+        assert "other" in stage.settled
+        await publish(broker, "parent")
+        await until(lambda: "parent" in stage.settled)
+        seen = stage.handled.count("child")
+        await until(lambda: stage.handled.count("child") == seen + 1)
+        messages = process.metrics.messages
+        await until(lambda: messages.labels("classifier", "done", "")._value.get() == 3)
+        assert messages.labels("classifier", "failed", "parent_in_flight")._value.get() == 0
+    assert not books.deferred
+    assert await broker.depth(topology.CLASSIFIER.name) == 0
+
+
+async def test_a_mail_that_waits_for_long_is_put_off_like_any_other(broker: Broker) -> None:
+    stage, books = Parents(child="parent"), Books()
+    async with consuming(broker, stage, books):
+        await publish(broker, "child")
+        await until(lambda: "child" in books.deferred)
+        assert stage.handled.count("child") > 2
+        await publish(broker, "child")
+        seen = stage.handled.count("child")
+        await until(lambda: stage.handled.count("child") > seen + 2)
+
+
+async def test_a_mail_that_waits_when_the_process_drains_is_not_lost(broker: Broker) -> None:
+    stage, books = Parents(child="parent"), Books()
+    async with consuming(broker, stage, books):
+        await publish(broker, "child")
+        await until(lambda: stage.handled.count("child") > 1)
+    assert not books.deferred
+    assert await broker.depth(topology.CLASSIFIER.name) == 1
 
 
 async def publish(broker: Broker, *mail_ids: str) -> None:
