@@ -6,13 +6,16 @@ Each takes only the plain case and leaves every other one to nx-27017:
 * documents whose field is one of some texts, by the index on that field: without this, every document is read;
 * some fields of a document, or all but some: without this, the whole document is copied first, part by part;
 * an answer of texts, numbers, dates and bytes: without this, each value in it is looked at for ids of nx-27017's own
-  kind, which nothing of ours has.
+  kind, which nothing of ours has;
+* documents as text: see embedded_json.
 """
 
 import importlib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, cast
+
+from services.all_in_one import embedded_json
 
 Document = dict[str, Any]
 Where = tuple[str, list[Any], list[str]]
@@ -100,3 +103,4 @@ def take() -> None:
     bson: Any = importlib.import_module("bson")
     wire.encode = as_it_is(wire.encode, wire._convert_objectids, bson.Int64, bson.errors.InvalidDocument)
     wire._convert_objectids = _as_given
+    embedded_json.take()

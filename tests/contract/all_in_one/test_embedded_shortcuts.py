@@ -1,14 +1,23 @@
 """The shorter ways through the embedded store give the same answers, and are really taken."""
 
+import asyncio
+import subprocess
+import sys
+import threading
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
+from json import JSONDecodeError
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from bson import Int64, decode, encode
 from bson.errors import InvalidDocument
+from neosqlite.binary import Binary
+from neosqlite.collection import json_helpers
 
+from services.all_in_one.embedded_json import quick_dumps, quick_loads
+from services.all_in_one.embedded_server import at_once
 from services.all_in_one.embedded_shortcuts import as_it_is, by_index, without_copies
 from shared.store.client import Store
 from shared.store.collection import Collection
@@ -120,10 +129,72 @@ def test_the_end_of_a_cursor_is_a_long_number() -> None:
     assert type(decode(answer)["cursor"]["id"]) is Int64
 
 
+VALUES: list[Any] = [
+    *({key: value for key, value in one.items() if key != "data"} for one in DOCUMENTS),
+    {"at": AT, "deep": [AT, {"at": AT.replace(microsecond=1000)}], "text": 'a "$date" of $date, and Å \x00 \U0001f600'},
+    {"naive": datetime(2026, 3, 1, 12, 0), "none": None, "yes": True, "float": 1.5, "long": Int64(2**62)},
+    {"date": datetime(2026, 3, 1, tzinfo=UTC).date()},
+    {"bytes": Binary(b"\x00\xff"), "at": AT},
+    {"more than 64 bits": 2**70, "at": AT},
+    {1: "a key that is no text"},
+    {"half": "\ud800"},
+    [AT, [AT]],
+    "text",
+    None,
+]
+TEXTS = ['{"a": {"$date": 1772366400000}}', '{"a": {"$date": "no date"}}', '{"a": {"$date": {}}}', "[NaN]", '"$date"']
+
+
+@pytest.mark.parametrize("value", VALUES, ids=range(len(VALUES)))
+def test_a_document_is_the_same_by_either_way(value: object) -> None:
+    short, long = quick_dumps(json_helpers.neosqlite_json_dumps), json_helpers.neosqlite_json_dumps
+    read, read_long = quick_loads(json_helpers.neosqlite_json_loads), json_helpers.neosqlite_json_loads
+    told = read_long(long(value))
+    assert read(long(value)) == read(short(value)) == read_long(short(value)) == told
+    assert read(short(value), parse_int=str) == read_long(short(value), parse_int=str)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_text_that_the_short_way_does_not_know_goes_the_long_one(text: str) -> None:
+    assert repr(quick_loads(json_helpers.neosqlite_json_loads)(text)) == repr(json_helpers.neosqlite_json_loads(text))
+
+
+def test_text_that_is_none_is_refused_as_before() -> None:
+    with pytest.raises(JSONDecodeError):
+        quick_loads(json_helpers.neosqlite_json_loads)('{"a": ')
+    with pytest.raises(TypeError):
+        quick_dumps(json_helpers.neosqlite_json_dumps)({"odd": object()})
+
+
+def test_what_only_one_way_was_taken_for_is_taken_everywhere() -> None:
+    """In a process of its own: it stays taken there."""
+    asked = (
+        "import importlib, sys; importlib.import_module('nx_27017.nx_27017');"
+        "from services.all_in_one import embedded_json as ours; ours.take();"
+        "print([name for name, one in sys.modules.items() if name.startswith('neosqlite')"
+        " for way in (getattr(one, 'neosqlite_json_loads', None), getattr(one, 'neosqlite_json_dumps', None))"
+        " if way is not None and way.__module__ != ours.__name__])"
+    )
+    told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"
+
+
+async def test_work_for_other_threads_is_done_in_the_one_that_gives_it() -> None:
+    async def serve(came: list[object]) -> None:
+        came.append(await asyncio.to_thread(threading.get_ident))
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.to_thread(lambda: 1 // 0)
+
+    came: list[object] = []
+    await at_once(serve)(came)
+    assert came == [threading.get_ident()]
+
+
 def test_what_they_stand_in_for_is_there() -> None:
     """Under the names that another version may have changed: then they would be taken by nobody."""
     from neosqlite.collection.query_helper import QueryHelper
-    from nx_27017 import wire_protocol
+    from nx_27017 import server, wire_protocol
 
+    assert "to_thread" in server.handle_client.__code__.co_names
     assert all(hasattr(QueryHelper, name) for name in ("_build_simple_where_clause", "_apply_projection"))
     assert all(hasattr(wire_protocol, name) for name in ("encode", "_convert_objectids"))
