@@ -64,10 +64,10 @@ class Subscription:
             self._channel, self._tags = message.channel, Tags()
         await self._waiting.put(Delivery(message, self._tags))
 
-    async def batch(self, most: int, wait_seconds: float) -> list[Delivery]:
+    async def batch(self, most: int, wait_seconds: float, linger: float = LINGER_SECONDS) -> list[Delivery]:
         """Up to `most` deliveries, empty after `wait_seconds`.
 
-        Waits for the first, then a moment for those right behind it: a fuller batch costs the store fewer writes.
+        Waits for the first, then for `linger` seconds: a fuller batch costs the store fewer writes.
         """
         try:
             async with asyncio.timeout(wait_seconds):
@@ -75,7 +75,7 @@ class Subscription:
         except TimeoutError:
             return []
         if self._waiting.qsize() < most - 1:
-            await asyncio.sleep(LINGER_SECONDS)
+            await asyncio.sleep(linger)
         while len(got) < most and not self._waiting.empty():
             got.append(self._waiting.get_nowait())
         return got
