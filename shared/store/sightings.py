@@ -93,12 +93,6 @@ class Sightings:
         found = await self._collection.find({"_id": {"$gt": key}}, only=fields, sort=(("_id", 1),), limit=limit)
         return tuple((one["_id"], one["mailbox"], one.get("mail_id")) for one in found)
 
-    async def max_uid(self, mailbox: str, folder: str, uid_validity: int) -> int:
-        """The highest UID seen; 0 if none was."""
-        query = {"place": _place(mailbox, folder, uid_validity)}
-        found = await self._collection.find(query, only=("uid",), sort=(("uid", -1),), limit=1)
-        return int(found[0]["uid"]) if found else 0
-
 
 def key_of(sighting: Sighting) -> str:
     """The `_id` of a sighting, which makes it unique."""

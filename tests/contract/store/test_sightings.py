@@ -66,13 +66,11 @@ async def test_copies_are_found_by_content_in_their_folder_in_uid_order(store: S
     assert await store.sightings.by_content(*PLACE, []) == ()
 
 
-async def test_the_mails_and_the_highest_uid_of_a_mailbox_are_known(store: Store) -> None:
+async def test_the_mails_of_a_mailbox_are_known(store: Store) -> None:
     hole = sighting(30, state=Sight.HOLE, content_id=None, mail_id=None)
     others = [sighting(99, uid_validity=8), sighting(77, mailbox="hr", mail_id="hr-mail")]
     await store.sightings.insert_many([sighting(4), sighting(21), hole, *others])
     assert await store.sightings.mail_ids("support") == {"m4", "m21", "m99"}
-    assert await store.sightings.max_uid(*PLACE) == 30
-    assert await store.sightings.max_uid("nobody", "INBOX", 1) == 0
 
 
 async def test_old_mail_takes_over_what_was_noted_as_earlier_and_nothing_else(store: Store) -> None:
