@@ -6,7 +6,7 @@ a UID without a durable sighting. Must never change anything on the server.
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from typing import Protocol, TypeVar
@@ -81,6 +81,8 @@ class Folder:
     pace: Pace
     belt: Belt
     revision: int = 0
+    _caught_up: bool = field(default=False, init=False)
+    """The last pass settled all that it listed: whatever is above the cursor came after it, and nobody has seen it."""
 
     @property
     def place(self) -> Place:
@@ -93,6 +95,7 @@ class Folder:
         Raises the session's errors, StoreUnavailable, BrokerUnavailable and LeaseLost.
         """
         began = self.now()
+        caught_up, self._caught_up = self._caught_up and not full, False
         if (righted := decide.righted(self.cursor, began)) != self.cursor:
             log.warning("clock_was_ahead", mailbox=self.mailbox, passed_at=self.cursor.passed_at)
             await self._save(righted)
@@ -101,7 +104,8 @@ class Folder:
         if full and (moved := decide.renumbered(self.cursor, listed)) is not None:
             log.warning("folder_renumbered", mailbox=self.mailbox, mails=len(listed))
             await self._save(moved)
-        unknown = await self._unknown([uid for uid in listed if uid > self.cursor.baseline_uid])
+        new = [uid for uid in listed if uid > self.cursor.baseline_uid]
+        unknown = new if caught_up else await self._unknown(new)
         progress = Progress(self.cursor.low_water, unknown, max(listed, default=0))
         held = await self.back.still_held(unknown)
         aside: list[Outline] = []
@@ -114,6 +118,7 @@ class Folder:
             count += await self._retry_holes(session, set(listed))
         await self._pass_done(progress, began, listed if full else None)
         await self.back.passed(len(listed), complete=not progress.left)
+        self._caught_up = not progress.left
         return count
 
     async def take_old(self, session: ImapSession, uids: Sequence[int]) -> list[int]:

@@ -51,6 +51,41 @@ async def test_a_backlog_of_200_mails_is_stored_whole_and_published_once(dovecot
     assert again.messages == []
 
 
+async def test_what_comes_after_a_pass_that_ended_well_is_new_and_the_store_is_not_asked(
+    dovecot: Dovecot, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Sequence[int]] = []
+    known = store.sightings.known
+
+    async def counted(mailbox: str, folder: str, uid_validity: int, uids: Sequence[int]) -> frozenset[int]:
+        asked.append(uids)
+        return await known(mailbox, folder, uid_validity, uids)
+
+    monkeypatch.setattr(store.sightings, "known", counted)
+    published = Published()
+    async with logged_in(support_mailbox(dovecot).spec.imap) as session:
+        folder = await open_folder(session, store, support_mailbox(dovecot), published)
+        for number in range(3):
+            dovecot.deliver(USER, mail(number))
+            await session.noop()
+            assert await folder.read(session, full=not number) == 1
+        assert len(asked) == 1, "what was there when the folder was opened may be known"
+        published.away = True
+        dovecot.deliver(USER, mail(3))
+        await session.noop()
+        with pytest.raises(BrokerUnavailable):
+            await folder.read(session, full=False)
+        published.away = False
+        assert await folder.read(session, full=False) == 0
+        assert len(asked) == 2, "that pass did not end well"
+        dovecot.deliver(USER, mail(4))
+        await session.noop()
+        assert await folder.read(session, full=False) == 1
+        assert await folder.read(session, full=True) == 0
+        assert len(asked) == 3
+    assert len(await store.ledger.get_many(published.mail_ids)) == len(published.mail_ids) == 4
+
+
 async def test_the_ledger_entry_tells_where_the_mail_lay_and_what_it_is(dovecot: Dovecot, store: Store) -> None:
     received = datetime(2026, 1, 5, 10, 0, 7, tzinfo=UTC)
     dovecot.deliver(USER, mail(5), received=received)
