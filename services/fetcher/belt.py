@@ -68,6 +68,7 @@ class TimedBelt:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     room: float = FIRST
     _bursts: list[_Burst] = field(default_factory=list[_Burst])
+    _on_the_way: int = 0
     _promised: deque[tuple[float, int]] = field(default_factory=deque[tuple[float, int]])
     _looked_at: float = float("-inf")
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -100,10 +101,7 @@ class TimedBelt:
             sample = mail_ids[:: -(-len(mail_ids) // SAMPLE)]
             burst = _Burst(self.monotonic(), len(mail_ids), among, len(sample), frozenset(sample), few)
             self._bursts.append(burst)
-
-    @property
-    def _on_the_way(self) -> int:
-        return sum(one.there for one in self._bursts)
+            self._on_the_way = among
 
     def _over(self, mails: int, few: bool) -> float:
         """How many must leave before so many more may enter."""
@@ -133,5 +131,6 @@ class TimedBelt:
                     shortest, longest = max(0.0, self._looked_at - one.at), now - one.at
                     self.room = decide.room(self.room, one.among, shortest, longest, self.seconds, self.most)
             self._bursts = [one for one in self._bursts if one.left]
+            self._on_the_way = sum(one.there for one in self._bursts)
             self._looked_at = now
             return self._on_the_way < before
