@@ -14,7 +14,7 @@ from shared.domain.ticket import OutboxEvent, Ticket, TicketState
 from shared.store import seek
 from shared.store.collection import Change, Collection, Database, Document, among, changed, milliseconds, read
 from shared.store.failures import Conflict
-from shared.store.seek import Seen
+from shared.store.seek import Seen, Span
 
 _OF_ORIGIN = ("origin_mail_id", "number", "mailbox", "duplicates")
 _NOT_OF_TICKET = frozenset({"_id", "owed_ms", "changed_ms", "erased_ms", "acknowledged", "seek"})
@@ -180,8 +180,9 @@ class Tickets:
         return {one["_id"]: _origin(one) for one in found}
 
     async def since(self, instant: datetime) -> AsyncIterator[Ticket]:
-        """Every ticket that was opened at or after an instant, in no order, a hundred per round trip."""
-        async for one in self._collection.stream({"created_at": {"$gte": instant}}, batch=100):
+        """Every ticket that was opened at or after an instant, in that order, a hundred per round trip."""
+        keys = seek.within("", Span(instant))
+        async for one in self._collection.walk("seek.all", keys["$gte"], keys["$lt"], batch=100):
             yield ticket_of(one)
 
     async def count(self) -> int:

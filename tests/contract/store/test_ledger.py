@@ -372,3 +372,16 @@ async def test_on_the_way_is_what_a_queue_or_a_stage_has(store: Store, clock: Fa
     asked = ("moving", "decided", "done", "put-off", "quarantined", "unknown")
     assert await store.ledger.on_the_way(asked) == {"moving", "decided"}
     assert await store.ledger.on_the_way(()) == frozenset()
+
+
+async def test_a_walk_is_in_order_whole_and_within_its_ends_whatever_fits_in_a_page(store: Store) -> None:
+    things = store.collection("walked")
+    await things.insert_many([{"_id": f"{n:02d}", "at": {"key": f"k {9 - n}"}, "n": n} for n in range(9)])
+    for page in (1, 4, 9, 10):
+        found = [one async for one in things.walk("_id", "02", "07", only=("n",), batch=page)]
+        assert found == [{"_id": f"{n:02d}", "n": n} for n in range(3, 7)]
+        found = [one async for one in things.walk("at.key", "k 3", without=("_id",), batch=page)]
+        assert [one["n"] for one in found] == [5, 4, 3, 2, 1, 0]
+        found = [one async for one in things.walk("at.key", "k 3", only=("n",), batch=page)]
+        assert [one["n"] for one in found] == [5, 4, 3, 2, 1, 0]
+        assert [one["n"] async for one in things.stream({}, batch=page)] == list(range(9))
