@@ -3,6 +3,7 @@
 Each step repeats harmlessly after a kill at any instruction. Must never touch the server's copy or the cursor.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -67,9 +68,11 @@ class Intake:
         entries = [self._entry(place, one, now, imported) for one in found]
         ids = [one.mail_id for one in entries]
         there: Mapping[str, LedgerEntry] = await self.books.ledger.get_many(ids) if doubtful else {}
-        await self.books.raw.put_many({one.mail_id: one.mail.raw for one in found if one.mail_id not in there})
+        fresh = [one for one in entries if one.mail_id not in there]
+        raws = {one.mail_id: one.mail.raw for one in found if one.mail_id not in there}
+        await asyncio.gather(self.books.raw.put_many(raws), self.books.ledger.keep_words(fresh))
         crash_point("fetcher.after_raw")
-        new = await self.books.ledger.insert_many([one for one in entries if one.mail_id not in there])
+        new = await self.books.ledger.insert_many(fresh, words_kept=True)
         crash_point("fetcher.after_ledger")
         await self._keep_away([one for one in entries if one.mail_id not in new and one.mail_id not in there])
         await self._sight(place, found, now, imported, holes)

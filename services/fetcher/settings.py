@@ -30,7 +30,7 @@ class FetcherSettings(BaseSettings):
         description="Of one mailbox. What is over waits on the server and is fetched as the hour passes.",
     )
     backlog_seconds: float = Field(
-        default=1,
+        default=0.75,
         ge=0.1,
         le=60,
         description="So long at most a backlog delays another mailbox's mail. More where the stages take longer even "

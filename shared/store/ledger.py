@@ -54,9 +54,11 @@ class Ledger(LedgerQueries):
         self._words = MailWords(database)
         self._clock = clock
 
-    async def insert_many(self, entries: Sequence[LedgerEntry]) -> frozenset[str]:
-        """Enter mails; returns the mail_ids that were not there yet. The others stay as they are. Two round trips."""
-        await self._keep_words(entries)
+    async def insert_many(self, entries: Sequence[LedgerEntry], *, words_kept: bool = False) -> frozenset[str]:
+        """Enter mails; returns the mail_ids that were not there yet. The others stay as they are. Two round trips, one
+        if `keep_words` was called for them."""
+        if not words_kept:
+            await self.keep_words(entries)
         refused = await self._mails.insert_many([document_of(one) for one in entries])
         return frozenset(one.mail_id for position, one in enumerate(entries) if position not in refused)
 
@@ -68,10 +70,11 @@ class Ledger(LedgerQueries):
         if entry.decision is None:
             raise ValueError("an entry without a decision goes through `insert_many`")
         now = self._clock.now()
-        await self._keep_words([entry])
+        await self.keep_words([entry])
         return await self._mails.insert(document_of(entry) | outbox_fields(outbox, now) | resting(now))
 
-    async def _keep_words(self, entries: Sequence[LedgerEntry]) -> None:
+    async def keep_words(self, entries: Sequence[LedgerEntry]) -> None:
+        """Keep the words that mails will be found by, before they are entered."""
         await self._words.insert_many((one.mail_id, one.stored_at, one.headline.subject) for one in entries)
 
     async def note(self, mail_id: str, step: Step) -> None:
