@@ -70,7 +70,7 @@ class Intake:
         there: Mapping[str, LedgerEntry] = await self.books.ledger.get_many(ids) if doubtful else {}
         fresh = [one for one in entries if one.mail_id not in there]
         raws = {one.mail_id: one.mail.raw for one in found if one.mail_id not in there}
-        await asyncio.gather(self._keep_raw(raws), self.books.ledger.keep_words(fresh))
+        await asyncio.gather(self._keep_raw(raws), self._keep_words(fresh))
         new = await self.books.ledger.insert_many(fresh, words_kept=True)
         crash_point("fetcher.after_ledger")
         await self._keep_away([one for one in entries if one.mail_id not in new and one.mail_id not in there])
@@ -85,6 +85,10 @@ class Intake:
     async def _keep_raw(self, raws: Mapping[str, bytes]) -> None:
         await self.books.raw.put_many(raws)
         crash_point("fetcher.after_raw")
+
+    async def _keep_words(self, entries: Sequence[LedgerEntry]) -> None:
+        await self.books.ledger.keep_words(entries)
+        crash_point("fetcher.after_words")
 
     async def _keep_away(self, known: Sequence[LedgerEntry]) -> None:
         """Mails that were in the books all along: what was deleted of them at the end of its retention, or because a

@@ -25,6 +25,7 @@ BY_PLACE: Final = {
         "fetcher.after_recognised",
         "fetcher.after_odd_sightings",
         "fetcher.after_raw",
+        "fetcher.after_words",
         "fetcher.after_ledger",
         "fetcher.after_kept_away",
         "fetcher.after_sightings",

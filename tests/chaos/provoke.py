@@ -301,6 +301,7 @@ TRAFFIC = (
     "fetcher.after_status",
     "fetcher.after_renewal",
     "fetcher.after_raw",
+    "fetcher.after_words",
     "fetcher.after_ledger",
     "fetcher.after_sightings",
     "fetcher.after_publish",
