@@ -32,8 +32,8 @@ from shared.store.words import MailWords
 _NOTHING_OWED: dict[str, Any] = {"outbox": [], "owed_ms": None}
 _STANDING = ("origin", "state", "decision", "owed_ms")
 _BESIDE_ROW = ("outbox", "trace", "history")
-_IN_FLIGHT = {"$in": [State.STORED.value, State.DECIDED.value]}
-_UNFINISHED = frozenset(_IN_FLIGHT["$in"])
+_UNFINISHED = [State.STORED.value, State.DECIDED.value]
+_IN_FLIGHT = {"$in": _UNFINISHED}
 
 
 class LedgerRow(NamedTuple):
@@ -221,7 +221,7 @@ class Ledger(LedgerQueries):
         every mail that is not put off.
         """
         found = await self._mails.find({"_id": {"$in": list(mail_ids)}}, only=("state", "retry_ms"))
-        return frozenset(one["_id"] for one in found if one["state"] in _UNFINISHED and one.get("retry_ms") is None)
+        return frozenset(one["_id"] for one in found if one.get("state") in _UNFINISHED and one.get("retry_ms") is None)
 
     async def _standing(self, mailboxes: Mapping[str, str | None]) -> dict[str, Decision]:
         found = await self._mails.find({"_id": {"$in": list(mailboxes)}}, only=_STANDING)
