@@ -13,13 +13,11 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from services.bookkeeper.ports import Clock, Ledger
-from shared.store.ledger_queries import COUNTED_AT_ONCE
+from shared.store.ledger_queries import COUNTED_AT_ONCE, Counts, add
 from shared.store.seek import Span
 
 SECONDS: Final = 0.25
 """Of a look, for the round."""
-
-Rows = dict[str, Counter[str]]
 
 
 class Total(NamedTuple):
@@ -35,7 +33,7 @@ class _Round:
 
     until: datetime
     reached: datetime | None = None
-    rows: Rows = field(default_factory=Rows)
+    rows: Counts = field(default_factory=Counts)
 
 
 @dataclass(slots=True)
@@ -56,9 +54,9 @@ class Totals:
         before = await self._go_on(midnight)
         today = await self.ledger.count_by_outcome(Span(midnight))
         rows = {mailbox: Counter(counts) for mailbox, counts in before.rows.items()}
-        _add(rows, today)
+        add(rows, today)
         if before.until < midnight:
-            _add(rows, await self.ledger.count_by_outcome(Span(before.until, midnight)))
+            add(rows, await self.ledger.count_by_outcome(Span(before.until, midnight)))
         return Total(rows, today)
 
     async def _go_on(self, midnight: datetime) -> _Round:
@@ -76,9 +74,4 @@ class Totals:
 
     async def _count_next(self, going: _Round) -> None:
         going.reached, counted = await self.ledger.count_next(Span(going.reached, going.until), self.at_once)
-        _add(going.rows, counted)
-
-
-def _add(rows: Rows, more: Mapping[str, Mapping[str, int]]) -> None:
-    for mailbox, counts in more.items():
-        rows[mailbox] = rows.get(mailbox, Counter()) + Counter(counts)
+        add(going.rows, counted)

@@ -73,7 +73,7 @@ class Intake:
         await asyncio.gather(self._keep_raw(raws), self._keep_words(fresh))
         new = await self.books.ledger.insert_many(fresh, words_kept=True)
         crash_point("fetcher.after_ledger")
-        await self._keep_away([one for one in entries if one.mail_id not in new and one.mail_id not in there])
+        await self._keep_away([one for one in fresh if one.mail_id not in new])
         await self._sight(place, found, now, imported, holes)
         crash_point("fetcher.after_sightings")
         messages = [_message(place, one, now, imported) for one in found if one.mail_id in new]

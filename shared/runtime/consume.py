@@ -361,10 +361,13 @@ class Consumer(Generic[M]):
         if outcomes is None:
             return None
         self._process.ready("store", True)
-        over = [(pair, outcome) for pair, outcome in zip(pairs, outcomes, strict=True) if outcome is not _HELD]
-        await _acknowledge([delivery for (_, delivery), _ in over])
-        self._count([message for (message, _), _ in over], [one for _, one in over], clock.monotonic() - started)
-        await self._hold_on([pair for pair, outcome in zip(pairs, outcomes, strict=True) if outcome is _HELD])
+        ends = list(zip(pairs, outcomes, strict=True))
+        over = [(pair, outcome) for pair, outcome in ends if outcome is not _HELD]
+        if over:
+            await _acknowledge([delivery for (_, delivery), _ in over])
+            self._count([message for (message, _), _ in over], [one for _, one in over], clock.monotonic() - started)
+        if held := [pair for pair, outcome in ends if outcome is _HELD]:
+            await self._hold_on(held)
         return outcomes
 
     async def _hold_on(self, pairs: Sequence[tuple[M, Delivery]]) -> None:

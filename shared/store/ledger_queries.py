@@ -10,7 +10,7 @@ from shared.domain.decision import Kind
 from shared.domain.ledger import KnownMail, LedgerEntry, State
 from shared.domain.ticket import OutboxEvent
 from shared.store import seek
-from shared.store.collection import Collection, Document, among, read
+from shared.store.collection import Collection, Document, Filter, among, read
 from shared.store.ledger_documents import IN_FLIGHT, OUTCOMES, QUARANTINED, entry_of, known_of
 from shared.store.legible import enough, legible
 from shared.store.seek import Span
@@ -20,7 +20,6 @@ _NEWEST_FIRST = (("stored_at", -1), ("_id", -1))
 _REFERABLE = ("headline", "origin", "state", "decision", "stored_at")
 _ARRIVED = ("stored_at", "origin", "decision")
 _MANY, _FEW, _EXAMPLES = 2_000, 20, 3
-_WITHOUT_KEYS = {"seek.all": {"$exists": False}}
 COUNTED_AT_ONCE = 10_000
 """Mails: some 120 ms of the embedded store, which answers nobody else meanwhile."""
 Counts = dict[str, Counter[str]]
@@ -219,11 +218,11 @@ class LedgerQueries:
         """
         rows: Counts = {}
         if span is None:
-            _add(rows, await self._count(_WITHOUT_KEYS))
+            add(rows, await self._count(seek.WITHOUT_KEYS))
         left = span or Span()
         while True:
             part = await self.count_next(left)
-            _add(rows, part.rows)
+            add(rows, part.rows)
             if part.until == left.until:
                 return {mailbox: dict(counts) for mailbox, counts in rows.items()}
             left = Span(part.until, left.until)
@@ -241,7 +240,7 @@ class LedgerQueries:
                 until = max(until, span.since + timedelta(milliseconds=1))
         return Counted(until, await self._count({"seek.all": seek.within("", Span(span.since, until))}))
 
-    async def _count(self, query: Document) -> Counts:
+    async def _count(self, query: Filter) -> Counts:
         sums = await self._mails.sums("origin.mailbox", {outcome: f"tally.{outcome}" for outcome in OUTCOMES}, query)
         return {mailbox: Counter({one: n for one, n in counts.items() if n}) for mailbox, counts in sums.items()}
 
@@ -252,7 +251,8 @@ class LedgerQueries:
         return tuple(legible(found, entry_of))
 
 
-def _add(rows: Counts, more: Counts) -> None:
+def add(rows: Counts, more: Mapping[str, Mapping[str, int]]) -> None:
+    """Add to the counts of each mailbox."""
     for mailbox, counts in more.items():
         rows.setdefault(mailbox, Counter()).update(counts)
 

@@ -16,6 +16,9 @@ Seen = tuple[datetime, str]
 _VALUE_LIMIT = 320
 _AFTER_DIGITS = ":"
 
+WITHOUT_KEYS: Mapping[str, Any] = {"seek.all": {"$exists": False}}
+"""The condition for documents of a version that had no keys; there are none, once shared/store/upgrade.py has run."""
+
 
 class Span(NamedTuple):
     """From when on, and before when. None: any."""

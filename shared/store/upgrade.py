@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from shared.store import ledger_documents, tickets
 from shared.store.collection import Collection, Document, changed
 from shared.store.legible import legible
+from shared.store.seek import WITHOUT_KEYS
 from shared.store.words import MailWords
 
 if TYPE_CHECKING:
     from shared.store.client import Store
 
-_WITHOUT_KEYS = {"seek.all": {"$exists": False}}
 _PAGE = 500
 
 
@@ -44,7 +44,7 @@ async def _upgrade_mails(mails: Collection, words: MailWords, page: Sequence[Doc
 async def _pages(collection: Collection) -> AsyncIterator[list[Document]]:
     """The documents without keys, a page at a time. Each is asked for anew: what has keys is not in it."""
     seen: set[str] = set()
-    while page := await collection.find(_WITHOUT_KEYS, limit=_PAGE):
+    while page := await collection.find(WITHOUT_KEYS, limit=_PAGE):
         fresh = [one for one in page if one["_id"] not in seen]
         if not fresh:
             return
