@@ -18,10 +18,10 @@ from shared.store.ports import Clock
 CHUNK_BYTES: Final = 255 * 1024
 BUCKET: Final = "raw_large"
 _TRIES: Final = 3
-_BATCH_BYTES: Final = 16 * 1024 * 1024
 _AT_ONCE: Final = 16
+"""Chunks written, or read of a stream, at a time: 4 MiB."""
 _CHUNKS: Final = 128
-"""Read at a time: 4 MiB of a stream; of a whole mail 32 MiB, where the driver takes no answer over 48 MB."""
+"""Read at a time of a whole mail: 32 MiB, where the driver takes no answer over 48 MB."""
 
 RawKind = Literal["inline", "gridfs"]
 
@@ -141,9 +141,9 @@ class RawMails:
 
     async def _add_chunks(self, mail_id: str, raw: bytes) -> None:
         there = await self._there(mail_id, len(raw))
-        missing = [_chunk(mail_id, n, raw) for n in range(-(-len(raw) // CHUNK_BYTES)) if n not in there]
-        for batch in _batches(missing):
-            await self._chunks.insert_many(batch)
+        missing = [n for n in range(-(-len(raw) // CHUNK_BYTES)) if n not in there]
+        for first in range(0, len(missing), _AT_ONCE):
+            await self._chunks.insert_many([_chunk(mail_id, n, raw) for n in missing[first : first + _AT_ONCE]])
             crash_point("store.after_chunks")
 
 
@@ -164,11 +164,6 @@ def _parts(mail_id: str, size: int, at_once: int) -> Iterator[Document]:
     """What finds all chunks, some at a time: the embedded server puts all it finds into one answer, however large."""
     for first in range(0, -(-size // CHUNK_BYTES), at_once):
         yield {"files_id": mail_id, "n": {"$gte": first, "$lt": first + at_once}}
-
-
-def _batches(chunks: Sequence[Document]) -> list[Sequence[Document]]:
-    step = _BATCH_BYTES // CHUNK_BYTES
-    return [chunks[start : start + step] for start in range(0, len(chunks), step)]
 
 
 def _missing(mail_id: str) -> Permanent:

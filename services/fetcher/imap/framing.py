@@ -6,6 +6,7 @@ each byte once, and keeps every byte of a line as it came.
 
 import re
 from collections.abc import Iterator
+from io import BytesIO
 
 Response = list[bytes]
 """Text and literals in turn: `[b'* 1 FETCH (UID 7 BODY[] {5}', b'hello', b')']`. A plain line is a list of one."""
@@ -26,7 +27,7 @@ class Framer:
         self._max_literal = max_literal
         self._line = bytearray()
         self._parts: Response = []
-        self._literal = bytearray()
+        self._literal = BytesIO()
         self._missing = 0
 
     @property
@@ -47,11 +48,11 @@ class Framer:
 
     def _take_literal(self, data: bytes, at: int) -> int:
         piece = data[at : at + self._missing]
-        self._literal += piece
+        self._literal.write(piece)
         self._missing -= len(piece)
         if not self._missing:
-            self._parts.append(bytes(self._literal))
-            self._literal = bytearray()
+            self._parts.append(self._literal.getvalue())  # hands its buffer over: a mail is never there twice
+            self._literal = BytesIO()
         return at + len(piece)
 
     def _take_line(self, data: bytes, at: int) -> tuple[int, bytes | None]:
