@@ -5,6 +5,7 @@ other form in it, goes the long way.
 """
 
 import sys
+from base64 import b64encode
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, cast
@@ -14,6 +15,7 @@ import orjson
 Loads = Callable[..., Any]
 Dumps = Callable[..., str]
 
+_WITH_PARTS = (dict, list)
 _DATE, _OTHER_FORMS = "$date", "__neosqlite_"
 
 
@@ -39,34 +41,40 @@ def quick_dumps(long: Dumps) -> Dumps:
         if options:
             return long(value, **options)
         try:
-            return orjson.dumps(value, default=_date, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
+            return as_text(value)
         except TypeError:
             return long(value)
 
     return dumps
 
 
-def _date(value: object) -> object:
+def as_text(value: object) -> str:
+    """JSON of a value, as a document is stored. Raises TypeError for what is neither JSON nor a date nor bytes."""
+    return orjson.dumps(value, default=_in_its_form, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
+
+
+def _in_its_form(value: object) -> object:
     if isinstance(value, datetime):
         return {_DATE: value.isoformat()}
+    if type(value) is bytes:
+        return {"__neosqlite_binary__": True, "data": b64encode(value).decode(), "subtype": 0}
     raise TypeError
 
 
-def _with_dates(value: object) -> object:
+def _with_dates(value: Any) -> Any:
     """The same value with its dates in place. Raises ValueError for one that is not a text: the long way knows them."""
-    if isinstance(value, dict):
-        parts = cast("dict[str, object]", value)
-        if _DATE in parts:
-            return _date_of(parts[_DATE])
-        for key, part in parts.items():
-            if isinstance(part, dict | list):
-                parts[key] = _with_dates(cast("object", part))
-        return parts
-    items = cast("list[object]", value)
-    for at, item in enumerate(items):
-        if isinstance(item, dict | list):
-            items[at] = _with_dates(cast("object", item))
-    return items
+    if isinstance(value, list):
+        items = cast("list[Any]", value)
+        for at, part in enumerate(items):
+            if type(part) in _WITH_PARTS:
+                items[at] = _with_dates(part)
+        return items
+    if _DATE in value:
+        return _date_of(value[_DATE])
+    for key, part in value.items():
+        if type(part) in _WITH_PARTS:
+            value[key] = _with_dates(part)
+    return value
 
 
 def _date_of(told: object) -> datetime:

@@ -11,11 +11,9 @@ tenth of the store's time, and some milliseconds of waiting for the interpreter 
 
 import asyncio
 import functools
-import importlib
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol, TypeVar, cast
 
@@ -79,28 +77,9 @@ def _database(message: Message) -> str | None:
     return str(body.get("$db", "test"))
 
 
-class AtOnce(ThreadPoolExecutor):
-    """Runs what it is given there and then, in the thread that gives it."""
-
-    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """What came of it: a future that is done."""
-        done: Future[T] = Future()
-        try:
-            done.set_result(fn(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001 - it is whose who waits for it
-            done.set_exception(error)
-        return done
-
-
-def at_once(serve: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    """A server whose event loop runs in its own thread what it would give to others."""
-
-    @functools.wraps(serve)
-    async def serving(*args: object) -> None:
-        asyncio.get_running_loop().set_default_executor(AtOnce())
-        await serve(*args)
-
-    return serving
+async def at_once(work: Callable[..., T], /, *args: object, **more: object) -> T:
+    """What `asyncio.to_thread` does, there and then, in the thread that asks for it."""
+    return work(*args, **more)
 
 
 def main() -> None:
@@ -112,8 +91,7 @@ def main() -> None:
     embedded_shortcuts.take()
     for name in ("handle_insert", "handle_command"):
         setattr(NeoSQLiteHandler, name, grouped(getattr(NeoSQLiteHandler, name)))
-    serving: Any = importlib.import_module("nx_27017.server")
-    serving.run_server = at_once(serving.run_server)
+    asyncio.to_thread = at_once
     collect_rarely()
     server.main()
 

@@ -7,15 +7,20 @@ Each takes only the plain case and leaves every other one to nx-27017:
 * some fields of a document, or all but some: without this, the whole document is copied first, part by part;
 * an answer of texts, numbers, dates and bytes: without this, each value in it is looked at for ids of nx-27017's own
   kind, which nothing of ours has;
-* documents as text: see embedded_json.
+* a command's content: without this, it is put into words for a log that is off, every mail with all its bytes;
+* which collections there are: without this, every command has SQLite list them;
+* documents without ids of nx-27017's own kind, as they are: without this, each is copied to replace them;
+* documents as text: see embedded_json, and embedded_writes for inserting and changing them.
 """
 
 import importlib
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
-from services.all_in_one import embedded_json
+from services.all_in_one import embedded_json, embedded_writes
 
 Document = dict[str, Any]
 Where = tuple[str, list[Any], list[str]]
@@ -25,6 +30,7 @@ Convert = Callable[[Document], Document]
 Encode = Callable[[Document], bytes]
 
 
+_NEVER = (str, int, bool, float, bytes, datetime, type(None))
 _PLAIN = re.compile(r"(?!_id$)[a-z_]+(\.[a-z_]+)*")
 """A field whose path in SQL is the one of its index."""
 
@@ -90,6 +96,53 @@ def as_it_is(encode: Encode, convert: Convert, long: Callable[[int], int], refus
     return encoded
 
 
+class _Unspoken(list[tuple[str, Any]]):
+    """The parts of a command, which no log shows."""
+
+    def __repr__(self) -> str:
+        return "[...]"
+
+
+def unspoken(parse: Callable[[bytes], Document]) -> Callable[[bytes], Document]:
+    """What reads a command off the wire, with parts that nobody puts into words."""
+
+    def parsed(message: bytes) -> Document:
+        command = parse(message)
+        return {**command, "sections": _Unspoken(command["sections"])}
+
+    return parsed
+
+
+def remembered(listed: Callable[[Any], list[str]]) -> Callable[[Any], list[str]]:
+    """Which collections there are, listed anew only when SQLite says that its schema is another."""
+    known: WeakKeyDictionary[Any, tuple[int, list[str]]] = WeakKeyDictionary()
+
+    def names(connection: Any) -> list[str]:
+        (version,) = connection.db.execute("PRAGMA schema_version").fetchone()
+        if connection not in known or known[connection][0] != version:
+            known[connection] = (version, listed(connection))
+        return list(known[connection][1])
+
+    return names
+
+
+def if_needed(convert: Callable[[Any], Any], kind: type) -> Callable[[Any], Any]:
+    """What copies a value to replace all of a `kind` in it, for those alone that have one."""
+
+    def converted(value: Any) -> Any:
+        return convert(value) if _has(value, kind) else value
+
+    return converted
+
+
+def _has(value: Any, kind: type) -> bool:
+    if isinstance(value, dict):
+        return any(_has(part, kind) for part in cast("Document", value).values() if type(part) not in _NEVER)
+    if isinstance(value, list):
+        return any(_has(part, kind) for part in cast("list[Any]", value) if type(part) not in _NEVER)
+    return isinstance(value, kind)
+
+
 def _as_given(document: Document) -> Document:
     return document
 
@@ -103,4 +156,10 @@ def take() -> None:
     bson: Any = importlib.import_module("bson")
     wire.encode = as_it_is(wire.encode, wire._convert_objectids, bson.Int64, bson.errors.InvalidDocument)
     wire._convert_objectids = _as_given
+    wire.OP_MSG.parse = staticmethod(unspoken(wire.OP_MSG.parse))
+    utils: Any = importlib.import_module("nx_27017.utils")
+    utils.convert_bson_to_neo_objectids = if_needed(utils.convert_bson_to_neo_objectids, bson.ObjectId)
+    connection: Any = importlib.import_module("neosqlite.connection").Connection
+    connection.list_collection_names = remembered(connection.list_collection_names)
     embedded_json.take()
+    embedded_writes.take()

@@ -1,6 +1,5 @@
 """The shorter ways through the embedded store give the same answers, and are really taken."""
 
-import asyncio
 import subprocess
 import sys
 import threading
@@ -9,19 +8,22 @@ from datetime import UTC, datetime
 from json import JSONDecodeError
 from typing import Any
 
+import neosqlite
 import pytest
 import pytest_asyncio
-from bson import Int64, decode, encode
+from bson import Int64, ObjectId, decode, encode
 from bson.errors import InvalidDocument
 from neosqlite.binary import Binary
 from neosqlite.collection import json_helpers
+from nx_27017.utils import convert_bson_to_neo_objectids
 
 from services.all_in_one.embedded_json import quick_dumps, quick_loads
 from services.all_in_one.embedded_server import at_once
-from services.all_in_one.embedded_shortcuts import as_it_is, by_index, without_copies
+from services.all_in_one.embedded_shortcuts import as_it_is, by_index, if_needed, remembered, unspoken, without_copies
 from shared.store.client import Store
 from shared.store.collection import Collection
 
+ID = ObjectId()
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 DOCUMENTS = [
     {"_id": key, "n": at, "at": AT, "data": b"\x00\xff", "deep": {"list": [1, {"a": None}]}, "id": 0}
@@ -180,21 +182,49 @@ def test_what_only_one_way_was_taken_for_is_taken_everywhere() -> None:
 
 
 async def test_work_for_other_threads_is_done_in_the_one_that_gives_it() -> None:
-    async def serve(came: list[object]) -> None:
-        came.append(await asyncio.to_thread(threading.get_ident))
-        with pytest.raises(ZeroDivisionError):
-            await asyncio.to_thread(lambda: 1 // 0)
+    assert await at_once(threading.get_ident) == threading.get_ident()
+    with pytest.raises(ZeroDivisionError):
+        await at_once(lambda: 1 // 0)
 
-    came: list[object] = []
-    await at_once(serve)(came)
-    assert came == [threading.get_ident()]
+
+def test_a_command_is_not_put_into_words() -> None:
+    told = unspoken(lambda message: {"request_id": 1, "sections": [("body", {"insert": message})]})(b"all of a mail")
+    assert told["sections"] == [("body", {"insert": b"all of a mail"})]
+    assert "mail" not in f"{told['sections']}"
+
+
+def test_collections_are_known_as_soon_as_they_are_made_and_no_longer_than_they_are_there() -> None:
+    connection = neosqlite.Connection(":memory:")
+    asked: list[object] = []
+    names = remembered(lambda one: asked.append(one) or one.list_collection_names())
+    assert (names(connection), names(connection)) == ([], [])
+    connection.create_collection("first")
+    names(connection).append("what somebody does to the answer")
+    assert (names(connection), names(connection)) == (["first"], ["first"])
+    connection.drop_collection("first")
+    assert names(connection) == []
+    assert len(asked) == 3
+    connection.close()
+
+
+@pytest.mark.parametrize("value", [{"a": [{"b": ID}]}, [ID], ID, {"a": 1, "b": {"c": [1, [{"d": ID}]]}}], ids=str)
+def test_ids_of_a_kind_are_replaced_wherever_they_are(value: object) -> None:
+    assert if_needed(convert_bson_to_neo_objectids, ObjectId)(value) == convert_bson_to_neo_objectids(value)
+
+
+def test_what_has_no_such_id_is_not_copied() -> None:
+    plain = {"a": [1, "x", {"b": None, "c": AT}], "d": b"x"}
+    assert if_needed(convert_bson_to_neo_objectids, ObjectId)(plain) is plain
 
 
 def test_what_they_stand_in_for_is_there() -> None:
     """Under the names that another version may have changed: then they would be taken by nobody."""
     from neosqlite.collection.query_helper import QueryHelper
     from nx_27017 import server, wire_protocol
+    from nx_27017.handler import NeoSQLiteHandler
 
     assert "to_thread" in server.handle_client.__code__.co_names
+    assert hasattr(wire_protocol.OP_MSG, "parse")
+    assert "convert_bson_to_neo_objectids" in NeoSQLiteHandler._convert_objectids.__code__.co_names
     assert all(hasattr(QueryHelper, name) for name in ("_build_simple_where_clause", "_apply_projection"))
     assert all(hasattr(wire_protocol, name) for name in ("encode", "_convert_objectids"))
