@@ -59,12 +59,16 @@ class Intake:
     ) -> list[EmailFetched]:
         """Make these mails ours; returns the new ones as published. Those in the ledger already are only sighted.
 
-        `doubtful`: some are expected to be in the ledger, so their raw is not written again. `imported`: they are older
-        than the mailbox, and were asked for. `holes`: what these UIDs have been sighted as, if they were holes.
-        Raises StoreUnavailable, BrokerUnavailable and the session's errors; what was done until then holds.
+        `doubtful`: some are expected to be in the ledger, so their raw is not written again. Otherwise each is taken
+        for the first copy of its content, and only those that the ledger knows already are looked at more closely.
+        `imported`: they are older than the mailbox, and were asked for. `holes`: what these UIDs have been sighted as,
+        if they were holes. Raises StoreUnavailable, BrokerUnavailable and the session's errors; what was done until
+        then holds.
         """
         now = self.clock.now()
-        found = await self._identify(session, place, mails)
+        contents = {one.uid: identity.content_id(place.mailbox, one.internal_date, one.raw) for one in mails}
+        taken = await self._taken(session, place, contents) if doubtful else frozenset[str]()
+        found = _identified(mails, contents, taken)
         entries = [self._entry(place, one, now, imported) for one in found]
         ids = [one.mail_id for one in entries]
         there: Mapping[str, LedgerEntry] = await self.books.ledger.get_many(ids) if doubtful else {}
@@ -74,12 +78,16 @@ class Intake:
         new = await self.books.ledger.insert_many(fresh, words_kept=True)
         crash_point("fetcher.after_ledger")
         await self._keep_away([one for one in fresh if one.mail_id not in new])
-        await self._sight(place, found, now, imported, holes)
+        ours = [one for one in found if doubtful or one.mail_id in new]
+        await self._sight(place, ours, now, imported, holes)
         crash_point("fetcher.after_sightings")
         messages = [_message(place, one, now, imported) for one in found if one.mail_id in new]
         with fetched(self.tracing, messages):
             await self.publisher.publish_fetched(messages)
         crash_point("fetcher.after_publish")
+        if len(ours) < len(found):
+            known = [one.mail for one in found if one not in ours]
+            messages += await self.take(session, place, known, doubtful=True, imported=imported, holes=holes)
         return messages
 
     async def _keep_raw(self, raws: Mapping[str, bytes]) -> None:
@@ -177,18 +185,10 @@ class Intake:
         else:
             await self.books.sightings.insert_many(sightings)
 
-    async def _identify(self, session: ImapSession, place: Place, mails: Sequence[FetchedMail]) -> list[_Identified]:
-        contents = {one.uid: identity.content_id(place.mailbox, one.internal_date, one.raw) for one in mails}
-        numbers = decide.copy_numbers(contents, await self._taken(session, place, contents))
-        return [
-            _Identified(one, contents[one.uid], numbers[one.uid], identity.mail_id(contents[one.uid], numbers[one.uid]))
-            for one in mails
-        ]
-
     async def _taken(self, session: ImapSession, place: Place, contents: Mapping[int, str]) -> frozenset[str]:
         """The mail_ids of other copies of these contents that are in the folder at this moment.
 
-        Only a content whose first copy is in the ledger can have others, so new mail costs one look-up by key.
+        Only a content whose first copy is in the ledger can have others.
         """
         firsts = {identity.mail_id(content, 0): content for content in contents.values()}
         repeated = tuple(firsts[mail] for mail in await self.books.ledger.get_many(tuple(firsts)))
@@ -224,6 +224,14 @@ class Intake:
             stored_at=now,
             progress_at=now,
         )
+
+
+def _identified(mails: Sequence[FetchedMail], contents: Mapping[int, str], taken: frozenset[str]) -> list[_Identified]:
+    numbers = decide.copy_numbers(contents, taken)
+    return [
+        _Identified(one, contents[one.uid], numbers[one.uid], identity.mail_id(contents[one.uid], numbers[one.uid]))
+        for one in mails
+    ]
 
 
 def _sighting(

@@ -189,6 +189,30 @@ async def test_two_identical_copies_are_two_mails_and_stay_two(dovecot: Dovecot,
     assert third.messages == []
 
 
+async def test_two_copies_more_at_once_are_two_mails_more_and_one_if_the_first_is_gone(
+    dovecot: Dovecot, store: Store
+) -> None:
+    """Each is taken for the first copy of its content, until the ledger says that it has that one."""
+    mailbox, published = support_mailbox(dovecot), Published()
+    dovecot.deliver(USER, mail(1), received=LONG_AGO)
+    async with logged_in(mailbox.spec.imap) as session:
+        folder = await open_folder(session, store, mailbox, published)
+        await folder.read(session, full=True)
+        for copies, gone, mails in ((2, 0, 3), (1, 0, 4), (2, 1, 5)):
+            if gone:
+                await session.delete((await session.search_all())[:gone])
+            for _ in range(copies):
+                dovecot.deliver(USER, mail(1), received=LONG_AGO)
+            dovecot.deliver(USER, mail(10 + mails))
+            await session.noop()
+            await folder.read(session, full=False)
+            assert len(set(published.mail_ids)) == len(published.mail_ids)
+            assert sum(one.raw == mail(1) for one in published.messages) == mails
+    seen = await store.sightings.at(NAME, "INBOX", folder.cursor.uid_validity, list(range(1, 20)))
+    assert len({one.mail_id for one in seen}) == len(published.messages) == 8
+    assert len(seen) == 9, "of the copies that came last, one is the first copy again"
+
+
 @pytest.mark.row(79)
 async def test_a_mail_that_was_moved_out_and_back_is_the_same_mail(dovecot: Dovecot, store: Store) -> None:
     dovecot.deliver(USER, mail(1), received=LONG_AGO)
