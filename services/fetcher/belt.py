@@ -2,7 +2,8 @@
 
 The queues are first in, first out, and carry every mailbox's mail: whatever lies in them, a new mail waits for. So a
 backlog waits on its mail server, where it delays nobody, and goes on as the stages get on; a stage that stands still
-holds it up. A few new mails pass it, until so many are on the way that something must be wrong.
+holds it up. A few new mails pass it, until so many are on the way that something must be wrong; where they alone fill
+that second, a batch of a backlog goes every other second.
 
 What is on the way the ledger tells: what is done, put off or quarantined is not. How much fits is found out
 from how long it took the last ones. Remembered in this process only; several fetchers share by the same rule.
@@ -24,6 +25,8 @@ SAMPLE = 10
 LOOK_SECONDS = (0.2, 1.0)
 """How soon the ledger is asked again while a backlog waits: when there should be room, but within these bounds."""
 
+PATIENCE_SECONDS = 2.0
+"""As long a backlog waits where new mail alone fills the belt: then a batch goes, or its turn might never come."""
 PROMISE_SECONDS = 3.0
 """As long the room of mails is kept that have entered and do not come: their server is slow, or it is gone."""
 
@@ -37,14 +40,15 @@ class Ledger(Protocol):
 @dataclass(slots=True)
 class _Burst:
     """So many mails that were published together, at that time (monotonic), when so many were on the way with them. A
-    `sample` stands for all; `left` of it are on the way still. Their time is `taken` once half have gone."""
+    `sample` stands for all; `left` of it are on the way still. A backlog's time is `taken` once half have gone."""
 
     at: float
     mails: int
     among: int
     sample: int
     left: frozenset[str]
-    taken: bool
+    few: bool
+    taken: bool = False
 
     @property
     def there(self) -> int:
@@ -84,9 +88,10 @@ class TimedBelt:
         least, most = LOOK_SECONDS
         pause = least
         async with self._turns[few]:
+            since = self.monotonic()
             while self._over(mails, few) > 0:
                 moved = await self._look()
-                if (over := self._over(mails, few)) <= 0:
+                if (over := self._over(mails, few)) <= 0 or (not few and self._has_waited(mails, since)):
                     break
                 soon = max(least, self.seconds * over / self.room)
                 pause = min(most, soon if moved else max(soon, 2 * pause))
@@ -108,7 +113,17 @@ class TimedBelt:
         while self._promised and self.monotonic() - self._promised[0][0] > PROMISE_SECONDS:
             self._promised.popleft()
         there = self._on_the_way + sum(count for _, count in self._promised)
-        return there - (self.most - 1 if few else max(self.room - mails, self.room / 2))
+        return there - (self.most - 1 if few else self._backlogs(mails))
+
+    def _has_waited(self, mails: int, since: float) -> bool:
+        """Whether a backlog has waited long enough, for new mail alone, and there is room for any mail at all."""
+        own = sum(one.there for one in self._bursts if not one.few) + sum(count for _, count in self._promised)
+        waited = self.monotonic() - since >= PATIENCE_SECONDS
+        return waited and own <= self._backlogs(mails) and self._over(mails, few=True) <= 0
+
+    def _backlogs(self, mails: int) -> float:
+        """How many may be on the way before as many more of a backlog enter."""
+        return max(self.room - mails, self.room / 2)
 
     def _keep_promises(self, mails: int) -> None:
         while mails and self._promised:
@@ -126,7 +141,7 @@ class TimedBelt:
             now = self.monotonic()
             for one in asked:
                 one.left &= there
-                if one.is_half_gone and not one.taken:
+                if one.is_half_gone and not (one.few or one.taken):
                     one.taken = True
                     shortest, longest = max(0.0, self._looked_at - one.at), now - one.at
                     self.room = decide.room(self.room, one.among, shortest, longest, self.seconds, self.most)

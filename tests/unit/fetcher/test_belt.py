@@ -53,6 +53,10 @@ def belt_of(stages: Stages, seconds: float = 1, most: int = 2000) -> TimedBelt:
     return TimedBelt(stages, stages.monotonic, seconds, most, stages.sleep)
 
 
+def ids(name: str, count: int) -> Sequence[str]:
+    return [f"{name}-{number}" for number in range(count)]
+
+
 class Reader:
     """Reads a backlog without an end."""
 
@@ -149,6 +153,41 @@ async def test_a_new_mail_passes_a_backlog_that_waits_until_too_much_is_on_the_w
     waiting.cancel()
 
 
+async def new_mail_until(seconds: float, rate: float, belt: TimedBelt, stages: Stages) -> None:
+    """So many new mails a second, each published as it comes."""
+    came = 0
+    while stages.now < seconds:
+        await asyncio.sleep(0)
+        names = ids(f"new-{came}", int(stages.now * rate) - came)
+        came += len(names)
+        stages.take(names)
+        belt.carries(names, len(names), few=True)
+
+
+async def test_a_backlog_gets_its_turn_beside_new_mail_that_fills_the_belt_by_itself() -> None:
+    """As much new mail as the stages get done, behind a few hundred: there is never room for more than that."""
+    stages = Stages(50)
+    belt = belt_of(stages, most=100_000)
+    reader = Reader(belt, stages)
+    stages.take(ids("first", 300))
+    belt.carries(ids("first", 300), 300, few=True)
+    reading = asyncio.create_task(reader.until(1e9))
+    await new_mail_until(200, 50, belt, stages)
+    reading.cancel()
+    assert len(reader.waits) >= 10
+    assert stages.queued_seconds < 300 / 50 + reader.published / 50 + 1
+
+
+async def test_a_backlog_does_not_pile_up_behind_a_stage_that_stands_still_beside_new_mail() -> None:
+    stages = Stages(1e-9)
+    belt = belt_of(stages)
+    reader = Reader(belt, stages)
+    reading = asyncio.create_task(reader.until(1e9))
+    await new_mail_until(200, 1, belt, stages)
+    reading.cancel()
+    assert reader.published <= belt.room
+
+
 async def test_mailboxes_with_a_backlog_take_turns() -> None:
     stages = Stages(300)
     belt = belt_of(stages)
@@ -185,10 +224,6 @@ def test_the_room_follows_what_the_stages_got_through() -> None:
     assert decide.room(500, 500, 0.9, 1.1, 1, 2000) == 500, "it is as it should be"
     assert decide.room(40, 10, 100, 101, 1, 2000) == decide.LEAST
     assert decide.room(1900, 1900, 0, 0.001, 1, 2000) == 2000
-
-
-def ids(name: str, count: int) -> Sequence[str]:
-    return [f"{name}-{number}" for number in range(count)]
 
 
 async def test_what_is_published_while_the_ledger_is_asked_is_not_lost_sight_of() -> None:
