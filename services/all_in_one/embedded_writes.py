@@ -117,8 +117,11 @@ def _path(field: str) -> Path:
     return tuple(field.split("."))
 
 
-def _read(text: object) -> Document:
-    found: object = orjson.loads(cast("str", text))
+def _read(text: str) -> Document:
+    try:
+        found: object = orjson.loads(text)
+    except ValueError:
+        raise NotPlain from None
     if not isinstance(found, dict):
         raise NotPlain
     return cast("Document", found)

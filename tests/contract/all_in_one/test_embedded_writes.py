@@ -155,6 +155,14 @@ def test_nothing_is_written_before_the_long_way_is_taken(collections: tuple[Any,
     assert list(short.find()) == DOCUMENTS
 
 
+@pytest.mark.parametrize("text", ["", '{"_id": "a", ', "[]"])
+def test_a_document_that_somebody_broke_goes_the_long_way(collections: tuple[Any, Any], text: str) -> None:
+    short = collections[1]
+    short.db.execute("UPDATE short SET data = ? WHERE _id = 'a'", (text,))
+    with pytest.raises(AssertionError, match="the long way"):
+        setting(not_taken, UpdateResult, many=False)(short.query_engine, {"_id": "a"}, {"$set": {"n": 9}})
+
+
 @pytest.mark.parametrize("more", [{"upsert": True}, {"array_filters": [{"x": 1}]}])
 def test_what_makes_documents_or_looks_into_lists_goes_the_long_way(
     collections: tuple[Any, Any], more: Mapping[str, Any]
