@@ -23,7 +23,7 @@ from services.all_in_one.embedded_shortcuts import as_it_is, by_index, if_needed
 from shared.store.client import Store
 from shared.store.collection import Collection
 
-ID = ObjectId()
+ID = ObjectId("5f43a1b2c3d4e5f6a7b8c9d0")
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 DOCUMENTS = [
     {"_id": key, "n": at, "at": AT, "data": b"\x00\xff", "deep": {"list": [1, {"a": None}]}, "id": 0}
