@@ -86,7 +86,7 @@ class Intake:
             await self.publisher.publish_fetched(messages)
         crash_point("fetcher.after_publish")
         if len(ours) < len(found):
-            known = [one.mail for one in found if one not in ours]
+            known = [one.mail for one in found if one.mail_id not in new]
             messages += await self.take(session, place, known, doubtful=True, imported=imported, holes=holes)
         return messages
 
