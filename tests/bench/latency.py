@@ -1,6 +1,6 @@
 """Latency: mails that arrive one by one in mailboxes at rest, from delivery until a subscriber has the event.
 
-    python -m tests.bench.latency [--rate 100] [--seconds 30] [--mailboxes 20] [--json]
+    python -m tests.bench.latency [--rate 100] [--seconds 30] [--mailboxes 20] [--json] [--profile DIR]
 
 A mail is delivered as a mail server does it: a file renamed into the Maildir. The fetcher hears of it by IDLE.
 """
@@ -15,12 +15,13 @@ from pathlib import Path
 from tests.bench import costs, machine, mailboxes, results
 from tests.bench.arrivals import Arrivals, awaited, deliver, spread, subscribed
 from tests.bench.generator import mails
+from tests.bench.profiles import profiled
 from tests.support.pipeline import Pipeline, pipeline
 
 PATIENCE_SECONDS = 120.0
 
 
-async def run(rate: float, seconds: float, boxes: int) -> dict[str, object]:
+async def run(rate: float, seconds: float, boxes: int, profiles: Path | None = None) -> dict[str, object]:
     """The figures."""
     raws, names = list(mails(max(1, round(rate * seconds)))), mailboxes.names(boxes)
     calibration = machine.calibrate(raws)
@@ -30,7 +31,7 @@ async def run(rate: float, seconds: float, boxes: int) -> dict[str, object]:
         async with pipeline(Path(folder), users, environ={}, tap=False) as system:
             await mailboxes.add(system, names)
             await mailboxes.at_rest(system, boxes)
-            async with subscribed(system) as arrivals:
+            async with profiled(system, profiles), subscribed(system) as arrivals:
                 before = await costs.look(system)
                 delivered = await deliver(system, names, raws, rate)
                 await awaited(arrivals, range(len(raws)), PATIENCE_SECONDS)
@@ -77,9 +78,10 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=100)
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--mailboxes", type=int, default=20)
+    parser.add_argument("--profile", type=Path, help="a folder for profiles of every process (needs py-spy)")
     results.add_arguments(parser)
     options = parser.parse_args()
-    result = asyncio.run(run(options.rate, options.seconds, options.mailboxes))
+    result = asyncio.run(run(options.rate, options.seconds, options.mailboxes, options.profile))
     results.show(
         f"from delivery to the subscriber, ms: {result['latency_ms']}, at {result['mails_per_second_delivered']} "
         f"mails/s in {result['mailboxes']} mailboxes at rest; in parts: {result['parts_ms']}",
