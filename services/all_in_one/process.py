@@ -4,6 +4,7 @@ Must never look for a process by name, and never signal one that it did not star
 """
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import random
@@ -35,11 +36,16 @@ def spawn(
     It gets `death_signal` when this process dies, however that happens (prctl(2), PR_SET_PDEATHSIG): the calling
     thread must therefore live as long as the child should. `output` takes both stdout and stderr;
     `keep` are descriptors that it inherits.
+
+    Our processes share a few cores, and each wakes others with whatever it hands on: so none of them is interrupted by
+    one that wakes up (sched(7), SCHED_BATCH), and what is handed on together is found together.
     """
     prctl = ctypes.CDLL(None).prctl
 
-    def die_with_parent() -> None:
+    def in_the_child() -> None:
         prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
+        with contextlib.suppress(OSError):  # a sandbox may forbid it
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
     return subprocess.Popen(  # noqa: S603 - fixed programs, no shell
         [str(part) for part in argv],
@@ -49,7 +55,7 @@ def spawn(
         stderr=subprocess.STDOUT,
         start_new_session=True,
         pass_fds=keep,
-        preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call on a function that is already loaded
+        preexec_fn=in_the_child,  # noqa: PLW1509 - two system calls on functions that are already loaded
     )
 
 

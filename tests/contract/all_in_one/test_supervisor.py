@@ -74,3 +74,10 @@ async def test_a_line_without_end_does_not_fill_the_memory() -> None:
         assert await wait_until(lambda: kept["endless"].last_line == "end", 10)
     assert max(map(len, lines)) < 200_000
     assert sum(line.count("x") for line in lines if line.startswith("endless")) >= 3_000_000
+
+
+async def test_no_program_and_nothing_that_it_starts_is_interrupted_by_one_that_wakes_up() -> None:
+    async with _supervised([], parent=PARENT) as kept:
+        assert await wait_until(lambda: len(alive(kept["parent"].pid)) == 2, 10)
+        policies = {os.sched_getscheduler(pid) for pid in alive(kept["parent"].pid)}
+    assert policies == {os.SCHED_BATCH} != {os.sched_getscheduler(0)}

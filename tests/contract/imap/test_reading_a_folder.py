@@ -68,7 +68,7 @@ async def test_what_comes_after_a_pass_that_ended_well_is_new_and_the_store_is_n
         for number in range(3):
             dovecot.deliver(USER, mail(number))
             await session.noop()
-            assert await folder.read(session, full=not number) == 1
+            assert await folder.read(session, full=not number, told=number == 2) == 1
         assert len(asked) == 1, "what was there when the folder was opened may be known"
         published.away = True
         dovecot.deliver(USER, mail(3))
