@@ -16,7 +16,6 @@ import structlog
 from services.fetcher import asking, decide
 from services.fetcher.cursor import save_cursor
 from services.fetcher.decide import Batch, Progress
-from services.fetcher.errors import MessageTrouble
 from services.fetcher.intake import Intake
 from services.fetcher.pace import Pace, Paced, awake
 from services.fetcher.place import Place
@@ -84,17 +83,14 @@ class Folder:
     revision: int = 0
     _caught_up: bool = field(default=False, init=False)
     """The last pass settled all that it listed: whatever is above the cursor came after it, and nobody has seen it."""
-    _told: Mapping[int, Outline | None] = field(default_factory=dict[int, Outline | None], init=False)
-    """What the server said of new mail when it was asked what there is."""
 
     @property
     def place(self) -> Place:
         """Where the UIDs belong."""
         return Place(self.mailbox, self.cursor.folder, self.cursor.validity)
 
-    async def read(self, session: ImapSession, *, full: bool, told: bool = False) -> int:
-        """One pass; returns how many mails were new. `full` looks at every UID, not only above the cursor. `told`: the
-        server has just told of mail.
+    async def read(self, session: ImapSession, *, full: bool) -> int:
+        """One pass; returns how many mails were new. `full` looks at every UID, not only above the cursor.
 
         Raises the session's errors, StoreUnavailable, BrokerUnavailable and LeaseLost.
         """
@@ -104,8 +100,7 @@ class Folder:
             log.warning("clock_was_ahead", mailbox=self.mailbox, passed_at=self.cursor.passed_at)
             await self._save(righted)
             self.back.release()
-        self._told = await self._new_outlines(session) if told and caught_up else {}
-        listed = [*self._told] or await (session.search_all() if full else session.search_above(self.cursor.low_water))
+        listed = await (session.search_all() if full else session.search_above(self.cursor.low_water))
         if full and (moved := decide.renumbered(self.cursor, listed)) is not None:
             log.warning("folder_renumbered", mailbox=self.mailbox, mails=len(listed))
             await self._save(moved)
@@ -144,17 +139,6 @@ class Folder:
             also |= {} if listed is None else {"listed": len(listed)}
         await self._advance(progress, also)
 
-    async def _new_outlines(self, session: ImapSession) -> dict[int, Outline | None]:
-        """New mail with its outlines, by one question: most looks find a mail or two. Nothing where the server refuses
-        it for one of them; then each is asked for, as in `asking`. Not asked where there are holes: the last mail is
-        always among those asked for, and it may be the one at which a server hangs up."""
-        if self.troubles.hole_due:
-            return {}
-        try:
-            return await session.outlines_above(self.cursor.low_water)
-        except MessageTrouble:
-            return {}
-
     async def _unknown(self, uids: Sequence[int]) -> list[int]:
         known: set[int] = set()
         for page in _pages(uids):
@@ -182,11 +166,10 @@ class Folder:
         hopeless = {uid for uid in uids if self.troubles.is_hopeless(uid)}
         for uid in sorted(hopeless):
             await self._give_up(session, uid, progress, imported=imported)
-        told = [one for uid in uids if uid not in hopeless and (one := self._told.get(uid)) is not None]
-        asked = set(uids) - hopeless - {one.uid for one in told}
-        outlines, refused = await asking.outlines(session, sorted(asked), self.troubles)
-        await self._missing(session, asked - refused - {one.uid for one in outlines}, progress)
-        return [*told, *outlines]
+        asked = [uid for uid in uids if uid not in hopeless]
+        outlines, refused = await asking.outlines(session, asked, self.troubles)
+        await self._missing(session, set(asked) - refused - {one.uid for one in outlines}, progress)
+        return outlines
 
     async def _without_earlier(
         self, session: ImapSession, outlines: Sequence[Outline], progress: Progress
@@ -279,7 +262,7 @@ class Folder:
         self.belt.carries([one.mail_id for one in new], len(mails) + len(silent), few=few)
         progress.settle([one.uid for one in mails])
         await self._missing(session, silent, progress)
-        if progress.left:  # else the pass is about to end, and that is saved with it
+        if progress.left:  # else the pass is about to end, and saves it
             await self._advance(progress, {})
         self.report.lag(progress.left)
         self.report.taken(new)

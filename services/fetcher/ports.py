@@ -120,11 +120,6 @@ class ImapSession(Protocol):
         """Those of these UIDs that are in the folder."""
         ...
 
-    async def outlines_above(self, uid: int) -> dict[int, Outline | None]:
-        """The UIDs greater than `uid`, ascending, with size and date of each that the server told. Raises
-        MessageTrouble."""
-        ...
-
     async def outlines(self, uids: Sequence[int]) -> list[Outline]:
         """Size and date of each; a UID that is gone is missing. Raises MessageTrouble."""
         ...

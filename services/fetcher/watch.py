@@ -227,7 +227,7 @@ class Watch:
         """Read what is new, then act on what is final; True if there is a reason to look again soon."""
         clock = self._tools.clock
         started = clock.monotonic()
-        found = await folder.read(session, full=full, told=told)
+        found = await folder.read(session, full=full)
         if told and not (found or full) and (folder.cursor.listed or 0) <= SMALL:
             # The server told of mail and none is above the cursor: some give new mail a lower UID.
             await folder.read(session, full=True)

@@ -83,9 +83,6 @@ class Session:
     async def present(self, uids: Sequence[int]) -> frozenset[int]:
         return frozenset()
 
-    async def outlines_above(self, uid: int) -> dict[int, Outline | None]:
-        return {}
-
     async def outlines(self, uids: Sequence[int]) -> list[Outline]:
         return []
 

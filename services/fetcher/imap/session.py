@@ -28,7 +28,6 @@ from shared.sasl.values import Credentials, Kind
 
 SLOWEST = 64 * 1024
 """Bytes per second below which a download counts as stuck."""
-OUTLINE = "(UID INTERNALDATE RFC822.SIZE)"
 WHOLE = "(UID INTERNALDATE RFC822.SIZE BODY.PEEK[])"
 MANY = 500
 """UIDs per command for small answers; a longer sequence set may exceed a server's line length."""
@@ -107,7 +106,8 @@ class Session:
 
     async def search_above(self, uid: int) -> list[int]:
         """New mail. `n:*` always names the last mail too, so what is not above is dropped."""
-        return [found for found in await self._search("UID", _from(uid + 1)) if found > uid]
+        first = min(uid + 1, parse.LAST_UID)
+        return [found for found in await self._search("UID", f"{first}:*") if found > uid]
 
     async def search_all(self) -> list[int]:
         """Every UID in the folder; how many were named that cannot be is in `impossible` from now on."""
@@ -132,19 +132,15 @@ class Session:
             found.update(await self._search("UID", parse.uid_set(some)))
         return frozenset(found & set(uids))
 
-    async def outlines_above(self, uid: int) -> dict[int, Outline | None]:
-        """New mail with RFC822.SIZE and INTERNALDATE: what `search_above` and `outlines` say, by one question."""
-        self._wire.pushed.clear()
-        answer = await self._run("FETCH", _from(uid + 1), OUTLINE, uid=True)
-        if not answer.ok:
-            raise self._fetch_refused(answer)
-        items = parse.fetches(answer.untagged)
-        return {found: _outline(items[found]) for found in sorted(items) if found > uid}
-
     async def outlines(self, uids: Sequence[int]) -> list[Outline]:
         """RFC822.SIZE and INTERNALDATE of each."""
-        items = [item for some in _chunks(uids) for item in await self._items(some, OUTLINE)]
-        return [outline for item in items if (outline := _outline(item)) is not None]
+        wanted = "(UID INTERNALDATE RFC822.SIZE)"
+        items = [item for some in _chunks(uids) for item in await self._items(some, wanted)]
+        return [
+            Outline(item.uid, item.size, item.internal_date)
+            for item in items
+            if item.size is not None and item.internal_date is not None
+        ]
 
     async def previews(self, uids: Sequence[int]) -> list[Preview]:
         """BODY.PEEK[HEADER] of each, with RFC822.SIZE and INTERNALDATE."""
@@ -329,16 +325,6 @@ async def _deadline(seconds: float, what: str, where: str) -> AsyncGenerator[Non
         raise NetworkTrouble(
             f"no answer to {what} within {seconds:.0f} s", where=where, code="deadline_passed"
         ) from None
-
-
-def _outline(item: parse.FetchItem) -> Outline | None:
-    if item.size is None or item.internal_date is None:
-        return None
-    return Outline(item.uid, item.size, item.internal_date)
-
-
-def _from(uid: int) -> str:
-    return f"{min(uid, parse.LAST_UID)}:*"
 
 
 def _folder(name: str) -> str:

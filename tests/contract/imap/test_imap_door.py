@@ -112,8 +112,6 @@ async def test_search_above_never_names_the_last_mail_again(dovecot: Dovecot) ->
         assert await session.search_above(uids[-1]) == []
         assert await session.search_above(uids[-1] + 100) == []
         assert await session.search_above(uids[0]) == uids[1:]
-        assert await session.outlines_above(uids[-1]) == {}
-        assert [*(await session.outlines_above(uids[0])).values()] == await session.outlines(uids[1:])
         assert await session.present([uids[1], 999]) == {uids[1]}
 
 

@@ -114,41 +114,6 @@ async def test_a_hole_that_is_deleted_on_the_server_has_vanished_and_stays_rejec
     assert len(await store.ledger.recent(NAME, 10)) == 1
 
 
-async def test_mail_that_the_server_told_of_is_asked_for_once_and_the_long_way_if_it_is_refused(
-    tmp_path: Path, store: Store
-) -> None:
-    async with ScriptedImap(tmp_path) as server, logged_in(server.imap, USER, PASSWORD) as session:
-        server.add(1, mail(1), AT)
-        published = Published()
-        folder = await open_folder(session, store, mailbox_of(server), published)
-        await folder.read(session, full=True)
-
-        async def told() -> list[str]:
-            """What a pass asks the server once that has told of mail."""
-            server.commands.clear()
-            await folder.read(session, full=False, told=True)
-            return [" ".join(one.split(" ")[:3]) for one in server.commands]
-
-        server.add(2, mail(2), datetime.now(UTC))
-        server.add(3, mail(3), datetime.now(UTC))
-        assert await told() == ["UID FETCH 2:*", "UID FETCH 2:3"]
-        assert folder.cursor.low_water == 3
-        assert await told() == ["UID FETCH 4:*", "UID SEARCH UID"], "the last mail is always named, and is not new"
-        server.untold.add(5)
-        server.add(4, mail(4), datetime.now(UTC))
-        server.add(5, mail(5), datetime.now(UTC))
-        asked = await told()
-        assert asked[:3] == ["UID FETCH 4:*", "UID SEARCH UID", "UID FETCH 4:5"]
-        assert [one.raw for one in published.messages] == [mail(number) for number in (1, 2, 3, 4)]
-        assert folder.cursor.low_water == 4
-        for _ in range(2 * MAX_TRIES):
-            assert (await told())[0] == "UID SEARCH UID", "that pass did not end well, and then there is a hole"
-        assert folder.cursor.low_water == 5
-        server.add(6, mail(6), datetime.now(UTC))
-        assert await told() == ["UID SEARCH UID", "UID FETCH 6", "UID FETCH 6"]
-        assert len(published.messages) == 5
-
-
 @pytest.mark.parametrize("validity", [None, 0])
 @pytest.mark.row(76)
 async def test_without_a_uidvalidity_nothing_is_doubled_or_downloaded_again(
