@@ -262,8 +262,7 @@ class Folder:
         self.belt.carries([one.mail_id for one in new], len(mails) + len(silent), few=few)
         progress.settle([one.uid for one in mails])
         await self._missing(session, silent, progress)
-        if progress.left:  # else the pass is about to end, and saves it
-            await self._advance(progress, {})
+        await self._advance(progress, {})
         self.report.lag(progress.left)
         self.report.taken(new)
         self.back.count(BY_IDENTITY, len(mails) - len(new) if doubtful else 0)

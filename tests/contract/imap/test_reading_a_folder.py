@@ -18,7 +18,6 @@ from services.fetcher.ports import FetchedMail
 from services.fetcher.troubles import Troubles
 from shared.domain.errors import BrokerUnavailable, Transient
 from shared.domain.mailbox import Mailbox
-from shared.domain.mailbox_runtime import Cursor, Lease
 from shared.domain.sighting import Sight
 from shared.store.client import Store
 from tests.support.dovecot import USERS
@@ -85,29 +84,6 @@ async def test_what_comes_after_a_pass_that_ended_well_is_new_and_the_store_is_n
         assert await folder.read(session, full=True) == 0
         assert len(asked) == 3
     assert len(await store.ledger.get_many(published.mail_ids)) == len(published.mail_ids) == 4
-
-
-async def test_a_pass_saves_its_cursor_after_each_batch_and_once_at_its_end(
-    dovecot: Dovecot, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    saved: list[int] = []
-    save = store.runtime.save_cursor
-
-    async def counted(mailbox: str, lease: Lease, cursor: Cursor) -> bool:
-        saved.append(cursor.low_water)
-        return await save(mailbox, lease, cursor)
-
-    async with logged_in(support_mailbox(dovecot).spec.imap) as session:
-        folder = await open_folder(session, store, support_mailbox(dovecot), Published(), Limits(batch=2))
-        monkeypatch.setattr(store.runtime, "save_cursor", counted)
-        for number in range(5):
-            dovecot.deliver(USER, mail(number))
-        await session.noop()
-        assert await folder.read(session, full=True) == 5
-        uids = await session.search_all()
-        assert saved == [uids[1], uids[3], uids[4]]
-        assert await store.runtime.cursor(NAME, "INBOX") == folder.cursor
-        assert folder.cursor.passed_at is not None and folder.cursor.listed == 5
 
 
 async def test_the_ledger_entry_tells_where_the_mail_lay_and_what_it_is(dovecot: Dovecot, store: Store) -> None:
