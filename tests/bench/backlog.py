@@ -18,7 +18,7 @@ import orjson
 from shared.domain.mailbox import Module
 from tests.bench import costs, machine, mailboxes, results
 from tests.bench.generator import mails
-from tests.bench.profiles import profiled
+from tests.bench.profiles import add_profile_argument, profiled
 from tests.bench.queues import LOOK_SECONDS, deepest
 from tests.support.pipeline import Pipeline, pipeline
 
@@ -99,7 +99,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mails", type=int, default=2000)
     parser.add_argument("--mailboxes", type=int, default=1)
-    parser.add_argument("--profile", type=Path, help="a folder for profiles of every process (needs py-spy)")
+    add_profile_argument(parser)
     results.add_arguments(parser)
     options = parser.parse_args()
     result = asyncio.run(run(options.mails, options.mailboxes, options.profile))

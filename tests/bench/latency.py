@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.bench import costs, machine, mailboxes, results
 from tests.bench.arrivals import Arrivals, awaited, deliver, spread, subscribed
 from tests.bench.generator import mails
-from tests.bench.profiles import profiled
+from tests.bench.profiles import add_profile_argument, profiled
 from tests.support.pipeline import Pipeline, pipeline
 
 PATIENCE_SECONDS = 120.0
@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=100)
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--mailboxes", type=int, default=20)
-    parser.add_argument("--profile", type=Path, help="a folder for profiles of every process (needs py-spy)")
+    add_profile_argument(parser)
     results.add_arguments(parser)
     options = parser.parse_args()
     result = asyncio.run(run(options.rate, options.seconds, options.mailboxes, options.profile))

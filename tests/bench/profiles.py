@@ -1,5 +1,6 @@
 """Profiles of running processes, by py-spy, where it is installed (`pip install py-spy`): what the time goes into."""
 
+import argparse
 import asyncio
 import shutil
 import signal
@@ -13,6 +14,11 @@ from tests.support.pipeline import Pipeline
 
 HERTZ = 200
 SHOWN = 40
+
+
+def add_profile_argument(parser: argparse.ArgumentParser) -> None:
+    """`--profile DIR`."""
+    parser.add_argument("--profile", type=Path, help="a folder for profiles of every process (needs py-spy)")
 
 
 @asynccontextmanager
