@@ -44,6 +44,9 @@ IDLE_SECONDS = 9 * 60.0
 """IDLE is renewed at least this often: network address translation and some servers forget sooner than 29 minutes."""
 PENDING_SECONDS = (1.0, 15.0)
 """While an after-fetch action is owed, how soon to look again: at first, and at most."""
+APART_SECONDS = 0.5
+"""Looks at a mailbox begin at least so far apart. A look costs the same whatever it finds: mail that keeps coming is
+taken some at a time, and no later than Dovecot would have told of it."""
 SMALL = 5000
 """Mails up to which every reconnect looks at the whole folder."""
 
@@ -194,12 +197,16 @@ class Watch:
         while True:
             wish = self.wished.reading
             full = full or wish is not None or decide.is_doubtful(folder.cursor)
+            began = self._tools.clock.monotonic()
             pending = await self._pass(session, folder, full, told)
             if wish is not None:
                 await self.wished.was_read(wish)
             at_once = await old_mails.work()
             soon = min(soon * 2, PENDING_SECONDS[1]) if pending else PENDING_SECONDS[0]
             told = await self._wait(session, 0 if at_once else soon if pending else IDLE_SECONDS)
+            if told and (left := began + APART_SECONDS - self._tools.clock.monotonic()) > 0:
+                await self.wished.pause(left)
+                await session.noop()  # a server lists only what it has told of
             full = self._tools.clock.monotonic() - self._reconciled_at >= self._tools.reconcile_seconds
 
     async def _folder(self, session: ImapSession, selected: Selected) -> Folder:

@@ -5,6 +5,7 @@ Two connections: a publisher that the broker blocks must not hold up acknowledge
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Sequence
 from functools import cached_property, partial
 from typing import NamedTuple, Self, cast
@@ -51,6 +52,8 @@ class Subscription:
     def __init__(self, queue: AbstractQueue, window: int) -> None:
         self._queue = queue
         self._waiting: asyncio.Queue[Delivery] = asyncio.Queue(maxsize=window * 2)
+        self._enough = asyncio.Event()
+        self._wanted = math.inf
         self._tag = ""
         self._channel: object = None
         self._tags = Tags()
@@ -63,6 +66,8 @@ class Subscription:
         if message.channel is not self._channel:  # the first, and after each reconnection, when tags begin anew
             self._channel, self._tags = message.channel, Tags()
         await self._waiting.put(Delivery(message, self._tags))
+        if self._waiting.qsize() >= self._wanted:
+            self._enough.set()
 
     async def batch(self, most: int, wait_seconds: float, linger: float = LINGER_SECONDS) -> list[Delivery]:
         """Up to `most` deliveries, empty after `wait_seconds`.
@@ -76,9 +81,20 @@ class Subscription:
             return []
         if self._waiting.qsize() < most - 1:
             await asyncio.sleep(linger)
-        while len(got) < most and not self._waiting.empty():
-            got.append(self._waiting.get_nowait())
-        return got
+        return [*got, *self._there(most - 1)]
+
+    async def full_batch(self, most: int, wait_seconds: float) -> list[Delivery]:
+        """`most` deliveries as soon as so many are waiting; after `wait_seconds` what there is."""
+        self._wanted = most
+        if self._waiting.qsize() < most:
+            self._enough.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_seconds):
+                await self._enough.wait()
+        return self._there(most)
+
+    def _there(self, most: int) -> list[Delivery]:
+        return [self._waiting.get_nowait() for _ in range(min(most, self._waiting.qsize()))]
 
     async def stop(self) -> None:
         """Receive nothing more, and give back what was not handed out yet."""

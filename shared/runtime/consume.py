@@ -15,6 +15,10 @@ ledger before: a mail that ended the process so a few times is quarantined untou
 it, and none of this counts as an attempt of theirs.
 
 What a lane calls slow goes on beside the rest, so that no other mail waits for it; so does what is held.
+
+The first worker takes what there is, the others whole batches: where mail comes singly one batch at a time costs fewest
+round trips, and a backlog is worked on side by side. What waits while the first one is busy with something else is
+taken after a second.
 """
 
 import asyncio
@@ -28,7 +32,7 @@ from typing import Generic, Protocol, TypeVar
 
 import structlog
 
-from shared.broker.client import Broker, Subscription
+from shared.broker.client import Broker
 from shared.broker.delivery import Delivery, acknowledge
 from shared.broker.messages import Outgoing
 from shared.broker.spans import received
@@ -204,18 +208,19 @@ class Consumer(Generic[M]):
         try:
             async with asyncio.TaskGroup() as group:
                 for number in range(1, self._lane.workers + 1):
-                    group.create_task(self._work(subscription, f"{self._lane.stage} {number}"))
+                    take = subscription.batch if number == 1 else subscription.full_batch
+                    group.create_task(self._work(take, f"{self._lane.stage} {number}"))
                 group.create_task(self._work_beside(self._slow, f"{self._lane.stage} slow"))
                 group.create_task(self._work_beside(self._soon, f"{self._lane.stage} soon"))
         finally:
             await subscription.stop()
 
-    async def _work(self, subscription: Subscription, name: str) -> None:
+    async def _work(self, take: Callable[[int, float], Awaitable[list[Delivery]]], name: str) -> None:
         with self._process.pulse.loop(name):
             while not self._process.draining.is_set():
                 if not await self._process.permitted():
                     continue
-                deliveries = await subscription.batch(self._lane.batch, wait_seconds=1)
+                deliveries = await take(self._lane.batch, 1)
                 self._process.beat()
                 self._process.ready("broker", self._broker.connected)
                 if deliveries:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
+import uvloop
 
 from shared.domain.mailbox import Module
 from tests.bench import costs, machine, mailboxes, results
@@ -102,7 +103,7 @@ def main() -> None:
     add_profile_argument(parser)
     results.add_arguments(parser)
     options = parser.parse_args()
-    result = asyncio.run(run(options.mails, options.mailboxes, options.profile))
+    result = uvloop.run(run(options.mails, options.mailboxes, options.profile))
     results.show(
         f"{result['mails_per_second']} mails/s end to end: {result['mails']} mails of {result['average_bytes']} bytes "
         f"in {result['mailboxes']} mailboxes, in {result['seconds']} s. Slowest stage: {result['slowest_stage']}, by "

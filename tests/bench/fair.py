@@ -16,6 +16,8 @@ from contextlib import AsyncExitStack
 from itertools import islice
 from pathlib import Path
 
+import uvloop
+
 from tests.bench import console_pages, costs, machine, mailboxes, results
 from tests.bench.arrivals import Arrivals, awaited, deliver, spread, subscribed
 from tests.bench.generator import mails
@@ -101,7 +103,7 @@ def main() -> None:
     parser.add_argument("--console", action="store_true", help="ask for the console's main pages, one a second")
     results.add_arguments(parser)
     options = parser.parse_args()
-    result = asyncio.run(run(options.mails, options.others, options.seconds, options.rest, options.console))
+    result = uvloop.run(run(options.mails, options.others, options.seconds, options.rest, options.console))
     results.show_lines(result)
     later = result["later_ms"]
     assert isinstance(later, Mapping)

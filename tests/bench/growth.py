@@ -13,6 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import uvloop
+
 from tests.bench import costs, machine, mailboxes, results
 from tests.bench.backlog import connected, done
 from tests.bench.books import filled
@@ -74,7 +76,7 @@ def main() -> None:
     parser.add_argument("--mails", type=int, default=500)
     results.add_arguments(parser)
     options = parser.parse_args()
-    result = asyncio.run(run(options.sizes, options.mails))
+    result = uvloop.run(run(options.sizes, options.mails))
     results.show_growth(result)
     print(f"cost per mail against the smallest size: {result['cost_to_smallest']} (at most {LIMIT})")
     results.keep(options, "growth", result)

@@ -12,6 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import uvloop
+
 from tests.bench import costs, machine, mailboxes, results
 from tests.bench.arrivals import awaited, spread, subscribed
 from tests.bench.cpu import difference, resident
@@ -88,7 +90,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     results.add_arguments(parser)
     options = parser.parse_args()
-    result = asyncio.run(run(options.mailboxes, options.seconds))
+    result = uvloop.run(run(options.mailboxes, options.seconds))
     results.show_lines(result)
     print(f"the fetcher holds {result['mailboxes']} mailboxes in {result['fetcher_mib']} MiB (at most {LIMIT_MIB})")
     results.keep(options, f"idle-{options.mailboxes}", result)

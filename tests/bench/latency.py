@@ -6,11 +6,12 @@ A mail is delivered as a mail server does it: a file renamed into the Maildir. T
 """
 
 import argparse
-import asyncio
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import uvloop
 
 from tests.bench import costs, machine, mailboxes, results
 from tests.bench.arrivals import Arrivals, awaited, deliver, spread, subscribed
@@ -81,7 +82,7 @@ def main() -> None:
     add_profile_argument(parser)
     results.add_arguments(parser)
     options = parser.parse_args()
-    result = asyncio.run(run(options.rate, options.seconds, options.mailboxes, options.profile))
+    result = uvloop.run(run(options.rate, options.seconds, options.mailboxes, options.profile))
     results.show(
         f"from delivery to the subscriber, ms: {result['latency_ms']}, at {result['mails_per_second_delivered']} "
         f"mails/s in {result['mailboxes']} mailboxes at rest; in parts: {result['parts_ms']}",

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 
 from services.all_in_one.demo.dovecot import Dovecot
 from services.fetcher.access import Access
@@ -22,7 +23,7 @@ from services.fetcher.troubles import Troubles
 from services.fetcher.watch import Tools, Watch
 from shared.contracts.messages import EmailFetched
 from shared.domain.errors import BrokerUnavailable
-from shared.domain.mailbox import Mailbox
+from shared.domain.mailbox import Imap, Mailbox
 from shared.domain.mailbox_runtime import Lease
 from shared.oauth.authorities import Authorities
 from shared.oauth.delegated import DelegatedTokens
@@ -31,6 +32,7 @@ from shared.observability.metrics import Metrics
 from shared.runtime.clock import Clock
 from shared.store.client import Store
 from tests.support.imap import PASSWORD, USER, imap_of
+from tests.support.scripted_imap import ScriptedImap
 
 TTL = timedelta(seconds=30)
 NAME = "support"
@@ -74,19 +76,25 @@ def support_mailbox(
 ) -> Mailbox:
     """A mailbox of this server, everything from its start; `imap` replaces fields."""
     fields = {"start_from": "all", **imap}
-    secret = server.folder / f"{name}.password"
+    return _mailbox(name, user, imap_of(server, **fields), server.folder, password)
+
+
+def scripted_mailbox(server: ScriptedImap, folder: Path, name: str = NAME, **imap: object) -> Mailbox:
+    """A mailbox of a scripted server; its password lies in `folder`, `imap` replaces fields."""
+    return _mailbox(name, USER, server.imap.model_copy(update=imap), folder, PASSWORD)
+
+
+def _mailbox(name: str, email: str, imap: Imap, folder: Path, password: str) -> Mailbox:
+    secret = folder / f"{name}.password"
     secret.write_text(password)
-    document = {
-        "name": name,
-        "spec": {
-            "module": "ticket",
-            "email": user,
-            "imap": imap_of(server, **fields).model_dump(mode="json"),
-            "auth": {"type": "basic", "passwordFrom": {"file": str(secret)}},
-            "acknowledgements": {"enabled": False},
-        },
+    spec = {
+        "module": "ticket",
+        "email": email,
+        "imap": imap.model_dump(mode="json"),
+        "auth": {"type": "basic", "passwordFrom": {"file": str(secret)}},
+        "acknowledgements": {"enabled": False},
     }
-    return Mailbox.model_validate(document)
+    return Mailbox.model_validate({"name": name, "spec": spec})
 
 
 def tools(

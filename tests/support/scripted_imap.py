@@ -65,6 +65,10 @@ class ScriptedImap:
         """Connections that ended while it was silent."""
         self.no_to: dict[str, str] = {}
         """Commands (upper-case) that are answered NO with this text."""
+        self.pushes = False
+        """It tells of mail in IDLE, and lists none that it has not told of."""
+        self.kept_back: list[int] = []
+        """How many mails that were, at each search."""
         self.announces: list[str] = []
         """Untagged lines said before the next tagged answer."""
         self.floods: dict[str, Iterator[bytes]] = {}
@@ -77,6 +81,7 @@ class ScriptedImap:
         """Commands that are answered with a byte now and then."""
         self.served: Counter[int] = Counter()
         self.commands: list[str] = []
+        self._told = 0
         self._server: asyncio.Server | None = None
 
     def add(self, uid: int, raw: bytes, received: datetime) -> None:
@@ -187,10 +192,14 @@ class ScriptedImap:
         writer.write(b"* BYE\r\n")
 
     def _noop(self, _: str, writer: asyncio.StreamWriter) -> None:
-        writer.write(f"* {len(self.mails)} EXISTS\r\n".encode())
+        self._exists(writer)
+
+    def _exists(self, writer: asyncio.StreamWriter) -> None:
+        self._told = len(self.mails)
+        writer.write(f"* {self._told} EXISTS\r\n".encode())
 
     def _select(self, _: str, writer: asyncio.StreamWriter) -> str:
-        writer.write(f"* {len(self.mails)} EXISTS\r\n".encode())
+        self._exists(writer)
         if self.uid_validity is not None:
             writer.write(f"* OK [UIDVALIDITY {self.uid_validity}] it is\r\n".encode())
         if self.uid_next is not None:
@@ -202,6 +211,9 @@ class ScriptedImap:
         found = list(self.mails)
         if "UID" in words:
             found = self._of(words[words.index("UID") + 1])
+        if self.pushes:
+            found = [uid for uid in found if uid in [*self.mails][: self._told]]
+            self.kept_back.append(len(self.mails) - self._told)
         if "UNDELETED" in words:
             found = [uid for uid in found if "\\Deleted" not in self.mails[uid].flags]
         writer.write(f"* SEARCH {' '.join(map(str, self.uid_order(found)))}\r\n".encode())
@@ -241,10 +253,15 @@ class ScriptedImap:
         """It has ended."""
 
     async def _wait_for_done(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Until DONE; it tells of nothing by itself."""
+        """Until DONE; of mail it tells only if it `pushes`."""
         writer.write(b"+ idling\r\n")
         await writer.drain()
-        await reader.readline()
+        done = asyncio.ensure_future(reader.readline())
+        while not done.done():
+            if self.pushes and self._told < len(self.mails):
+                self._exists(writer)
+                await writer.drain()
+            await asyncio.wait({done}, timeout=0.02 if self.pushes else None)
         if "DONE" in self.hangs:
             raise _Silence("DONE")
 

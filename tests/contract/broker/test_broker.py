@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from services.all_in_one.rabbitmq import RabbitMQ
 from shared.broker import declaring, topology
 from shared.broker.client import Broker
-from shared.broker.delivery import acknowledge
+from shared.broker.delivery import Delivery, acknowledge
 from shared.broker.hints import configuration_changed
 from shared.broker.messages import Outgoing, owed
 from shared.broker.settings import BrokerSettings
@@ -115,6 +115,24 @@ async def test_what_a_stopping_subscription_holds_goes_back_to_the_queue(broker:
         while len(again) < 10 - len(held):
             again |= {one.envelope.message_id for one in await second.batch(50, wait_seconds=1)}
     assert again == {f"m{count}" for count in range(10)} - {one.envelope.message_id for one in held}
+
+
+async def test_a_full_batch_is_waited_for_but_not_for_ever(broker: Broker) -> None:
+    """What lies there is left to others, until it is a batch or the time is up."""
+    subscription = await broker.subscribe(topology.CLASSIFIER.name, window=50)
+    waiting = asyncio.create_task(subscription.full_batch(5, wait_seconds=30))
+    await broker.publish(topology.MAIL, "email.accepted", [envelope(mail_id=f"m{count}") for count in range(3)])
+    await asyncio.sleep(0.3)
+    assert not waiting.done()
+    await broker.publish(topology.MAIL, "email.accepted", [envelope(mail_id=f"m{count}") for count in range(3, 7)])
+    full = await asyncio.wait_for(waiting, 20)
+    rest: list[Delivery] = []
+    async with asyncio.timeout(20):
+        while len(rest) < 2:
+            rest += await subscription.full_batch(5, wait_seconds=0.2)
+    assert [one.envelope.message_id for one in full + rest] == [f"m{count}" for count in range(7)]
+    assert len(full) == 5
+    assert await subscription.full_batch(5, wait_seconds=0.1) == []
 
 
 async def test_an_unreachable_broker_is_one_clear_line_without_its_password(metrics: Metrics) -> None:

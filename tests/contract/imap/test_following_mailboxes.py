@@ -2,13 +2,14 @@
 
 import asyncio
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from cryptography import x509
 
 from services.all_in_one.demo.dovecot import Dovecot
 from services.fetcher.aftermath import Aftermath
-from services.fetcher.watch import Watch
+from services.fetcher.watch import APART_SECONDS, Watch
 from shared.domain.decision import Decision, Kind, Reason, Revisions
 from shared.domain.ledger import DecisionWrite
 from shared.domain.mailbox import Mailbox
@@ -26,10 +27,12 @@ from tests.support.fetching import (
     follower_of,
     following,
     open_folder,
+    scripted_mailbox,
     support_mailbox,
     tools,
 )
 from tests.support.imap import USER, logged_in, mail
+from tests.support.scripted_imap import ScriptedImap
 
 OTHER = "requests@desk.example"
 
@@ -66,6 +69,28 @@ async def test_mail_is_taken_as_it_arrives(dovecot: Dovecot, store: Store) -> No
     assert {one.raw for one in published.messages} == {mail(1), mail(2)}
     assert await store.runtime.leases() == {}
     assert await store.runtime.live_fetchers() == ()
+
+
+async def test_mail_that_keeps_coming_is_taken_some_at_a_time(tmp_path: Path, store: Store) -> None:
+    """A mail every 20 ms, each told of at once. A look takes a few round trips, whatever it finds: two a second do, if
+    each finds all that is there."""
+    published = Published()
+    async with ScriptedImap(tmp_path, "IMAP4rev1 MOVE UIDPLUS IDLE") as server:
+        server.pushes = True
+        await store.mailboxes.put(scripted_mailbox(server, tmp_path), {})
+        async with following(store, tools(store, published)):
+            await eventually(is_in(store, Phase.IDLE))
+            server.kept_back.clear()
+            began = asyncio.get_running_loop().time()
+            for number in range(1, 101):
+                server.add(number, mail(number), datetime.now(UTC))
+                await asyncio.sleep(0.02)
+            await eventually(has(published, 100))
+            seconds = asyncio.get_running_loop().time() - began
+            kept_back = sorted(server.kept_back)
+    assert [one.raw for one in published.messages] == [mail(number) for number in range(1, 101)]
+    assert len(kept_back) <= 2 + seconds / APART_SECONDS
+    assert kept_back[len(kept_back) // 2] <= 5
 
 
 async def test_a_wrong_password_needs_attention_and_stops_no_other_mailbox(dovecot: Dovecot, store: Store) -> None:

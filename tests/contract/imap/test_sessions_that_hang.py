@@ -14,11 +14,10 @@ from services.all_in_one.demo.dovecot import Dovecot
 from services.fetcher.follower import Follower
 from services.fetcher.imap.session import Patience
 from services.fetcher.watch import Tools
-from shared.domain.mailbox import Mailbox
 from shared.domain.mailbox_runtime import Phase
 from shared.store.client import Store
-from tests.support.fetching import Published, eventually, following, support_mailbox, tools
-from tests.support.imap import PASSWORD, USER, mail
+from tests.support.fetching import Published, eventually, following, scripted_mailbox, support_mailbox, tools
+from tests.support.imap import USER, mail
 from tests.support.scripted_imap import ScriptedImap
 
 HANGING, OTHER = "hanging", "other"
@@ -61,20 +60,6 @@ async def until(so: Callable[[], bool]) -> None:
     await eventually(ready, 30)
 
 
-def _mailbox(server: ScriptedImap, folder: Path) -> Mailbox:
-    secret = folder / "hanging.password"
-    secret.write_text(PASSWORD)
-    imap = {**server.imap.model_dump(mode="json"), "poll_seconds": 5}
-    spec = {
-        "module": "ticket",
-        "email": "hanging@desk.example",
-        "imap": imap,
-        "auth": {"type": "basic", "passwordFrom": {"file": str(secret)}},
-        "acknowledgements": {"enabled": False},
-    }
-    return Mailbox.model_validate({"name": HANGING, "spec": spec})
-
-
 Start = Callable[[ScriptedImap], AbstractAsyncContextManager[Scene]]
 
 
@@ -86,7 +71,7 @@ def scene(tmp_path: Path, dovecot: Dovecot, store: Store) -> Start:
     async def start(server: ScriptedImap) -> AsyncGenerator[Scene, None]:
         published = Published()
         kit = tools(store, published, patience=Patience(connect=SECONDS, command=SECONDS))
-        await store.mailboxes.put(_mailbox(server, tmp_path), {})
+        await store.mailboxes.put(scripted_mailbox(server, tmp_path, HANGING, poll_seconds=5), {})
         await store.mailboxes.put(support_mailbox(dovecot, OTHER), {})
         async with following(store, kit) as follower:
             yield Scene(server, dovecot, store, published, kit, follower)

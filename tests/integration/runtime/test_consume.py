@@ -80,10 +80,10 @@ class Stage:
 
 
 @asynccontextmanager
-async def consuming(broker: Broker, stage: Stage, books: Books, *slow: str):  # type: ignore[no-untyped-def]  # a test's own helper
+async def consuming(broker: Broker, stage: Stage, books: Books, *slow: str, workers: int = 1):  # type: ignore[no-untyped-def]  # a test's own helper
     process = Process("test", {})
     is_slow = lambda message: message.mail_id in slow  # noqa: E731
-    lane = Lane("classifier", topology.CLASSIFIER, window=20, batch=10, workers=1, slow=is_slow)
+    lane = Lane("classifier", topology.CLASSIFIER, window=20, batch=10, workers=workers, slow=is_slow)
     task = asyncio.create_task(Consumer(process, broker, lane, EmailAccepted, stage, books, "/test").run())
     try:
         yield process
@@ -106,6 +106,20 @@ class Slow(Stage):
         if any(one.mail_id == self.mail_id for one in messages):
             await self.may_end.wait()
         return await super().handle(messages)
+
+
+async def test_beside_a_batch_a_full_one_goes_on_and_whatever_has_waited_for_a_second(broker: Broker) -> None:
+    stage = Slow("m1")
+    async with consuming(broker, stage, Books(), workers=2):
+        await publish(broker, "m1")
+        await until(lambda: stage.begun == ["m1"])
+        full = [f"full{count}" for count in range(10)]
+        await publish(broker, *full)
+        await until(lambda: stage.settled == full)
+        await publish(broker, "few")
+        await until(lambda: stage.settled == [*full, "few"])
+        stage.may_end.set()
+        await until(lambda: "m1" in stage.settled)
 
 
 async def test_no_other_mail_waits_for_a_slow_one(broker: Broker) -> None:
