@@ -5,6 +5,7 @@ exist or does not count it, and an entry that somebody edited to what none can b
 each time, so that the count is 0 once it is mended; `mail-automator audit` names each one. Must never write.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,10 @@ from shared.domain.ledger import State
 from shared.store.ledger import LedgerRow
 from shared.store.tickets import TicketOrigin
 
-PAGE = 1000
+PAGE, PAGES = 100, 10
+"""Documents in one question, so that no answer holds the store up, and pages that a look checks of each."""
+APART_SECONDS = 0.05
+"""Between two pages, in which the store answers those who take mail in."""
 
 
 @dataclass(slots=True)
@@ -28,29 +32,41 @@ class Accounts:
     tickets: Tickets
     articles: Articles
     page: int = PAGE
+    pages: int = PAGES
     _sighting: str = ""
     _mail: str = ""
     _unbooked: dict[str, str] = field(default_factory=dict[str, str])
     _without_effect: dict[str, str] = field(default_factory=dict[str, str])
 
     async def look(self) -> Mapping[str, int]:
-        """Check the next page of both; returns the mails unaccounted for, by mailbox."""
-        await self._look_at_sightings()
-        await self._look_at_mails()
+        """Look again at what was found, then at the next pages of both; returns the mails unaccounted for, by
+        mailbox."""
+        self._unbooked = await self._of_no_mail(self._unbooked)
+        again = await self.ledger.rows_of(self._without_effect) if self._without_effect else ()
+        self._without_effect = await self._missing(again)
+        for page in (self._page_of_sightings, self._page_of_mails):
+            for _ in range(self.pages):
+                if not await page():
+                    break
+                await asyncio.sleep(APART_SECONDS)
         return Counter((self._unbooked | self._without_effect).values())
 
-    async def _look_at_sightings(self) -> None:
+    async def _page_of_sightings(self) -> bool:
+        """Check some; whether there are more in this round."""
         rows = await self.sightings.mails_after(self._sighting, self.page)
         self._sighting = rows[-1][0] if len(rows) == self.page else ""
-        mails = self._unbooked | {mail: mailbox for _, mailbox, mail in rows if mail is not None}
-        booked = await self.ledger.existing(mails)
-        self._unbooked = {mail: mailbox for mail, mailbox in mails.items() if mail not in booked}
+        self._unbooked |= await self._of_no_mail({mail: mailbox for _, mailbox, mail in rows if mail is not None})
+        return bool(self._sighting)
 
-    async def _look_at_mails(self) -> None:
+    async def _page_of_mails(self) -> bool:
         rows = await self.ledger.rows_after(self._mail, self.page)
         self._mail = rows[-1].mail_id if len(rows) == self.page else ""
-        again = await self.ledger.rows_of(self._without_effect) if self._without_effect else ()
-        self._without_effect = await self._missing((*again, *rows))
+        self._without_effect |= await self._missing(rows)
+        return bool(self._mail)
+
+    async def _of_no_mail(self, mails: Mapping[str, str]) -> dict[str, str]:
+        booked = await self.ledger.existing(mails)
+        return {mail: mailbox for mail, mailbox in mails.items() if mail not in booked}
 
     async def _missing(self, rows: Sequence[LedgerRow]) -> dict[str, str]:
         """Those whose effect should be there and is not, and those that no entry can be."""

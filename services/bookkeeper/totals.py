@@ -1,7 +1,7 @@
 """The books of all mails ever, without reading all of them at each look.
 
 What arrived since a midnight is counted at each look. Everything before it is counted by a round that goes through the
-ledger, some thousand mails at a time, and begins anew once it has come through: so also what became of old mail since
+ledger, a thousand mails at a time, and begins anew once it has come through: so also what became of old mail since
 (a replay, an erasure) shows, at once where there are few mails, within minutes where there are millions. Only the first
 round is counted in one go. Memory: one row per mailbox.
 """
