@@ -135,6 +135,16 @@ async def test_a_full_batch_is_waited_for_but_not_for_ever(broker: Broker) -> No
     assert await subscription.full_batch(5, wait_seconds=0.1) == []
 
 
+async def test_a_full_batch_that_lies_there_already_is_taken_at_once(broker: Broker) -> None:
+    await broker.publish(topology.MAIL, "email.accepted", [envelope(mail_id=f"m{count}") for count in range(5)])
+    subscription = await broker.subscribe(topology.CLASSIFIER.name, window=5)
+    async with asyncio.timeout(20):
+        while await broker.depth(topology.CLASSIFIER.name):
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
+        assert len(await subscription.full_batch(5, wait_seconds=30)) == 5
+
+
 async def test_an_unreachable_broker_is_one_clear_line_without_its_password(metrics: Metrics) -> None:
     """What, where, what to do."""
     settings = BrokerSettings(url=SecretStr(f"amqp://someone:{WORD}@127.0.0.1:1/"), connect_deadline_seconds=0.1)
