@@ -88,11 +88,9 @@ class Subscription:
         self._wanted = most
         if self._waiting.qsize() < most:
             self._enough.clear()
-        else:
-            self._enough.set()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(wait_seconds):
-                await self._enough.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_seconds):
+                    await self._enough.wait()
         return self._there(most)
 
     def _there(self, most: int) -> list[Delivery]:
