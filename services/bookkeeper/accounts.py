@@ -1,4 +1,4 @@
-"""Counts the mails that nobody can account for, page by page: each look checks a few, each round checks all.
+"""Counts the mails that nobody can account for, page by page: each round checks all, spread over time.
 
 Three faults there are: a sighting whose mail is not in the ledger, a mail that is done though its ticket does not
 exist or does not count it, and an entry that somebody edited to what none can be. What was found is looked at again
@@ -17,10 +17,8 @@ from shared.domain.ledger import State
 from shared.store.ledger import LedgerRow
 from shared.store.tickets import TicketOrigin
 
-PAGE, PAGES = 100, 10
-"""Documents in one question, so that no answer holds the store up, and pages that a look checks of each."""
-APART_SECONDS = 0.05
-"""Between two pages, in which the store answers those who take mail in."""
+PAGE = 100
+"""Documents in one question, so that no answer holds up those who take mail in."""
 
 
 @dataclass(slots=True)
@@ -32,37 +30,40 @@ class Accounts:
     tickets: Tickets
     articles: Articles
     page: int = PAGE
-    pages: int = PAGES
+    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
     _sighting: str = ""
     _mail: str = ""
     _unbooked: dict[str, str] = field(default_factory=dict[str, str])
     _without_effect: dict[str, str] = field(default_factory=dict[str, str])
 
     async def look(self) -> Mapping[str, int]:
-        """Look again at what was found, then at the next pages of both; returns the mails unaccounted for, by
-        mailbox."""
-        self._unbooked = await self._of_no_mail(self._unbooked)
-        again = await self.ledger.rows_of(self._without_effect) if self._without_effect else ()
-        self._without_effect = await self._missing(again)
-        for page in (self._page_of_sightings, self._page_of_mails):
-            for _ in range(self.pages):
-                if not await page():
-                    break
-                await asyncio.sleep(APART_SECONDS)
-        return Counter((self._unbooked | self._without_effect).values())
+        """Look again at what was found, then at the next page of both, of a new round where the last one has come
+        through; returns the mails unaccounted for, by mailbox. Raises StoreUnavailable."""
+        async with self._one_at_a_time:
+            self._unbooked = await self._of_no_mail(self._unbooked)
+            again = await self.ledger.rows_of(self._without_effect) if self._without_effect else ()
+            self._without_effect = await self._missing(again)
+            await self._page_of_sightings()
+            await self._page_of_mails()
+            return Counter((self._unbooked | self._without_effect).values())
 
-    async def _page_of_sightings(self) -> bool:
-        """Check some; whether there are more in this round."""
+    async def go_on(self) -> None:
+        """The next page of both, where the round has not come through. Raises StoreUnavailable."""
+        async with self._one_at_a_time:
+            if self._sighting:
+                await self._page_of_sightings()
+            if self._mail:
+                await self._page_of_mails()
+
+    async def _page_of_sightings(self) -> None:
         rows = await self.sightings.mails_after(self._sighting, self.page)
-        self._sighting = rows[-1][0] if len(rows) == self.page else ""
         self._unbooked |= await self._of_no_mail({mail: mailbox for _, mailbox, mail in rows if mail is not None})
-        return bool(self._sighting)
+        self._sighting = rows[-1][0] if len(rows) == self.page else ""
 
-    async def _page_of_mails(self) -> bool:
+    async def _page_of_mails(self) -> None:
         rows = await self.ledger.rows_after(self._mail, self.page)
-        self._mail = rows[-1].mail_id if len(rows) == self.page else ""
         self._without_effect |= await self._missing(rows)
-        return bool(self._mail)
+        self._mail = rows[-1].mail_id if len(rows) == self.page else ""
 
     async def _of_no_mail(self, mails: Mapping[str, str]) -> dict[str, str]:
         booked = await self.ledger.existing(mails)

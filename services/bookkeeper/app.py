@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Final
 
 import structlog
 
@@ -22,6 +23,9 @@ from shared.runtime.stage import Doors, doors
 from shared.store.upgrade import upgrade
 
 log = structlog.get_logger(__name__)
+
+CHECKS: Final = 10
+"""Between two counts of the books, each of one page: so that the store has no burst of them to answer."""
 
 
 async def main(process: Process) -> None:
@@ -57,6 +61,7 @@ async def main(process: Process) -> None:
             group.create_task(every(process, settings.look_seconds, books.republish))
             group.create_task(every(process, settings.look_seconds, books.relay))
             group.create_task(every(process, settings.books_seconds, books.measure, share=COUNTING))
+            group.create_task(every(process, settings.books_seconds / CHECKS, books.check, share=COUNTING))
             group.create_task(_show(open_doors, settings.books_seconds, books))
             group.create_task(every(process, settings.statistics_seconds, counts.hours, share=COUNTING))
             group.create_task(every(process, settings.retention_seconds, retention.expire))

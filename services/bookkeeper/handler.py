@@ -149,6 +149,10 @@ class Bookkeeper:
         if lost := sum(unaccounted.values()):
             log.error("unaccounted", mails=lost, remedy="mail-automator audit names each one")
 
+    async def check(self) -> None:
+        """Go on with the mails that may be unaccounted for; `measure` begins each round, and shows what was found."""
+        await self._accounts.go_on()
+
     async def queues(self) -> None:
         """Show how full the queues are, and that somebody listens. Nothing is shown that the broker does not say."""
         try:

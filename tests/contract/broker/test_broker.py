@@ -133,6 +133,10 @@ async def test_a_full_batch_is_waited_for_but_not_for_ever(broker: Broker) -> No
     assert [one.envelope.message_id for one in full + rest] == [f"m{count}" for count in range(7)]
     assert len(full) == 5
     assert await subscription.full_batch(5, wait_seconds=0.1) == []
+    again = asyncio.create_task(subscription.full_batch(5, wait_seconds=30))
+    await asyncio.sleep(0.3)
+    assert not again.done()
+    again.cancel()
 
 
 async def test_a_full_batch_that_lies_there_already_is_taken_at_once(broker: Broker) -> None:

@@ -12,10 +12,10 @@ from services.fetcher.aftermath import Aftermath
 from services.fetcher.watch import APART_SECONDS, Watch
 from shared.domain.decision import Decision, Kind, Reason, Revisions
 from shared.domain.ledger import DecisionWrite
-from shared.domain.mailbox import Mailbox
 from shared.domain.mailbox_runtime import MailboxStatus, Phase
 from shared.runtime.clock import Clock
 from shared.store.client import Store
+from tests.support import builders
 from tests.support.builders import AT
 from tests.support.canary import secret
 from tests.support.dovecot import USERS
@@ -236,14 +236,7 @@ async def test_many_mailboxes_are_stopped_at_the_same_time(store: Store) -> None
 
     kit = tools(store, Published())
     follower = follower_of(store, kit, "f", Slow)
-    spec = {
-        "module": "ticket",
-        "email": USER,
-        "imap": {"host": "localhost"},
-        "auth": {"type": "basic", "passwordFrom": {"env": "X"}},
-        "acknowledgements": {"enabled": False},
-    }
-    many = {f"m{count}": Mailbox.model_validate({"name": f"m{count}", "spec": spec}) for count in range(10)}
+    many = {name: builders.mailbox(name) for name in (f"m{count}" for count in range(10))}
     await follower.look(many)
     assert len(follower.mailboxes) == 10
     await asyncio.sleep(0)

@@ -18,6 +18,7 @@ from shared.domain.sighting import Sight
 from shared.runtime.clock import Clock
 from shared.store.client import Store
 from tests.contract.imap.test_following_mailboxes import finish
+from tests.support import builders
 from tests.support.fetching import NAME, Published, open_folder
 from tests.support.imap import PASSWORD, USER, logged_in, mail
 from tests.support.scripted_imap import ScriptedImap
@@ -27,14 +28,7 @@ AT = datetime(2026, 1, 5, 10, tzinfo=UTC)
 
 
 def mailbox_of(server: ScriptedImap) -> Mailbox:
-    spec = {
-        "module": "ticket",
-        "email": USER,
-        "imap": server.imap.model_dump(mode="json"),
-        "auth": {"type": "basic", "passwordFrom": {"env": "X"}},
-        "acknowledgements": {"enabled": False},
-    }
-    return Mailbox.model_validate({"name": NAME, "spec": spec})
+    return builders.mailbox(NAME, email=USER, imap=server.imap)
 
 
 async def read(

@@ -1,6 +1,7 @@
 """The bookkeeper on a real store and broker: what fell off the belt goes back, what is owed is sent."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -26,8 +27,9 @@ from shared.domain.sighting import Sighting
 from shared.observability.metrics import Metrics
 from shared.runtime.consume import MAX_ATTEMPTS
 from shared.store.client import Store
+from shared.store.settings import StoreSettings
 from tests.support import builders
-from tests.support.bookkeeping import bookkeeper
+from tests.support.bookkeeping import accounts, bookkeeper
 from tests.support.broker import arrived, before_now, emptied
 from tests.support.embedded_store import FakeClock
 
@@ -40,6 +42,10 @@ def books(store: Store, broker: Broker, clock: FakeClock, metrics: Metrics) -> B
 async def enter(store: Store, clock: FakeClock, *mail_ids: str) -> None:
     now = clock.now()
     await store.ledger.insert_many([builders.entry(one, stored_at=now, progress_at=now) for one in mail_ids])
+
+
+def sighting(mail_id: str, uid: int, clock: FakeClock) -> Sighting:
+    return Sighting(mailbox="support", folder="INBOX", uid_validity=1, uid=uid, mail_id=mail_id, seen_at=clock.now())
 
 
 async def on_the_belt(broker: Broker) -> set[str]:
@@ -195,20 +201,20 @@ async def test_a_dead_letter_without_a_mail_is_kept_on_record(books: Bookkeeper,
 async def test_what_nobody_can_account_for_is_a_metric_that_goes_back_to_0_when_it_is_mended(
     books: Bookkeeper, store: Store, clock: FakeClock, metrics: Metrics
 ) -> None:
-    """Page by page: a sighting without a ledger entry, and a mail that is done without its ticket."""
+    """A sighting without a ledger entry, and a mail that is done without its ticket, on pages of a round that goes on
+    between two counts."""
 
     async def unaccounted() -> float | None:
-        for _ in range(6):
-            await books.measure()
+        await books.measure()
+        await books.check()
+        await books.check()
+        await books.measure()
         labels = {"mailbox": "support", "outcome": "unaccounted"}
         return metrics.registry.get_sample_value("mail_automator_books_mails", labels)
 
     names = [f"m{count}" for count in range(7)]
     await enter(store, clock, *names)
-    seen = [
-        Sighting(mailbox="support", folder="INBOX", uid_validity=1, uid=uid, mail_id=name, seen_at=clock.now())
-        for uid, name in enumerate((*names, "never-booked"), start=1)
-    ]
+    seen = [sighting(name, uid, clock) for uid, name in enumerate((*names, "never-booked"), start=1)]
     await store.sightings.insert_many(seen[:-1])
     assert await unaccounted() == 0
     await store.sightings.insert_many(seen[-1:])
@@ -221,6 +227,33 @@ async def test_what_nobody_can_account_for_is_a_metric_that_goes_back_to_0_when_
     assert await unaccounted() == 1
     await enter(store, clock, "never-booked")
     assert await unaccounted() == 0
+
+
+async def test_a_round_through_the_accounts_ends_and_the_next_count_begins_a_new_one(
+    store_settings: StoreSettings, clock: FakeClock
+) -> None:
+    """So that a store with little in it is left in peace."""
+    metrics = Metrics("bookkeeper", "0")
+    store = await Store.open(store_settings, clock=clock, metrics=metrics)
+    names = [f"m{count}" for count in range(7)]
+    await enter(store, clock, *names)
+    await store.sightings.insert_many([sighting(name, uid, clock) for uid, name in enumerate(names, start=1)])
+    counted = accounts(store)
+
+    def commands() -> float:
+        return sum(sample.value for family in metrics.store_commands.collect() for sample in family.samples)
+
+    async def questions(work: Callable[[], Awaitable[object]]) -> float:
+        before = commands()
+        await work()
+        return commands() - before
+
+    assert await questions(counted.go_on) == 0
+    a_page_of_both = 3
+    for _ in range(2):
+        assert await questions(counted.look) == a_page_of_both
+        assert [await questions(counted.go_on) for _ in range(4)] == [a_page_of_both, a_page_of_both, 0, 0]
+    await store.close()
 
 
 async def test_how_full_the_queues_are_is_shown_and_nothing_where_the_broker_does_not_say(
