@@ -24,7 +24,8 @@ from shared.domain.ledger import Failure, LedgerEntry
 from shared.domain.mailbox import Mailbox
 from shared.observability.crash_points import crash_point
 from shared.observability.metrics import Metrics
-from shared.runtime.consume import MAX_ATTEMPTS, UNKNOWN_MAIL, backoff
+from shared.runtime.consume.failures import MAX_ATTEMPTS, backoff
+from shared.runtime.consume.tally import UNKNOWN_MAIL
 from shared.runtime.outbox import send_owed
 from shared.store.ledger_documents import OUTCOMES
 

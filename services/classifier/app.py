@@ -4,7 +4,7 @@ from services.classifier.handler import Classifier
 from services.classifier.settings import ClassifierSettings
 from shared.broker import topology
 from shared.contracts.messages import EmailAccepted
-from shared.runtime.consume import Consumer, Lane
+from shared.runtime.consume.loop import Consumer, Lane
 from shared.runtime.process import Process
 from shared.runtime.settings import read
 from shared.runtime.stage import doors

@@ -9,8 +9,7 @@ from shared.broker.topology import MAIL
 from shared.contracts.codec import encode
 from shared.contracts.messages import EmailAccepted, EmailClassified
 from shared.domain.decision import Classification, Step, Verdict
-from shared.domain.errors import AutomatorError
-from shared.runtime.consume import Outcome
+from shared.runtime.consume.outcome import Outcome, Result
 
 _CARRIED = tuple(name for name in EmailAccepted.model_fields if name != "trace")
 """What a mail takes along as it is."""
@@ -29,11 +28,11 @@ class Classifier:
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
 
-    async def handle(self, messages: Sequence[EmailAccepted]) -> Sequence[Outcome | AutomatorError]:
+    async def handle(self, messages: Sequence[EmailAccepted]) -> Sequence[Result]:
         """Classify each mail under the configuration of now."""
         return [await self._classify(mail) for mail in messages]
 
-    async def settle(self, messages: Sequence[EmailAccepted], outcomes: Sequence[Outcome | AutomatorError]) -> None:
+    async def settle(self, messages: Sequence[EmailAccepted], outcomes: Sequence[Result]) -> None:
         """Nothing to settle: the successor is published, that is all."""
 
     async def _classify(self, mail: EmailAccepted) -> Outcome:

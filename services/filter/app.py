@@ -7,7 +7,7 @@ from services.filter.parser_pool import LARGE, ParserPool
 from services.filter.settings import FilterSettings
 from shared.broker import topology
 from shared.contracts.messages import EmailFetched, Message
-from shared.runtime.consume import Consumer, Lane
+from shared.runtime.consume.loop import Consumer, Lane
 from shared.runtime.process import Process
 from shared.runtime.settings import read
 from shared.runtime.stage import doors

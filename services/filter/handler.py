@@ -25,10 +25,8 @@ from shared.domain.ticket import OutboxEvent
 from shared.mail.authentication import judge
 from shared.mail.flags import Flag
 from shared.observability.crash_points import crash_point
-from shared.runtime.consume import Outcome
+from shared.runtime.consume.outcome import Outcome, Result
 from shared.store.fingerprints import Claim
-
-Result = Outcome | AutomatorError
 
 _SUPERSEDED = Outcome("superseded", "superseded")
 """A message of a mail that was quarantined or replayed meanwhile: it decides nothing."""

@@ -6,7 +6,7 @@ from services.ticket_writer.handler import TicketWriter
 from services.ticket_writer.settings import TicketWriterSettings
 from shared.broker import topology
 from shared.contracts.messages import EmailClassified
-from shared.runtime.consume import Consumer, Lane
+from shared.runtime.consume.loop import Consumer, Lane
 from shared.runtime.process import Process
 from shared.runtime.settings import read
 from shared.runtime.stage import doors

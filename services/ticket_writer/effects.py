@@ -10,14 +10,13 @@ from shared.contracts.messages import EmailClassified
 from shared.domain import identity
 from shared.domain.decision import Decision, Kind, by_version
 from shared.domain.email import Source
-from shared.domain.errors import AutomatorError, Soon
+from shared.domain.errors import Soon
 from shared.domain.marks import Marks
 from shared.domain.ticket import OutboxEvent, Ticket
 from shared.observability.crash_points import crash_point
-from shared.runtime.consume import Outcome
+from shared.runtime.consume.outcome import Outcome, Result
 from shared.store.tickets import Reopening
 
-Result = Outcome | AutomatorError
 Mails = Sequence[EmailClassified]
 Decisions = Mapping[str, Decision]
 Events = dict[str, tuple[OutboxEvent, ...]]

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from services.ticket_writer import decide
 from services.ticket_writer.conversation import Belonging, End, belongs
-from services.ticket_writer.effects import Effects, Result
+from services.ticket_writer.effects import Effects
 from services.ticket_writer.joining import joins
 from services.ticket_writer.lookups import Known, look_up
 from services.ticket_writer.ports import Clock, Configuration, Store
@@ -27,7 +27,8 @@ from shared.domain.marks import Marks
 from shared.domain.ticket import Ticket
 from shared.observability.crash_points import crash_point
 from shared.observability.metrics import Metrics
-from shared.runtime.consume import IN_QUARANTINE, MAX_ATTEMPTS, Outcome
+from shared.runtime.consume.failures import MAX_ATTEMPTS
+from shared.runtime.consume.outcome import IN_QUARANTINE, Outcome, Result
 
 PATIENCE = timedelta(minutes=2)
 _WAITS = MAX_ATTEMPTS - 3

@@ -24,7 +24,7 @@ from tests.bench.queues import LOOK_SECONDS, deepest
 from tests.support.pipeline import Pipeline, pipeline
 
 WORKERS = 2
-"""Batches that a stage handles side by side (shared.runtime.consume.Lane)."""
+"""Batches that a stage handles side by side (shared.runtime.consume.loop.Lane)."""
 
 
 async def run(count: int, boxes: int, profiles: Path | None = None) -> dict[str, object]:

@@ -16,7 +16,7 @@ from itertools import chain
 from services.fetcher.asking import START_BYTES
 from services.fetcher.handler import Limits
 from services.filter.parser_pool import LARGE, ParserPool
-from shared.runtime.consume import SLOW_GROUP
+from shared.runtime.consume.loop import SLOW_GROUP
 from tests.bench.generator import mails
 from tests.hostile.mails import ROWS
 

@@ -15,7 +15,7 @@ from shared.broker.settings import BrokerSettings
 from shared.contracts.codec import decode, encode
 from shared.contracts.messages import EmailFetched
 from shared.domain.ledger import LedgerEntry, State
-from shared.runtime.consume import MAX_ALONE, SUSPECT_GROUPS
+from shared.runtime.consume.suspects import GROUPS, MAX_ALONE
 from shared.store.client import Store
 from shared.store.settings import StoreSettings
 from tests.support import builders
@@ -123,5 +123,5 @@ async def test_a_mail_that_ends_the_filter_each_time_is_isolated_and_quarantined
     assert entry.failure is not None
     assert (entry.failure.code, entry.failure.stage, entry.attempts) == ("kills_worker", "filter", 0)
     assert f"ended {MAX_ALONE} times" in entry.failure.what
-    assert stage.deaths <= max(SUSPECT_GROUPS) + 1 + MAX_ALONE, stage.log
+    assert stage.deaths <= max(GROUPS) + 1 + MAX_ALONE, stage.log
     await unharmed(store, broker)

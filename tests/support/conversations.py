@@ -28,7 +28,7 @@ from shared.mail.headline import headline
 from shared.mail.parse import parse
 from shared.observability.metrics import Metrics
 from shared.runtime.configuration import Configuration
-from shared.runtime.consume import Outcome
+from shared.runtime.consume.outcome import Outcome, Result
 from shared.store.client import Store
 from tests.support import builders
 from tests.support.embedded_store import FakeClock
@@ -278,7 +278,7 @@ class Desk:
 
         return _WORD.sub(fill, text)
 
-    async def _end(self, key: str, outcome: Outcome | AutomatorError) -> str:
+    async def _end(self, key: str, outcome: Result) -> str:
         if isinstance(outcome, AutomatorError):
             return "waits" if outcome.code in ("parent_in_flight", "ticket_not_written") else outcome.code
         entry = await self.store.ledger.get(key)

@@ -9,14 +9,14 @@ NO_RECONCILER = Patch(
 )
 ACK_FIRST = (
     Patch(
-        "shared/runtime/consume.py",
+        "shared/runtime/consume/loop.py",
         "        outcomes = await self._patiently(pairs, lambda: self._once(messages, tried_alone))\n",
         "        for _, delivery in pairs:\n"
         "            await delivery.ack()\n"
         "        outcomes = await self._patiently(pairs, lambda: self._once(messages, tried_alone))\n",
     ),
     Patch(
-        "shared/runtime/consume.py",
+        "shared/runtime/consume/loop.py",
         '    await acknowledge(deliveries)\n    crash_point("stage.after_ack")\n',
         '    crash_point("stage.after_ack")\n',
     ),
@@ -49,9 +49,9 @@ CONTROLS = (
         "only the broker counts attempts, so what a dying process held counts against each mail",
         (
             Patch(
-                "shared/runtime/consume.py",
-                "{message.mail_id: self._tried(known.get(message.mail_id)) for message, _ in suspects}",
-                "{message.mail_id: delivery.deliveries for message, delivery in suspects}",
+                "shared/runtime/consume/loop.py",
+                "{message.mail_id: times_alone(known.get(message.mail_id), self._lane.stage) for message, _ in alone}",
+                "{message.mail_id: delivery.deliveries for message, delivery in alone}",
             ),
         ),
         "W6",

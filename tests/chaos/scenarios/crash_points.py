@@ -17,7 +17,7 @@ import aio_pika
 
 from shared.domain.errors import AutomatorError
 from shared.domain.ledger import LedgerEntry
-from shared.runtime.consume import KillsWorker
+from shared.runtime.consume.suspects import KillsWorker
 from tests.chaos.plan import CrashPlan
 from tests.chaos.provoke import BESIDES, EVERYBODY, PROVOKED, TRAFFIC, provocation, signal_all, undisturbed
 from tests.chaos.scenarios.kills import KILLED, STAGES

@@ -25,7 +25,7 @@ from shared.domain.errors import BrokerUnavailable
 from shared.domain.ledger import DecisionWrite, Failure, Replay, State
 from shared.domain.sighting import Sighting
 from shared.observability.metrics import Metrics
-from shared.runtime.consume import MAX_ATTEMPTS
+from shared.runtime.consume.failures import MAX_ATTEMPTS
 from shared.store.client import Store
 from shared.store.settings import StoreSettings
 from tests.support import builders

@@ -14,7 +14,7 @@ from shared.domain.errors import StoreUnavailable, Transient
 from shared.domain.ledger import Failure, State
 from shared.domain.ticket import TicketState
 from shared.observability.metrics import Metrics
-from shared.runtime.consume import MAX_ATTEMPTS
+from shared.runtime.consume.failures import MAX_ATTEMPTS
 from shared.store.client import Store
 from tests.support.conversations import DAEMON, Closes, Desk, Letter
 from tests.support.embedded_store import FakeClock

@@ -14,9 +14,8 @@ from shared.broker.topology import TICKETS
 from shared.contracts.codec import decode
 from shared.contracts.events import EVENTS, MAIL_QUARANTINED
 from shared.contracts.messages import EmailAccepted, EmailClassified, EmailFetched
-from shared.domain.errors import AutomatorError
 from shared.observability.metrics import Metrics
-from shared.runtime.consume import Outcome
+from shared.runtime.consume.outcome import Outcome, Result
 from shared.store.client import Store
 from tests.support import builders
 from tests.support.conversations import BOB, Desk, Letter
@@ -32,7 +31,7 @@ SETTINGS = {"domains": {"blockedSenders": ["*@spam.example"], "allowDuplicates":
 Event = dict[str, Any]
 
 
-def told(results: Sequence[Outcome | AutomatorError]) -> list[Event]:
+def told(results: Sequence[Result]) -> list[Event]:
     """The events among what stages publish."""
     outgoing = [out for one in results if isinstance(one, Outcome) for out in one.publish]
     return [orjson.loads(one.envelope.body) for one in outgoing if one.exchange == TICKETS]

@@ -12,14 +12,16 @@ from shared.broker.client import Broker
 from shared.broker.messages import Outgoing
 from shared.contracts.codec import Envelope, encode
 from shared.contracts.messages import EmailAccepted
-from shared.domain.errors import AutomatorError, OtherMailbox, Permanent, Soon, StoreUnavailable, Transient
+from shared.domain.errors import OtherMailbox, Permanent, Soon, StoreUnavailable, Transient
 from shared.domain.ledger import Alone, Failure, LedgerEntry, State
 from shared.domain.ticket import OutboxEvent
-from shared.runtime.consume import MAX_ATTEMPTS, Consumer, Lane, Outcome
+from shared.runtime.consume.failures import MAX_ATTEMPTS
+from shared.runtime.consume.loop import Consumer, Lane
+from shared.runtime.consume.outcome import Outcome, Result
 from shared.runtime.process import Process
 from tests.support.builders import accepted, entry
 
-Behaviour = Callable[[EmailAccepted], Outcome | AutomatorError]
+Behaviour = Callable[[EmailAccepted], Result]
 
 
 class Books:
@@ -70,12 +72,12 @@ class Stage:
         self.handled: list[str] = []
         self.settled: list[str] = []
 
-    async def handle(self, messages: Sequence[EmailAccepted]) -> Sequence[Outcome | AutomatorError]:
+    async def handle(self, messages: Sequence[EmailAccepted]) -> Sequence[Result]:
         results = [self._behaviour(one) for one in messages]
         self.handled += [one.mail_id for one in messages]
         return results
 
-    async def settle(self, messages: Sequence[EmailAccepted], outcomes: Sequence[Outcome | AutomatorError]) -> None:
+    async def settle(self, messages: Sequence[EmailAccepted], outcomes: Sequence[Result]) -> None:
         self.settled += [one.mail_id for one in messages]
 
 
@@ -101,7 +103,7 @@ class Slow(Stage):
         self.begun: list[str] = []
         self.may_end = asyncio.Event()
 
-    async def handle(self, messages: Sequence[EmailAccepted]) -> Sequence[Outcome | AutomatorError]:
+    async def handle(self, messages: Sequence[EmailAccepted]) -> Sequence[Result]:
         self.begun += [one.mail_id for one in messages]
         if any(one.mail_id == self.mail_id for one in messages):
             await self.may_end.wait()
@@ -155,7 +157,7 @@ class Parents(Stage):
         super().__init__(self.look)
         self.parents = parents
 
-    def look(self, message: EmailAccepted) -> Outcome | AutomatorError:
+    def look(self, message: EmailAccepted) -> Result:
         waits = self.parents.get(message.mail_id, "") not in {"", *self.handled}
         return Soon("its parent is in flight", code="parent_in_flight") if waits else Outcome("done")
 
@@ -349,7 +351,7 @@ async def test_a_megabyte_of_nonsense_goes_to_the_dead_letters(broker: Broker, w
 async def test_a_mail_that_a_message_puts_into_another_mailbox_is_quarantined(broker: Broker) -> None:
     """With its reason, and no other with it."""
 
-    def behaviour(message: EmailAccepted) -> Outcome | AutomatorError:
+    def behaviour(message: EmailAccepted) -> Result:
         return OtherMailbox("classifier") if message.mail_id == "wrong" else Outcome("done")
 
     books, stage = Books(), Stage(behaviour)

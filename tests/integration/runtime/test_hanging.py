@@ -13,10 +13,11 @@ import httpx
 from shared.broker import topology
 from shared.broker.client import Broker
 from shared.contracts.messages import EmailAccepted
-from shared.domain.errors import AutomatorError, StoreUnavailable
+from shared.domain.errors import StoreUnavailable
 from shared.runtime import admin
 from shared.runtime.clock import Clock
-from shared.runtime.consume import Consumer, Lane, Outcome
+from shared.runtime.consume.loop import Consumer, Lane
+from shared.runtime.consume.outcome import Outcome, Result
 from shared.runtime.process import Process
 from shared.runtime.pulse import WAITING_SECONDS, WORKING_SECONDS
 from tests.integration.runtime.test_consume import Books, publish, until
@@ -41,7 +42,7 @@ class Hangs:
     begun: list[str] = field(default_factory=list[str])
     handled: list[str] = field(default_factory=list[str])
 
-    async def handle(self, messages: Sequence[EmailAccepted]) -> Sequence[Outcome | AutomatorError]:
+    async def handle(self, messages: Sequence[EmailAccepted]) -> Sequence[Result]:
         self.begun += [one.mail_id for one in messages]
         if self.away:
             raise StoreUnavailable("away")
@@ -50,7 +51,7 @@ class Hangs:
         self.handled += [one.mail_id for one in messages]
         return [Outcome("done") for _ in messages]
 
-    async def settle(self, messages: Sequence[EmailAccepted], outcomes: Sequence[Outcome | AutomatorError]) -> None:
+    async def settle(self, messages: Sequence[EmailAccepted], outcomes: Sequence[Result]) -> None:
         """Nothing to settle."""
 
 

@@ -11,10 +11,12 @@ from shared.broker.client import Broker, Subscription
 from shared.contracts.codec import Envelope, encode
 from shared.contracts.events import MAIL_QUARANTINED, MAIL_REJECTED, mail_quarantined, mail_rejected
 from shared.contracts.messages import EmailAccepted
-from shared.domain.errors import AutomatorError, BrokerUnavailable, Permanent
+from shared.domain.errors import BrokerUnavailable, Permanent
 from shared.domain.ledger import DecisionWrite, Failure, State
 from shared.observability.metrics import Metrics
-from shared.runtime.consume import MAX_ATTEMPTS, Consumer, Lane, Outcome
+from shared.runtime.consume.failures import MAX_ATTEMPTS
+from shared.runtime.consume.loop import Consumer, Lane
+from shared.runtime.consume.outcome import Result
 from shared.runtime.process import Process
 from shared.store.client import Store
 from tests.support import builders
@@ -26,10 +28,10 @@ from tests.support.embedded_store import FakeClock
 class Hopeless:
     """A stage that no mail passes."""
 
-    async def handle(self, messages: Sequence[EmailAccepted]) -> Sequence[Outcome | AutomatorError]:
+    async def handle(self, messages: Sequence[EmailAccepted]) -> Sequence[Result]:
         return [Permanent("no", code="hopeless") for _ in messages]
 
-    async def settle(self, messages: Sequence[EmailAccepted], outcomes: Sequence[Outcome | AutomatorError]) -> None:
+    async def settle(self, messages: Sequence[EmailAccepted], outcomes: Sequence[Result]) -> None:
         return None
 
 

@@ -20,7 +20,7 @@ from shared.domain.marks import KEY_BYTES, Marks
 from shared.mail.parse import parse
 from shared.observability.metrics import Metrics
 from shared.runtime.configuration import Configuration
-from shared.runtime.consume import Outcome
+from shared.runtime.consume.outcome import Outcome
 from shared.store.client import Store
 from shared.store.fingerprints import Claim
 from tests.support import builders

@@ -15,7 +15,7 @@ from shared.contracts.messages import EmailAccepted, EmailFetched
 from shared.domain.ledger import State
 from shared.observability.metrics import Metrics
 from shared.runtime.configuration import Configuration
-from shared.runtime.consume import Consumer, Lane
+from shared.runtime.consume.loop import Consumer, Lane
 from shared.runtime.process import Process
 from shared.store.client import Store
 from tests.support import builders

@@ -8,7 +8,7 @@ from shared.domain.decision import Kind, Overruling, Reason, Verdict
 from shared.domain.ledger import DecisionWrite, LedgerEntry, Replay, State
 from shared.domain.marks import Marks
 from shared.observability.metrics import Metrics
-from shared.runtime.consume import Outcome
+from shared.runtime.consume.outcome import Outcome
 from shared.store.client import Store
 from tests.integration.stages.test_handlers import enter, fetched, filtering, labels, writer
 from tests.support import builders

@@ -11,7 +11,7 @@ from shared.broker.settings import BrokerSettings
 from shared.domain.access import Role
 from shared.domain.errors import ConfigurationError
 from shared.runtime.clock import Clock
-from shared.runtime.consume import backoff
+from shared.runtime.consume.failures import backoff
 from shared.runtime.settings import EventSettings, LogSettings, read
 from tests.support.canary import WORD
 
