@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 
 from services.all_in_one.process import wait_for, wait_until
 from services.all_in_one.rabbitmq import RabbitMQ
@@ -37,11 +36,6 @@ def frozen(pids: Iterable[int]) -> Iterator[None]:
         for pid in still:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
-
-
-def stands_still(pid: int) -> bool:
-    """Whether a process is stopped by a signal (proc(5), state T)."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 @contextlib.asynccontextmanager

@@ -21,6 +21,12 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def stands_still(pid: int) -> bool:
+    """Whether a process is stopped by a signal, with all its threads (proc(5), state T): on a busy machine some go on
+    for a moment after SIGSTOP was sent."""
+    return all(_fields(one / "stat")[0] == "T" for one in Path(f"/proc/{pid}/task").iterdir())
+
+
 def descendants(pid: int) -> list[int]:
     """All living processes below this one."""
     parents = {child: int(fields[1]) for child, fields in _all() if fields[0] != "Z"}
@@ -43,5 +49,9 @@ def _all() -> list[tuple[int, list[str]]]:
 
 
 def _stat(pid: int) -> list[str]:
+    return _fields(Path(f"/proc/{pid}/stat"))
+
+
+def _fields(stat: Path) -> list[str]:
     """state, ppid, pgrp, session, ... : the fields after the name, which may hold spaces and brackets."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return stat.read_text().rpartition(")")[2].split()

@@ -6,10 +6,11 @@ import signal
 
 from services.all_in_one.process import wait_for, wait_until
 from shared.domain.mailbox_runtime import Lease
-from tests.chaos.processes import frozen, of, stands_still
+from tests.chaos.processes import frozen, of
 from tests.chaos.scenarios.scenario import Scenario, struck
 from tests.chaos.settle import settle
 from tests.chaos.world import World
+from tests.support.processes import stands_still
 
 AWAKE_AFTER = 45.0
 

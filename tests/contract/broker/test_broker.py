@@ -9,6 +9,7 @@ import aio_pika
 import pytest
 from pydantic import SecretStr
 
+from services.all_in_one.process import wait_until
 from services.all_in_one.rabbitmq import RabbitMQ
 from shared.broker import declaring, topology
 from shared.broker.client import Broker
@@ -22,6 +23,7 @@ from shared.domain.ticket import OutboxEvent
 from shared.observability.metrics import Metrics
 from tests.support.broker import arrived, tapped
 from tests.support.canary import WORD, secret, taken
+from tests.support.processes import stands_still
 from tests.support.rabbitmq import has_settled
 
 
@@ -304,6 +306,7 @@ async def test_a_broker_that_stands_still_holds_up_nobody_who_asks_how_full_a_qu
     node = private_rabbitmq.pids[0]
     os.kill(node, signal.SIGSTOP)
     try:
+        assert await wait_until(lambda: stands_still(node), 10)
         async with asyncio.timeout(20):
             with pytest.raises(BrokerUnavailable, match="not known"):
                 await broker.fill(topology.FILTER.name)
