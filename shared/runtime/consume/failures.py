@@ -102,7 +102,7 @@ class Failures:
         quarantined = await self._retries.quarantine(message.mail_id, failure, event)
         crash_point("stage.after_quarantine")
         if quarantined:
-            self._tally.quarantined(message)
+            self._tally.quarantined(message, failure.at)
         return quarantined
 
     async def _tell(self, quarantined: Sequence[str]) -> None:

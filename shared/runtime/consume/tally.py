@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -62,10 +62,10 @@ class Tally:
         self._metrics.dead_letters.labels(self._stage, UNKNOWN_MAIL).inc()
         log.error(UNKNOWN_MAIL, stage=self._stage, mail_id=message.mail_id)
 
-    def quarantined(self, message: Message) -> None:
-        """A mail that is in quarantine now, and was not before."""
+    def quarantined(self, message: Message, at: datetime) -> None:
+        """A mail that failed then, is in quarantine now, and was not before."""
         if _first(message):
-            age = (self._clock.now() - message.received_at).total_seconds()
+            age = (at - message.received_at).total_seconds()
             self._metrics.outcome_age.labels("quarantined").observe(max(0.0, age))
 
 

@@ -18,6 +18,7 @@ from services.filter.parser_pool import LARGE, LOW_PRIORITY, ParseFailure, Parse
 from shared.domain.email import Email
 from shared.mail.parse import parse
 from tests.support.mails import Attached, mail
+from tests.support.processes import is_alive
 
 
 def killer() -> bytes:
@@ -53,13 +54,6 @@ async def until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
-
-
-def running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def emails(results: list[Email | ParseFailure]) -> list[Email]:
@@ -188,7 +182,7 @@ async def test_a_worker_that_hangs_is_killed_and_its_mails_are_parsed_by_another
     os.kill(hanging, signal.SIGSTOP)
     try:
         assert emails(await pool.parse([mail(subject="one"), mail(subject="two")]))[1].subject == "two"
-        await until(lambda: not running(hanging))
+        await until(lambda: not is_alive(hanging))
         assert pool.deaths == 1
     finally:
         await pool.close()
@@ -213,9 +207,9 @@ async def test_closing_ends_every_worker() -> None:
     pool = ParserPool(2)
     await pool.start()
     pids = pool.pids
-    assert all(running(pid) for pid in pids)
+    assert all(is_alive(pid) for pid in pids)
     await pool.close()
-    await until(lambda: not any(running(pid) for pid in pids))
+    await until(lambda: not any(is_alive(pid) for pid in pids))
 
 
 async def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
@@ -239,7 +233,7 @@ async def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     assert len(pids) == 2
     parent.kill()
     await parent.wait()
-    await until(lambda: not any(running(pid) for pid in pids))
+    await until(lambda: not any(is_alive(pid) for pid in pids))
 
 
 async def test_a_worker_ignores_the_signals_that_end_its_parent(pool: ParserPool) -> None:
